@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creatify-community/creatify-go/creatifytest"
+)
+
+// program is run under way.
+type program struct {
+	url    string
+	stdout string // up to the last line to export
+	stop   func() (code int, stderr string)
+}
+
+// start runs the program until it has said where it listens. The test stops it
+// in the end, if it has not been stopped before.
+func start(t *testing.T, args ...string) program {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out, stdout := io.Pipe()
+	var stderr bytes.Buffer
+	exited := make(chan int, 1)
+	go func() {
+		exited <- run(ctx, args, stdout, &stderr)
+		stdout.Close()
+	}()
+	code, stopped := 0, false
+	stop := func() (int, string) {
+		if !stopped {
+			stopped = true
+			cancel()
+			code = <-exited
+		}
+		return code, stderr.String()
+	}
+	t.Cleanup(func() { stop() })
+
+	p := program{stop: stop}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		p.stdout += lines.Text() + "\n"
+		if url, ok := strings.CutPrefix(lines.Text(), "export CREATIFY_BASE_URL="); ok {
+			p.url = url
+		}
+		if strings.HasPrefix(lines.Text(), "export CREATIFY_API_KEY=") {
+			return p
+		}
+	}
+	code, errors := stop()
+	t.Fatalf("run ended with %d: %s", code, errors)
+	return p
+}
+
+// call sends a request and returns the status of the reply and its JSON.
+func (p program) call(t *testing.T, method, path, body string) (int, map[string]any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, p.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-API-ID", creatifytest.APIID)
+	req.Header.Set("X-API-KEY", creatifytest.APIKey)
+	req.Header.Set("Content-Type", "application/json")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var reply map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&reply); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, reply
+}
+
+const jobBody = `{"template_id": "` + creatifytest.TemplateID + `", "variables": {}, "name": "secret name"}`
+
+func (p program) create(t *testing.T) (id string) {
+	t.Helper()
+	status, job := p.call(t, "POST", "/api/custom_template_jobs/preview_async/", jobBody)
+	if status != http.StatusCreated {
+		t.Fatalf("creating a job: status %d: %v", status, job)
+	}
+	return job["id"].(string)
+}
+
+func TestRunPrintsWhatToExport(t *testing.T) {
+	p := start(t)
+	want := "Creatify's custom-template API, in memory, at " + p.url + "\n\n" +
+		"export CREATIFY_BASE_URL=" + p.url + "\n" +
+		"export CREATIFY_API_ID=" + creatifytest.APIID + "\n" +
+		"export CREATIFY_API_KEY=" + creatifytest.APIKey + "\n"
+	if p.stdout != want {
+		t.Errorf("stdout is\n%swant\n%s", p.stdout, want)
+	}
+	if !strings.HasPrefix(p.url, "http://127.0.0.1:") {
+		t.Errorf("the URL is %s, want one of this machine alone", p.url)
+	}
+}
+
+func TestRunServesJobs(t *testing.T) {
+	tests := []struct {
+		name   string
+		args   []string
+		status string
+		reason any
+	}{
+		{"a job is pending at first", nil, "pending", nil},
+		{"a short job is done", []string{"-job-duration", "1ns"}, "done", nil},
+		{"a job fails if told to", []string{"-job-duration", "1ns", "-fail", "no such voice"}, "failed", "no such voice"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := start(t, test.args...)
+			_, job := p.call(t, "GET", "/api/custom_template_jobs/"+p.create(t)+"/", "")
+			if job["status"] != test.status || job["failed_reason"] != test.reason {
+				t.Errorf("the job is %v because of %v, want %v because of %v", job["status"], job["failed_reason"], test.status, test.reason)
+			}
+		})
+	}
+}
+
+func TestRunStartsWithTheCreditsGiven(t *testing.T) {
+	p := start(t, "-credits", "2.5")
+	_, reply := p.call(t, "GET", "/api/remaining_credits/", "")
+	if reply["remaining_credits"] != 2.5 {
+		t.Errorf("the reply is %v, want 2.5 credits", reply)
+	}
+}
+
+func TestRunStopsWithItsContext(t *testing.T) {
+	p := start(t)
+	if code, stderr := p.stop(); code != 0 {
+		t.Errorf("the exit code is %d, want 0: %s", code, stderr)
+	}
+	if conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://")); err == nil {
+		conn.Close()
+		t.Error("it still listens")
+	}
+}
+
+func TestRunLogsRequestsWithoutSecrets(t *testing.T) {
+	p := start(t)
+	p.create(t)
+	p.call(t, "GET", "/api/custom_template_jobs/unknown/?token=secret-query", "")
+	_, log := p.stop()
+	for _, want := range []string{
+		"method=POST path=/api/custom_template_jobs/preview_async/ status=201",
+		"method=GET path=/api/custom_template_jobs/unknown/ status=404",
+	} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %q:\n%s", want, log)
+		}
+	}
+	for _, secret := range []string{creatifytest.APIID, creatifytest.APIKey, "secret"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("the log holds %q:\n%s", secret, log)
+		}
+	}
+}
+
+func TestRunRefusesBadFlags(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"an unknown flag", []string{"-x"}, "flag provided but not defined: -x"},
+		{"an argument", []string{"x"}, `unexpected argument "x"`},
+		{"no duration", []string{"-job-duration", "0s"}, "-job-duration is 0s, but must be more than 0"},
+		{"a negative duration", []string{"-job-duration", "-1s"}, "-job-duration is -1s, but must be more than 0"},
+		{"no credits", []string{"-credits", "0"}, "-credits is 0, but must be a number more than 0"},
+		{"credits without end", []string{"-credits", "Inf"}, "-credits is +Inf, but must be a number more than 0"},
+		{"credits that are no number", []string{"-credits", "NaN"}, "-credits is NaN, but must be a number more than 0"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if code := run(t.Context(), test.args, &stdout, &stderr); code != 2 {
+				t.Errorf("the exit code is %d, want 2", code)
+			}
+			if !strings.Contains(stderr.String(), test.want) || !strings.Contains(stderr.String(), "-job-duration time") {
+				t.Errorf("stderr is %q, want %q and the usage", &stderr, test.want)
+			}
+			if stdout.Len() > 0 {
+				t.Errorf("stdout is %q, want nothing", &stdout)
+			}
+		})
+	}
+}
+
+func TestRunShowsHelp(t *testing.T) {
+	var stderr bytes.Buffer
+	if code := run(t.Context(), []string{"-h"}, io.Discard, &stderr); code != 0 {
+		t.Errorf("the exit code is %d, want 0", code)
+	}
+	if !strings.Contains(stderr.String(), "-job-duration time") {
+		t.Errorf("stderr is %q, want the usage", &stderr)
+	}
+}
+
+func TestRunNeedsItsAddress(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	var stdout, stderr bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if code := run(ctx, []string{"-addr", taken.Addr().String()}, &stdout, &stderr); code != 1 {
+		t.Errorf("the exit code is %d, want 1", code)
+	}
+	if stderr.Len() == 0 || stdout.Len() > 0 {
+		t.Errorf("stdout is %q and stderr %q, want a message in stderr alone", &stdout, &stderr)
+	}
+}

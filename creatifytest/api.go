@@ -1,0 +1,294 @@
+// Package creatifytest is a fake of Creatify's custom-template API, for tests
+// of programs which use it. It lives in memory, costs nothing and contacts
+// nobody.
+//
+// An [API] is an [http.RoundTripper], for tests without a socket:
+//
+//	api := creatifytest.New(creatifytest.Config{})
+//	client := api.HTTPClient()
+//
+// and an [http.Handler], for tests over a real connection:
+//
+//	server := httptest.NewServer(creatifytest.New(creatifytest.Config{}))
+//
+// Jobs have no timers: how far one has come is worked out from [time.Now] when
+// it is read. Without a socket, inside a bubble of [testing/synctest], a job
+// that takes minutes is therefore done at once.
+//
+// [API.NextJob] and [Config] say how jobs go, [API.Inject] makes calls go
+// wrong, and [API.Calls], [API.Jobs] and [API.Charged] tell what happened.
+//
+// The fake serves the calls named by the [Call] constants. Where the
+// documentation of the real API is silent, it answers as an API built with
+// Django REST Framework does. Guessed rather than documented are: the replies
+// to wrong credentials, to too few credits and to too many requests, that the
+// price is rounded up to whole 30 s, and that a failed job is not refunded.
+package creatifytest
+
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Credentials which a zero [Config] accepts, and the ID of a template. The
+// fake takes every UUID for a template's ID; this one is there for convenience.
+const (
+	APIID      = "creatifytest-api-id"
+	APIKey     = "creatifytest-api-key"
+	TemplateID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+)
+
+// Config says how an [API] behaves. The zero value is ready for use.
+type Config struct {
+	// APIID and APIKey are the credentials to accept.
+	// Empty, they are the constants of the same name.
+	APIID, APIKey string
+
+	// Credits is the balance at the start; 0 means 1000.
+	// For an account with next to none, use a tiny number such as 0.1.
+	Credits float64
+
+	// Life is how every job goes that [API.NextJob] says nothing about.
+	Life Life
+
+	// RequestsPerMinute is how many requests are served within any 60 s. Those
+	// beyond it are answered with 429 and do not count. 0 means no limit.
+	RequestsPerMinute int
+
+	// Seed decides the IDs of the jobs: two APIs with the same seed give the
+	// same IDs in the same order.
+	Seed uint64
+}
+
+// Call names one of the calls the API serves, by method and path.
+type Call string
+
+// The calls the API serves.
+const (
+	CallCreatePreview Call = "POST /api/custom_template_jobs/preview_async/"
+	CallGetJob        Call = "GET /api/custom_template_jobs/{id}/"
+	CallCredits       Call = "GET /api/remaining_credits/"
+)
+
+// method returns the only method which the call's path allows.
+func (c Call) method() string {
+	method, _, _ := strings.Cut(string(c), " ")
+	return method
+}
+
+// API is a fake of Creatify's custom-template API. It is made by [New] and
+// safe for concurrent use.
+type API struct {
+	config Config
+
+	mu       sync.Mutex
+	ids      *rand.Rand
+	jobs     map[string]*job // a job does not change once it is in here
+	order    []string        // the jobs' IDs, oldest first
+	next     []Life
+	credits  float64
+	charged  float64
+	calls    map[Call]int // "" holds the number of all requests
+	faults   []Fault
+	admitted []time.Time // requests let in by the throttle, oldest first
+}
+
+// New returns an API without jobs.
+func New(config Config) *API {
+	config.APIID = cmp.Or(config.APIID, APIID)
+	config.APIKey = cmp.Or(config.APIKey, APIKey)
+	config.Credits = cmp.Or(config.Credits, 1000)
+	return &API{
+		config:  config,
+		ids:     rand.New(rand.NewPCG(config.Seed, 0)),
+		jobs:    make(map[string]*job),
+		credits: config.Credits,
+		calls:   make(map[Call]int),
+	}
+}
+
+// NextJob says how the next job goes, the one after it, and so on. Lives wait
+// in a queue, from which each job created takes one.
+func (a *API) NextJob(lives ...Life) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.next = append(a.next, lives...)
+}
+
+// Calls returns how many requests for a call were made, whatever became of
+// them: those which were refused, or hit by a [Fault], are among them. For ""
+// it returns the number of all requests, including those for no known call.
+func (a *API) Calls(call Call) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.calls[call]
+}
+
+// Jobs returns the IDs of all jobs, in the order of their creation.
+func (a *API) Jobs() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.order)
+}
+
+// Charged returns the credits charged so far. A preview costs 1 credit for
+// each 30 s of video or part of it, charged when the job is created.
+func (a *API) Charged() float64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.charged
+}
+
+// Credits returns the balance that is left.
+func (a *API) Credits() float64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.credits
+}
+
+const jobsPath = "/api/custom_template_jobs/"
+
+// route returns the call a path is for and the job ID in it. The call is ""
+// if there is none.
+func route(path string) (call Call, id string) {
+	switch path {
+	case "/api/custom_template_jobs/preview_async/":
+		return CallCreatePreview, ""
+	case "/api/remaining_credits/":
+		return CallCredits, ""
+	case "/api/custom_template_jobs/preview/": // a call of its own, which the fake does not serve
+		return "", ""
+	}
+	id, isJob := strings.CutPrefix(path, jobsPath)
+	id, slash := strings.CutSuffix(id, "/")
+	if !isJob || !slash || id == "" || strings.Contains(id, "/") {
+		return "", ""
+	}
+	return CallGetJob, id
+}
+
+// process answers a request as the API does when nothing goes wrong. The order
+// of the checks is that of Django REST Framework.
+func (a *API) process(r *http.Request, body []byte) reply {
+	call, id := route(r.URL.Path)
+	if call == "" {
+		return unrouted(r)
+	}
+	if refusal := a.admit(r.Header); refusal != nil {
+		return *refusal
+	}
+	if method := methodOf(r); method != call.method() {
+		return methodNotAllowed(method, call)
+	}
+	switch call {
+	case CallCreatePreview:
+		return a.createPreview(r.Header.Get("Content-Type"), body)
+	case CallGetJob:
+		return a.getJob(id)
+	default:
+		return jsonReply(http.StatusOK, map[string]float64{"remaining_credits": a.Credits()})
+	}
+}
+
+// methodOf returns the method of a request; a client may leave it empty for GET.
+func methodOf(r *http.Request) string {
+	return cmp.Or(r.Method, http.MethodGet)
+}
+
+// admit checks the credentials and the rate of requests. It returns nil for a
+// request that may go on.
+func (a *API) admit(header http.Header) *reply {
+	id, key := header.Get("X-API-ID"), header.Get("X-API-KEY")
+	if id == "" || key == "" {
+		refusal := detail(http.StatusUnauthorized, "Authentication credentials were not provided.")
+		return &refusal
+	}
+	if id != a.config.APIID || key != a.config.APIKey {
+		refusal := detail(http.StatusUnauthorized, "Invalid API credentials.")
+		return &refusal
+	}
+	if wait := a.throttle(time.Now()); wait > 0 {
+		refusal := throttled(wait)
+		return &refusal
+	}
+	return nil
+}
+
+const throttleWindow = time.Minute
+
+// throttle returns how long to wait before the next request is let in, 0 if
+// this one is.
+func (a *API) throttle(now time.Time) time.Duration {
+	if a.config.RequestsPerMinute <= 0 {
+		return 0
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.admitted) > 0 && now.Sub(a.admitted[0]) >= throttleWindow {
+		a.admitted = a.admitted[1:]
+	}
+	if len(a.admitted) >= a.config.RequestsPerMinute {
+		return throttleWindow - now.Sub(a.admitted[0])
+	}
+	a.admitted = append(a.admitted, now)
+	return 0
+}
+
+func throttled(wait time.Duration) reply {
+	seconds := int(math.Ceil(wait.Seconds()))
+	unit := "seconds"
+	if seconds == 1 {
+		unit = "second"
+	}
+	n := strconv.Itoa(seconds)
+	rep := detail(http.StatusTooManyRequests, "Request was throttled. Expected available in "+n+" "+unit+".")
+	rep.header.Set("Retry-After", n)
+	return rep
+}
+
+func methodNotAllowed(method string, call Call) reply {
+	rep := detail(http.StatusMethodNotAllowed, "Method "+strconv.Quote(method)+" not allowed.")
+	allow := "POST, OPTIONS"
+	if call.method() == http.MethodGet {
+		allow = "GET, HEAD, OPTIONS"
+	}
+	rep.header.Set("Allow", allow)
+	return rep
+}
+
+const notFoundPage = `<!doctype html>
+<html lang="en">
+<head>
+  <title>Not Found</title>
+</head>
+<body>
+  <h1>Not Found</h1><p>The requested resource was not found on this server.</p>
+</body>
+</html>
+`
+
+// unrouted answers a request for a path which no call has. As in Django, one
+// that lacks but the slash at its end is redirected, and neither reply asks
+// for credentials.
+func unrouted(r *http.Request) reply {
+	rep := reply{status: http.StatusNotFound, header: make(http.Header)}
+	rep.header.Set("Content-Type", "text/html; charset=utf-8")
+	if call, _ := route(r.URL.Path + "/"); call == "" {
+		rep.body = []byte(notFoundPage)
+		return rep
+	}
+	location := r.URL.EscapedPath() + "/"
+	if r.URL.RawQuery != "" {
+		location += "?" + r.URL.RawQuery
+	}
+	rep.status = http.StatusMovedPermanently
+	rep.header.Set("Location", location)
+	return rep
+}

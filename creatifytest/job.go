@@ -1,0 +1,259 @@
+package creatifytest
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// Life says how a job goes from its creation to its end. The zero value is a
+// job that is done after 20 s. The slice and the function in it are not copied
+// and must not be changed while the API is in use.
+type Life struct {
+	// Duration is the time from the job's creation to its end. 0 means 20 s.
+	// A negative job never ends: it goes as one of 20 s does, but stays running.
+	Duration time.Duration
+
+	// End is the last status: "done", "failed" or "rejected".
+	// Empty, it is "done".
+	End string
+
+	// Reason is the failed_reason of a failed or rejected job; "" shows as null.
+	Reason string
+
+	// VideoSeconds is the length of the video, which decides the price and,
+	// once the job is done, its duration. 0 means 15.
+	VideoSeconds float64
+
+	// Steps, if there are any, replace the usual way, and Duration and End with
+	// it. They may be in any order. The usual way is pending, in_queue after
+	// 10 % of the time, running after 20 %, and then End; progress rises evenly
+	// from 0 to 1.
+	Steps []Step
+
+	// Reply, if not nil, edits each reply that shows the job before it is
+	// encoded, to give it an odd shape: a progress that is a string, say, a
+	// missing key or an unknown status. Numbers in the map are float64. It may
+	// be called from several goroutines at once.
+	Reply func(job map[string]any)
+}
+
+// Step is what a job shows from some time on, until the next step.
+type Step struct {
+	At       time.Duration // since the job's creation; before the first step it is pending
+	Status   string        // such as "running"; after "done", "failed" and "rejected" credits_used shows the price
+	Progress float64       // from 0 to 1
+}
+
+// The statuses a job takes by itself.
+const (
+	pending  = "pending"
+	inQueue  = "in_queue"
+	running  = "running"
+	done     = "done"
+	failed   = "failed"
+	rejected = "rejected"
+)
+
+const (
+	defaultDuration     = 20 * time.Second
+	defaultVideoSeconds = 15
+	// stuck is the progress at which a job that never ends stays.
+	stuck = 0.99
+)
+
+// at returns what the job shows some time after its creation. The step's At is
+// when the status began.
+func (l *Life) at(elapsed time.Duration) Step {
+	if len(l.Steps) > 0 {
+		return l.stepAt(elapsed)
+	}
+	duration := cmp.Or(l.Duration, defaultDuration)
+	endless := duration < 0
+	if endless {
+		duration = defaultDuration
+	}
+	progress := float64(elapsed) / float64(duration)
+	switch {
+	case elapsed < duration/10:
+		return Step{At: 0, Status: pending, Progress: progress}
+	case elapsed < duration/5:
+		return Step{At: duration / 10, Status: inQueue, Progress: progress}
+	case endless:
+		return Step{At: duration / 5, Status: running, Progress: min(progress, stuck)}
+	case elapsed < duration:
+		return Step{At: duration / 5, Status: running, Progress: progress}
+	default:
+		return Step{At: duration, Status: cmp.Or(l.End, done), Progress: 1}
+	}
+}
+
+func (l *Life) stepAt(elapsed time.Duration) Step {
+	last := Step{Status: pending}
+	for _, step := range l.Steps {
+		if last.At <= step.At && step.At <= elapsed {
+			last = step
+		}
+	}
+	return last
+}
+
+func (l *Life) videoSeconds() float64 {
+	if l.VideoSeconds > 0 {
+		return l.VideoSeconds
+	}
+	return defaultVideoSeconds
+}
+
+// price returns what a preview costs, in credits.
+// https://docs.creatify.ai/billing
+func (l *Life) price() float64 {
+	return math.Ceil(l.videoSeconds() / 30)
+}
+
+type job struct {
+	id       string
+	mediaJob string
+	created  time.Time
+	life     Life
+	request  jobRequest
+}
+
+func (a *API) createPreview(contentType string, body []byte) reply {
+	request, refusal := parseJobRequest(contentType, body)
+	if refusal != nil {
+		return *refusal
+	}
+	j, ok := a.newJob(request)
+	if !ok {
+		return detail(http.StatusPaymentRequired, "Insufficient credits.")
+	}
+	return j.reply(http.StatusCreated, j.created)
+}
+
+// newJob creates a job and charges it. It returns false if the credits do not
+// suffice.
+func (a *API) newJob(request jobRequest) (*job, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	life := a.config.Life
+	if len(a.next) > 0 {
+		life = a.next[0]
+	}
+	price := life.price()
+	if price > a.credits {
+		return nil, false
+	}
+	if len(a.next) > 0 {
+		a.next = a.next[1:]
+	}
+	a.credits -= price
+	a.charged += price
+	j := &job{id: newUUID(a.ids), mediaJob: newUUID(a.ids), created: time.Now(), life: life, request: request}
+	a.jobs[j.id] = j
+	a.order = append(a.order, j.id)
+	return j, true
+}
+
+func (a *API) getJob(id string) reply {
+	a.mu.Lock()
+	j := a.jobs[id]
+	a.mu.Unlock()
+	if j == nil {
+		return detail(http.StatusNotFound, "No CustomTemplateJob matches the given query.")
+	}
+	return j.reply(http.StatusOK, time.Now())
+}
+
+// reply returns the reply that shows the job as it is at the time now.
+func (j *job) reply(status int, now time.Time) reply {
+	shown := j.show(now)
+	if j.life.Reply == nil {
+		return jsonReply(status, shown)
+	}
+	encoded, err := json.Marshal(shown)
+	if err != nil {
+		return unencodable(err)
+	}
+	var edited map[string]any
+	if err := json.Unmarshal(encoded, &edited); err != nil {
+		return unencodable(err)
+	}
+	j.life.Reply(edited)
+	return jsonReply(status, edited)
+}
+
+// jobReply is a job as replies show it, in the order of the documentation:
+// https://docs.creatify.ai/api-reference/custom-template-jobs
+type jobReply struct {
+	ID           string          `json:"id"`
+	CreatedAt    string          `json:"created_at"`
+	UpdatedAt    string          `json:"updated_at"`
+	Variables    json.RawMessage `json:"variables"`
+	MediaJob     *string         `json:"media_job"`
+	VideoOutput  *string         `json:"video_output"`
+	Preview      *string         `json:"preview"`
+	EditorURL    *string         `json:"editor_url"`
+	FailedReason *string         `json:"failed_reason"`
+	CreditsUsed  float64         `json:"credits_used"`
+	Duration     *float64        `json:"duration"`
+	Status       string          `json:"status"`
+	Progress     float64         `json:"progress"`
+	Name         *string         `json:"name"`
+	WebhookURL   *string         `json:"webhook_url"`
+	ModelVersion string          `json:"model_version"`
+	IsHidden     bool            `json:"is_hidden"`
+}
+
+func (j *job) show(now time.Time) jobReply {
+	step := j.life.at(now.Sub(j.created))
+	shown := jobReply{
+		ID:           j.id,
+		CreatedAt:    timestamp(j.created),
+		UpdatedAt:    timestamp(j.created.Add(step.At)),
+		Variables:    j.request.variables,
+		Status:       step.Status,
+		Progress:     step.Progress,
+		Name:         j.request.name,
+		WebhookURL:   j.request.webhookURL,
+		ModelVersion: j.request.modelVersion,
+		IsHidden:     j.request.isHidden,
+	}
+	if step.Status != pending && step.Status != inQueue {
+		shown.MediaJob = &j.mediaJob
+	}
+	switch step.Status {
+	case done:
+		shown.Preview = new("https://app.creatify.ai/preview?layout=" + j.id)
+		shown.Duration = new(j.life.videoSeconds())
+		shown.CreditsUsed = j.life.price()
+	case failed, rejected:
+		if j.life.Reason != "" {
+			shown.FailedReason = &j.life.Reason
+		}
+		shown.CreditsUsed = j.life.price()
+	}
+	return shown
+}
+
+// zone is the offset seen in live replies.
+var zone = time.FixedZone("", -7*60*60)
+
+func timestamp(t time.Time) string {
+	return t.In(zone).Format("2006-01-02T15:04:05.000000-07:00")
+}
+
+// newUUID returns a random UUID of version 4.
+func newUUID(r *rand.Rand) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], r.Uint64())
+	binary.BigEndian.PutUint64(b[8:], r.Uint64())
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
