@@ -108,10 +108,10 @@ const (
 
 // JobParams is what a job is made of. A zero value is not sent, except for the first two fields, which the API requires.
 type JobParams struct {
-	TemplateID   string       `json:"template_id"`             // a UUID
-	Variables    Variables    `json:"variables"`               // not nil; empty for a template without variables
-	Name         string       `json:"name,omitempty"`          // at most 255 characters
-	WebhookURL   string       `json:"webhook_url,omitempty"`   // absolute, http or https, at most 200 characters
+	TemplateID   string       `json:"template_id"`           // a UUID
+	Variables    Variables    `json:"variables"`             // not nil; empty for a template without variables
+	Name         string       `json:"name,omitempty"`        // at most 255 characters
+	WebhookURL   string       `json:"webhook_url,omitempty"` // absolute, http or https, at most 200 characters
 	ModelVersion ModelVersion `json:"model_version,omitempty"`
 	IsHidden     bool         `json:"is_hidden,omitempty"`
 }

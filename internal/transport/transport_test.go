@@ -374,10 +374,17 @@ func TestRedirects(t *testing.T) {
 		mux.ServeHTTP(w, r)
 	}))
 	defer server.Close()
-	mux.HandleFunc("/away/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/read/", 307) })
-	mux.HandleFunc("/near/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/read/", 307) })
-	mux.HandleFunc("/loop/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/loop/", 302) })
-	mux.HandleFunc("/odd/", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Location", "http://[::1"); w.WriteHeader(302) })
+	mux.HandleFunc("/away/", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+"/read/", http.StatusTemporaryRedirect)
+	})
+	mux.HandleFunc("/near/", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/read/", http.StatusTemporaryRedirect)
+	})
+	mux.HandleFunc("/loop/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/loop/", http.StatusFound) })
+	mux.HandleFunc("/odd/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "http://[::1")
+		w.WriteHeader(302)
+	})
 	mux.HandleFunc("/read/", func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, testKey, r.Header.Get("X-API-KEY"))
 		io.WriteString(w, "{}")
