@@ -29,7 +29,9 @@ const DefaultBaseURL = "https://api.creatify.ai"
 // Client speaks to the Creatify API for one account. Make it with [New] or [NewFromEnv], once, and share it: it is safe
 // for concurrent use. Printing it never shows the key.
 type Client struct {
-	Jobs *JobsService
+	Jobs      *JobsService
+	Templates *TemplatesService
+	Workspace *WorkspaceService
 
 	baseURL string
 }
@@ -66,7 +68,7 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 		Limiter:     c.limiter,
 		Logger:      c.logger,
 	})}
-	return &Client{Jobs: &JobsService{api}, baseURL: base.String()}, nil
+	return &Client{&JobsService{api}, &TemplatesService{api}, &WorkspaceService{api}, base.String()}, nil
 }
 
 // NewFromEnv is [New] with what the environment says: CREATIFY_API_ID, CREATIFY_API_KEY and, where it is not the usual
@@ -299,14 +301,14 @@ func (a *api) get(ctx context.Context, path string, once bool) ([]byte, error) {
 
 // pay makes a call that costs credits. Either the job comes back, or the server refused and nothing was charged, or the
 // request provably never left, or the outcome is unknown: unknown is what such a call is until it is proved otherwise.
-func (a *api) pay(ctx context.Context, path string, body []byte, sent OutcomeUnknownError) (*Job, error) {
-	call := transport.Call{Method: http.MethodPost, Path: path, Body: body, Paid: true}
-	sent.Method, sent.Path = call.Method, path
+func (a *api) pay(ctx context.Context, call transport.Call, sent OutcomeUnknownError) (*Job, error) {
+	call.Method, call.Paid = http.MethodPost, true
+	sent.Method, sent.Path = call.Method, call.Path
 	reply, err := a.transport.Do(ctx, call)
 	if failure, ok := errors.AsType[*transport.Error](err); ok {
 		if !failure.Reached {
 			return nil, fmt.Errorf("creatify: %s %s was not sent, so nothing was charged and it can be called again: %w",
-				call.Method, path, err)
+				call.Method, call.Path, err)
 		}
 		reply, sent.Err = failure.Reply, failure.Err
 	}

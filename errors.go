@@ -63,7 +63,7 @@ func (e *ValidationError) Error() string {
 	for i, p := range e.Problems {
 		problems[i] = p.Field + ": " + p.Message
 	}
-	return "creatify: nothing was sent: " + strings.Join(problems, "; ")
+	return "creatify: invalid parameters: " + strings.Join(problems, "; ")
 }
 
 // Is makes the error [ErrInvalidParams].
@@ -171,7 +171,7 @@ func (e *APIError) Error() string {
 	}
 	switch {
 	case len(messages) > 0:
-		text += ": " + oneLine(strings.Join(messages, "; "))
+		text += ": " + strings.TrimSuffix(oneLine(strings.Join(messages, "; ")), ".")
 	case len(e.Body) > 0:
 		text += ": not in a form of the API's, so perhaps from a proxy"
 	}
@@ -236,7 +236,7 @@ func (e *OutcomeUnknownError) Error() string {
 		"do not simply send it again", e.Method, e.Path, e.Err)
 	switch {
 	case e.JobID != "":
-		text += ": read job " + e.JobID + " first"
+		text += ": read job " + oneLine(e.JobID) + " first"
 	case e.Params.WebhookURL != "":
 		text += ": a notice to the webhook URL, if one comes, names the job"
 	default:
@@ -261,7 +261,7 @@ type JobError struct {
 
 func (e *JobError) Error() string {
 	reason := cmp.Or(oneLine(e.Job.FailedReason), "the API gives no reason")
-	text := fmt.Sprintf("creatify: job %s %s: %s", e.Job.ID, e.Job.Status, reason)
+	text := fmt.Sprintf("creatify: job %s %s: %s", oneLine(e.Job.ID), oneLine(string(e.Job.Status)), reason)
 	if e.Job.CreditsUsed > 0 {
 		text += fmt.Sprintf(" (credits used: %v)", e.Job.CreditsUsed)
 	}
@@ -273,8 +273,9 @@ func (e *JobError) Is(target error) bool {
 	return target == ErrJobFailed && e.Job.Status == StatusFailed || target == ErrJobRejected && e.Job.Status == StatusRejected
 }
 
-// WaitError says that a wait ended before its job did. The job goes on, and so can the wait: WaitForPreview with JobID.
-// It unwraps to [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], the context's error, or the last poll's error.
+// WaitError says that a wait ended before its job did. The job may go on, and so can the wait: WaitForPreview with JobID.
+// It unwraps to [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], the context's error, or the last poll's error. The latter
+// may be any of the other sentinels, so test for a WaitError before them: whatever its cause, there is a job.
 type WaitError struct {
 	JobID       string
 	Last        *Job          // the last snapshot; nil when no poll succeeded
@@ -285,15 +286,31 @@ type WaitError struct {
 }
 
 func (e *WaitError) Error() string {
-	text := fmt.Sprintf("creatify: the wait for job %s ended after %v and %d polls: %v", e.JobID,
-		e.Elapsed.Round(time.Millisecond), e.Polls, e.Err)
+	polls := "polls"
+	if e.Polls == 1 {
+		polls = "poll"
+	}
+	text := fmt.Sprintf("creatify: the wait for job %s ended after %v and %d %s: %v", oneLine(e.JobID),
+		e.Elapsed.Round(time.Millisecond), e.Polls, polls, e.Err)
 	if e.Last != nil {
-		text += fmt.Sprintf("; last seen %s at %.0f %%", cmp.Or(string(e.Last.Status), "without a status"), e.Last.Progress*100)
+		status := cmp.Or(oneLine(string(e.Last.Status)), "without a status")
+		text += fmt.Sprintf("; last seen %s at %.0f %%", status, e.Last.Progress*100)
 	}
 	if e.LastPollErr != nil && !errors.Is(e.Err, e.LastPollErr) {
 		text += fmt.Sprintf("; last poll: %v", e.LastPollErr)
 	}
-	return text + "; the job may go on: wait for the same ID again, and do not create another"
+	return text + "; " + e.next()
+}
+
+// next says what to do about it.
+func (e *WaitError) next() string {
+	switch {
+	case errors.Is(e.Err, ErrNotFound):
+		return "check that the ID is right and of this account"
+	case errors.Is(e.Err, ErrUnauthorized):
+		return "the job may go on: with the right API ID and key, wait for the same ID again"
+	}
+	return "the job may go on: wait for the same ID again, and do not create another"
 }
 
 // Unwrap returns why the wait ended.

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+
+	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // JobsService makes and reads custom-template jobs. It is [Client.Jobs].
@@ -21,14 +23,14 @@ const jobsPath = "/api/custom_template_jobs/"
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) Get(ctx context.Context, id string) (*Job, error) {
-	return s.get(ctx, id, false)
-}
-
-// get reads a job, once only for somebody who will read it again anyway.
-func (s *JobsService) get(ctx context.Context, id string, once bool) (*Job, error) {
 	if err := s.check(ctx, jobIDProblems(id)...); err != nil {
 		return nil, err
 	}
+	return s.read(ctx, id, false)
+}
+
+// read reads a job whose ID the caller or the server gave; once only, for somebody who will read it again anyway.
+func (s *JobsService) read(ctx context.Context, id string, once bool) (*Job, error) {
 	path := jobPath(id)
 	body, err := s.api.get(ctx, path, once)
 	if err != nil {
@@ -44,26 +46,55 @@ func (s *JobsService) get(ctx context.Context, id string, once bool) (*Job, erro
 	return job, nil
 }
 
+// CreateVideo starts rendering a final video without a preview, and returns its job, which is pending. It costs 5 credits
+// per 30 s of video, says the documentation, or what [ModelVersion] says.
+//
+// Store the job's ID. An error that is [ErrOutcomeUnknown] means that the video may have been started and charged; any
+// other error, that it was not.
+//
+// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
+func (s *JobsService) CreateVideo(ctx context.Context, params JobParams) (*Job, error) {
+	return s.create(ctx, transport.Call{Path: jobsPath}, params)
+}
+
+// Render starts rendering the final video of a job whose preview is ready. It costs 4 credits per 30 s of video, says the
+// documentation. Right after it the job may still read as done, from its preview, with no VideoOutput.
+//
+// An error that is [ErrOutcomeUnknown] means that the rendering may have been started and charged. A [JobsService.Get] of
+// the same job settles it, unless it comes at once: a job that is being rendered is no longer done, or has a VideoOutput.
+// Any other error means that the rendering was not started.
+//
+// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
+func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
+	if err := s.check(ctx, jobIDProblems(id)...); err != nil {
+		return nil, err
+	}
+	call := transport.Call{Path: jobPath(id) + "render/", Body: []byte("{}")}
+	return s.api.pay(ctx, call, OutcomeUnknownError{JobID: id})
+}
+
 // check is what every call begins with.
 func (s *JobsService) check(ctx context.Context, problems ...Problem) error {
 	if s == nil {
-		return (*api)(nil).check(ctx, problems...)
+		s = new(JobsService)
 	}
 	return s.api.check(ctx, problems...)
 }
 
 func jobPath(id string) string { return jobsPath + url.PathEscape(id) + "/" }
 
-// jobIDProblems lets through whatever can be one element of a path. IDs are documented as UUIDs, but the server is the
-// judge of that.
-func jobIDProblems(id string) []Problem {
+func jobIDProblems(id string) []Problem { return idProblems("id", id) }
+
+// idProblems lets through whatever can be one element of a path. IDs are documented as UUIDs, but the server is the judge
+// of that.
+func idProblems(field, id string) []Problem {
 	switch {
 	case id == "":
-		return []Problem{{"id", "is empty"}}
+		return []Problem{{field, "is empty"}}
 	case id == "." || id == ".." || len(id) > 200 || strings.ContainsFunc(id, func(r rune) bool {
-		return r == '/' || r == '\\' || r == unicode.ReplacementChar || unicode.IsSpace(r) || unicode.IsControl(r)
+		return r == '/' || r == '\\' || r == unicode.ReplacementChar || unicode.IsControl(r)
 	}):
-		return []Problem{{"id", "is not a job ID"}}
+		return []Problem{{field, "cannot be an ID"}}
 	}
 	return nil
 }

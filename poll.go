@@ -79,9 +79,9 @@ func WithOnCreated(f func(*Job)) WaitOption {
 	return func(c *waitConfig) { c.onCreated = f }
 }
 
-// WithOnUpdate calls f with every snapshot that tells something new: a status, a progress, a URL, a reason, credits or a
-// duration. The first one that a wait reads tells something new, unless the reply that created the job told the same. The
-// wait goes on when f returns.
+// WithOnUpdate calls f with the first snapshot, which is the reply that created the job if the wait began with that, and with
+// each later one that tells something new: a status, a progress, a URL, a reason, credits or a duration. The wait goes on
+// when f returns.
 func WithOnUpdate(f func(*Job)) WaitOption {
 	return func(c *waitConfig) { c.onUpdate = f }
 }
@@ -97,7 +97,8 @@ const (
 	maxRetryAfter = time.Minute
 )
 
-// waitState is what one wait has seen so far, and the one place that says what it means. It has no clock and does no I/O.
+// waitState is what one wait has seen so far, and the one place that says what it means. It has no clock and does no I/O
+// but the caller's WithOnUpdate.
 type waitState struct {
 	options waitConfig
 	id      string
@@ -105,6 +106,7 @@ type waitState struct {
 	created bool // by this very wait, so that its first polls may come too early
 
 	polls     int
+	roundTrip time.Duration // of the latest poll
 	last      *Job
 	moved     time.Time // when status or progress last changed
 	done      time.Time // since when it is done without output; zero if it is not
@@ -118,6 +120,9 @@ func (w *waitState) saw(job *Job, now time.Time) (over bool, err error) {
 	w.pollErr, w.errs = nil, 0
 	if w.last == nil || w.last.Status != job.Status || w.last.Progress != job.Progress {
 		w.moved = now
+	}
+	if w.options.onUpdate != nil && (w.last == nil || !job.sameAs(w.last)) {
+		w.options.onUpdate(new(*job))
 	}
 	w.last = job
 	switch {
@@ -166,12 +171,12 @@ func (w *waitState) end(now time.Time, reason error) error {
 
 // delay says how long after now the next poll comes, and whether there is one before the deadline: if not, the delay is
 // the time that is left.
-func (w *waitState) delay(now, deadline time.Time, roundTrip time.Duration) (time.Duration, bool) {
+func (w *waitState) delay(now, deadline time.Time) (time.Duration, bool) {
 	delay := schedule.Jitter(schedule.Interval(now.Sub(w.started)), rand.Float64())
 	if e, ok := errors.AsType[*APIError](w.pollErr); ok {
 		delay = max(delay, min(e.RetryAfter, maxRetryAfter))
 	}
-	return schedule.Fit(delay, deadline.Sub(now), roundTrip)
+	return schedule.Fit(delay, deadline.Sub(now), w.roundTrip)
 }
 
 // observe takes in one poll.
@@ -195,27 +200,29 @@ func (s *JobsService) wait(ctx context.Context, id string, created *Job, options
 			return result(created, err)
 		}
 	}
-	var roundTrip time.Duration
 	for {
 		if w.last != nil || w.polls > 0 {
-			if delay, more := w.delay(time.Now(), deadline, roundTrip); !more || !sleep(timed, delay) {
+			if delay, more := w.delay(time.Now(), deadline); !more || !sleep(timed, delay) {
 				<-timed.Done()
 				return nil, w.timeUp(ctx)
 			}
 		}
-		before, asked := w.last, time.Now()
-		job, err := s.get(timed, id, true)
+		asked := time.Now()
+		job, err := s.read(timed, id, true)
 		now := time.Now()
-		roundTrip = now.Sub(asked)
+		w.roundTrip = now.Sub(asked)
 		if err != nil && timed.Err() != nil {
 			return nil, w.timeUp(ctx)
 		}
-		over, end := w.observe(job, err, now)
-		if err == nil && options.onUpdate != nil && (before == nil || !job.sameAs(before)) {
-			options.onUpdate(new(*job))
+		w.polls++
+		var over bool
+		if err != nil {
+			over, err = w.failed(err, now)
+		} else {
+			over, err = w.saw(job, now)
 		}
 		if over {
-			return result(job, end)
+			return result(job, err)
 		}
 	}
 }

@@ -115,7 +115,7 @@ func TestOnUpdateSeesEachChangeOnce(t *testing.T) {
 			job.Progress = 17
 		}))
 		require.NoError(t, err)
-		assert.Equal(t, []float64{0.5, 0.7, 1}, seen, "the pending one was the reply to the create")
+		assert.Equal(t, []float64{0, 0.5, 0.7, 1}, seen, "the first is the reply to the create")
 		assert.Greater(t, api.Calls(get), 3)
 	})
 }
@@ -324,6 +324,37 @@ func TestAJobThatWasJustCreatedMayBeUnknownForAWhile(t *testing.T) {
 		_, err = client.Jobs.Preview(t.Context(), params())
 		assert.ErrorIs(t, err, creatify.ErrNotFound)
 		assert.InDelta(t, 15*time.Second, time.Since(start), float64(10*time.Second), "but not for long")
+	})
+}
+
+func TestAnOddIDIsWaitedForAndPrintedSafely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const odd = "a b/\u0007\u001b[31m"
+		polls := 0
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			if req.Method == http.MethodGet {
+				assert.Equal(t, "/api/custom_template_jobs/a%20b%2F%07%1B%5B31m/", req.URL.EscapedPath())
+				polls++
+			}
+			return respond(req, 201, `{"id":"a b/\u0007\u001b[31m","status":"run\u001bning"}`), nil
+		}))
+		_, err := client.Jobs.Preview(t.Context(), params())
+		assert.ErrorIs(t, err, creatify.ErrWaitTimeout, "a job that was paid for is not an invalid parameter")
+		assert.Equal(t, odd, waitError(t, err).JobID)
+		assert.NotContains(t, err.Error(), "\x1b")
+		assert.Greater(t, polls, 10)
+	})
+}
+
+func TestAWaitErrorSaysWhatToDo(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		_, err := client.Jobs.WaitForPreview(t.Context(), jobID)
+		assert.ErrorContains(t, err, "and 1 poll: ")
+		assert.ErrorContains(t, err, "check that the ID is right")
+		assert.NotContains(t, err.Error(), "wait for the same ID")
+		api.Inject(creatifytest.Fault{Status: 401, Body: `{"detail": "No."}`})
+		_, err = client.Jobs.WaitForPreview(t.Context(), jobID)
+		assert.ErrorContains(t, err, "with the right API ID and key, wait for the same ID again")
 	})
 }
 

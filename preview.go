@@ -3,6 +3,9 @@ package creatify
 import (
 	"context"
 	"encoding/json"
+	"time"
+
+	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // CreatePreview starts a preview and returns its job, which is pending. It costs 1 credit per 30 s of video, says the
@@ -13,19 +16,35 @@ import (
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job, error) {
-	return s.create(ctx, jobsPath+"preview_async/", params)
+	return s.create(ctx, transport.Call{Path: jobsPath + "preview_async/"}, params)
+}
+
+// PreviewSync makes a preview with a call that blocks until it is ready, which takes minutes, and returns the job. It costs
+// what [JobsService.CreatePreview] costs.
+//
+// Prefer [JobsService.Preview], as the documentation does: when this call's reply is lost, so is the job's ID, and the
+// error is [ErrOutcomeUnknown]. An attempt may take ten minutes, or more where [WithTimeout] says so. A job that ends badly
+// is a [*JobError].
+//
+// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
+func (s *JobsService) PreviewSync(ctx context.Context, params JobParams) (*Job, error) {
+	job, err := s.create(ctx, transport.Call{Path: jobsPath + "preview/", Patience: 10 * time.Minute}, params)
+	if err == nil && (job.Status == StatusFailed || job.Status == StatusRejected) {
+		return nil, &JobError{job}
+	}
+	return job, err
 }
 
 // create makes a job, which is paid for.
-func (s *JobsService) create(ctx context.Context, path string, params JobParams) (*Job, error) {
+func (s *JobsService) create(ctx context.Context, call transport.Call, params JobParams) (*Job, error) {
 	if err := s.check(ctx, params.problems()...); err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(params)
-	if err != nil {
+	var err error
+	if call.Body, err = json.Marshal(params); err != nil {
 		return nil, invalid("params", "cannot be written as JSON: %v", err)
 	}
-	return s.api.pay(ctx, path, body, OutcomeUnknownError{Params: params})
+	return s.api.pay(ctx, call, OutcomeUnknownError{Params: params})
 }
 
 // Preview starts a preview, waits for it, and returns the job with its Preview. It costs what [JobsService.CreatePreview]

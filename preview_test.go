@@ -116,9 +116,9 @@ func TestBadIDsAndNilsGetClearErrors(t *testing.T) {
 	var nobody context.Context
 	for name, call := range map[string]func() error{
 		"id: is empty":         func() error { _, err := client.Jobs.Get(t.Context(), ""); return err },
-		"id: is not a job ID":  func() error { _, err := client.Jobs.Get(t.Context(), ".."); return err },
-		"id: is not a job ID ": func() error { _, err := client.Jobs.WaitForPreview(t.Context(), "a/../b"); return err },
-		"id: is not a job ID\t": func() error {
+		"id: cannot be an ID":  func() error { _, err := client.Jobs.Get(t.Context(), ".."); return err },
+		"id: cannot be an ID ": func() error { _, err := client.Jobs.WaitForPreview(t.Context(), "a/../b"); return err },
+		"id: cannot be an ID\t": func() error {
 			_, err := client.Jobs.WaitForPreview(t.Context(), jobID+"\n")
 			return err
 		},

@@ -199,10 +199,10 @@ func TestRefusalsInEveryShape(t *testing.T) {
 		message string
 	}{
 		{"a detail", 401, `{"detail": "Authentication credentials were not provided."}`, "Authentication credentials were not provided.", nil,
-			creatify.ErrUnauthorized, "401 Unauthorized: Authentication credentials were not provided. (check the API ID and key)"},
+			creatify.ErrUnauthorized, "401 Unauthorized: Authentication credentials were not provided (check the API ID and key)"},
 		{"fields", 400, `{"template_id": ["Must be a valid UUID."], "non_field_errors": ["No."]}`, "",
 			map[string][]string{"template_id": {"Must be a valid UUID."}, "non_field_errors": {"No."}}, nil,
-			"400 Bad Request: non_field_errors: No.; template_id: Must be a valid UUID."},
+			"400 Bad Request: non_field_errors: No.; template_id: Must be a valid UUID"},
 		{"a field with a string", 400, `{"name": "too long"}`, "", map[string][]string{"name": {"too long"}}, nil, "name: too long"},
 		{"a field within a field", 400, `{"variables": {"photo": ["bad URL"]}}`, "", map[string][]string{"variables.photo": {"bad URL"}}, nil,
 			"variables.photo: bad URL"},

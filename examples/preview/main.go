@@ -64,7 +64,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 		creatify.WithOnCreated(func(job *creatify.Job) {
 			// A service stores the ID here: with it the wait can go on after a crash, without a second charge.
 			fmt.Fprintf(stderr, "Job %s is created. %s\n", job.ID, resume(job.ID, flags.account))
-			progress.show(job)
 		}),
 		creatify.WithOnUpdate(progress.show),
 	}

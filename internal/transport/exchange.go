@@ -61,7 +61,11 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(parent, c.timeout)
+	limit := max(c.timeout, x.call.Patience)
+	if c.most > 0 {
+		limit = min(limit, c.most)
+	}
+	ctx, cancel := context.WithTimeout(parent, limit)
 	defer cancel()
 	var sending connTrace
 	if x.call.Paid {
@@ -77,7 +81,7 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 		err = x.read(resp)
 	}
 	if err != nil && ctx.Err() != nil && parent.Err() == nil {
-		err = fmt.Errorf("no whole reply within %v: %w", c.timeout, os.ErrDeadlineExceeded)
+		err = fmt.Errorf("no whole reply within %v: %w", limit, os.ErrDeadlineExceeded)
 	}
 	return resp, err
 }

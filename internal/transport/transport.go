@@ -46,6 +46,7 @@ type Client struct {
 	creds   *Credentials
 	agent   []string
 	timeout time.Duration
+	most    time.Duration // the time limit of the caller's http.Client; 0 is none
 	retry   Retry
 	limiter *rate.Limiter
 	logger  *slog.Logger
@@ -71,10 +72,7 @@ func New(c Config) *Client {
 	default:
 		t.http, t.next = *c.HTTPClient, c.HTTPClient.Transport
 	}
-	if t.http.Timeout > 0 {
-		t.timeout = min(t.timeout, t.http.Timeout)
-	}
-	t.http.Timeout = 0 // it would count the time in the rate limit's queue
+	t.most, t.http.Timeout = t.http.Timeout, 0 // net/http would count the time in the rate limit's queue
 	t.http.CheckRedirect = t.redirectGuard(t.http.CheckRedirect)
 	if t.logger == nil {
 		t.logger = slog.New(slog.DiscardHandler)
@@ -103,6 +101,9 @@ type Call struct {
 	Paid bool
 	// Once turns retries off, for a caller with a schedule of its own.
 	Once bool
+	// Patience lengthens the time limit of an attempt, for a call that is slow by nature; 0 leaves it as it is. The
+	// caller's http.Client has the last word.
+	Patience time.Duration
 }
 
 // Reply is a reply of any status.

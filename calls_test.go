@@ -1,0 +1,205 @@
+package creatify_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/creatify-community/creatify-go"
+	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestEachPaidCallGoesToItsPathOnceAndMayHaveAnUnknownOutcome(t *testing.T) {
+	calls := map[string]func(context.Context, *creatify.Client) (*creatify.Job, error){
+		"/api/custom_template_jobs/preview_async/": func(ctx context.Context, c *creatify.Client) (*creatify.Job, error) {
+			return c.Jobs.CreatePreview(ctx, params())
+		},
+		"/api/custom_template_jobs/preview/": func(ctx context.Context, c *creatify.Client) (*creatify.Job, error) {
+			return c.Jobs.PreviewSync(ctx, params())
+		},
+		"/api/custom_template_jobs/": func(ctx context.Context, c *creatify.Client) (*creatify.Job, error) {
+			return c.Jobs.CreateVideo(ctx, params())
+		},
+		"/api/custom_template_jobs/" + jobID + "/render/": func(ctx context.Context, c *creatify.Client) (*creatify.Job, error) {
+			return c.Jobs.Render(ctx, jobID)
+		},
+	}
+	for path, call := range calls {
+		t.Run(path, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for _, status := range []int{200, 201} { // which of the two is documented for some only
+					mock := httpmock.NewMockTransport()
+					mock.RegisterResponder("POST", "https://api.creatify.ai"+path, httpmock.NewStringResponder(status, liveLike))
+					job, err := call(t.Context(), newClient(t, mock))
+					require.NoError(t, err)
+					assert.Equal(t, jobID, job.ID)
+				}
+				sent := 0
+				lost := errors.New("connection lost")
+				_, err := call(t.Context(), newClient(t, roundTrip(func(*http.Request) (*http.Response, error) {
+					sent++
+					return nil, lost
+				})))
+				assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
+				assert.ErrorIs(t, err, lost)
+				assert.Equal(t, 1, sent)
+			})
+		})
+	}
+}
+
+func TestRenderSendsAnEmptyObjectAndNamesTheJobWhenItsOutcomeIsUnknown(t *testing.T) {
+	var body string
+	client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+		b, _ := io.ReadAll(req.Body)
+		body = string(b)
+		return respond(req, 504, "<html>"), nil
+	}))
+	_, err := client.Jobs.Render(t.Context(), jobID)
+	assert.Equal(t, "{}", body)
+	unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
+	require.True(t, ok)
+	assert.Equal(t, jobID, unknown.JobID)
+	assert.ErrorContains(t, err, "read job "+jobID+" first")
+}
+
+func TestPreviewSyncIsPatient(t *testing.T) {
+	answerAfter := func(d time.Duration) http.RoundTripper {
+		return roundTrip(func(req *http.Request) (*http.Response, error) {
+			select {
+			case <-time.After(d):
+				return respond(req, 200, liveLike), nil
+			case <-req.Context().Done():
+				return nil, req.Context().Err()
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		_, err := newClient(t, answerAfter(9*time.Minute)).Jobs.PreviewSync(t.Context(), params())
+		assert.NoError(t, err, "it takes minutes by nature")
+		start := time.Now()
+		_, err = newClient(t, answerAfter(time.Hour)).Jobs.PreviewSync(t.Context(), params())
+		assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown, "but not for ever")
+		assert.Equal(t, 10*time.Minute, time.Since(start))
+
+		callers := &http.Client{Transport: answerAfter(time.Hour), Timeout: time.Minute}
+		start = time.Now()
+		_, err = newClient(t, nil, creatify.WithHTTPClient(callers)).Jobs.PreviewSync(t.Context(), params())
+		assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
+		assert.Equal(t, time.Minute, time.Since(start), "the caller's client has the last word")
+	})
+}
+
+func TestPreviewSyncOfAJobThatFails(t *testing.T) {
+	mock := httpmock.NewMockTransport()
+	mock.RegisterNoResponder(httpmock.NewStringResponder(200, `{"id":"7","status":"failed","failed_reason":"no such voice"}`))
+	_, err := newClient(t, mock).Jobs.PreviewSync(t.Context(), params())
+	assert.ErrorIs(t, err, creatify.ErrJobFailed)
+	assert.ErrorContains(t, err, "job 7 failed: no such voice")
+}
+
+func TestRemainingCredits(t *testing.T) {
+	for body, want := range map[string]float64{
+		`{"remaining_credits": 379.0}`:     379,
+		`{"remaining_credits": "12.5"}`:    12.5,
+		`{"remaining_credits": 0}`:         0,
+		`{"remaining_credits": -3, "a":1}`: -3,
+	} {
+		mock := httpmock.NewMockTransport()
+		mock.RegisterResponder("GET", "https://api.creatify.ai/api/remaining_credits/", httpmock.NewStringResponder(200, body))
+		got, err := newClient(t, mock).Workspace.RemainingCredits(t.Context())
+		require.NoError(t, err, body)
+		assert.Equal(t, want, got)
+	}
+	for _, body := range []string{``, `null`, `{}`, `[]`, `<html>`, `{"remaining_credits": null}`, `{"remaining_credits": "many"}`} {
+		mock := httpmock.NewMockTransport()
+		mock.RegisterNoResponder(httpmock.NewStringResponder(200, body))
+		_, err := newClient(t, mock).Workspace.RemainingCredits(t.Context())
+		assert.ErrorContains(t, err, "GET /api/remaining_credits/", "an error is an error, never 0: %s", body)
+	}
+	api := creatifytest.New(creatifytest.Config{Credits: 17})
+	got, err := newClient(t, api).Workspace.RemainingCredits(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 17.0, got)
+}
+
+const templateReply = `{"template_id":"` + creatifytest.TemplateID + `","name":"Demo","preview":null,"aspect_ratio":"9x16",
+	"created_at":"2024-05-01T03:04:05.123456-07:00","updated_at":"never","variables":{
+	"headline":{"type":"text","properties":{"content":"Hi"},"max_length":40},"odd":17},"owner":{"id":3}}`
+
+func TestATemplateIsReadWhateverItsVariablesAre(t *testing.T) {
+	mock := httpmock.NewMockTransport()
+	mock.RegisterResponder("GET", "https://api.creatify.ai/api/custom_templates/"+creatifytest.TemplateID+"/",
+		httpmock.NewStringResponder(200, templateReply))
+	template, err := newClient(t, mock).Templates.Get(t.Context(), creatifytest.TemplateID)
+	require.NoError(t, err)
+	assert.Equal(t, creatifytest.TemplateID, template.ID)
+	assert.Equal(t, "Demo", template.Name)
+	assert.Equal(t, "9x16", template.AspectRatio)
+	assert.Equal(t, 2024, template.CreatedAt.Year())
+	assert.True(t, template.UpdatedAt.IsZero())
+	assert.Equal(t, creatify.TypeText, template.Variables["headline"].Type())
+	assert.Contains(t, template.Variables, "odd")
+	assert.JSONEq(t, templateReply, string(template.RawJSON()))
+
+	for _, body := range []string{`{}`, `{"variables":[]}`, `{"template_id":7,"variables":null,"name":{}}`} {
+		mock := httpmock.NewMockTransport()
+		mock.RegisterNoResponder(httpmock.NewStringResponder(200, body))
+		_, err := newClient(t, mock).Templates.Get(t.Context(), creatifytest.TemplateID)
+		assert.NoError(t, err, body)
+	}
+	for _, body := range []string{``, `null`, `[]`, `<html>`, `"x"`} {
+		mock := httpmock.NewMockTransport()
+		mock.RegisterNoResponder(httpmock.NewStringResponder(200, body))
+		_, err := newClient(t, mock).Templates.Get(t.Context(), creatifytest.TemplateID)
+		assert.ErrorContains(t, err, creatifytest.TemplateID, body)
+	}
+}
+
+func TestTheTemplatesAreListed(t *testing.T) {
+	for body, want := range map[string]int{`[]`: 0, `[` + templateReply + `, {"template_id":"b"}]`: 2} {
+		mock := httpmock.NewMockTransport()
+		mock.RegisterResponder("GET", "https://api.creatify.ai/api/custom_templates/", httpmock.NewStringResponder(200, body))
+		templates, err := newClient(t, mock).Templates.List(t.Context())
+		require.NoError(t, err)
+		require.Len(t, templates, want)
+		if want > 1 {
+			assert.Equal(t, "Demo", templates[0].Name)
+			assert.Equal(t, "b", templates[1].ID)
+		}
+	}
+	for _, body := range []string{``, `null`, `{"detail":"odd"}`, `[1]`, `[null]`} {
+		mock := httpmock.NewMockTransport()
+		mock.RegisterNoResponder(httpmock.NewStringResponder(200, body))
+		_, err := newClient(t, mock).Templates.List(t.Context())
+		assert.ErrorContains(t, err, "GET /api/custom_templates/", body)
+	}
+}
+
+func TestTheOtherCallsCheckTheirArguments(t *testing.T) {
+	api := creatifytest.New(creatifytest.Config{})
+	client := newClient(t, api)
+	var nobody context.Context
+	for name, call := range map[string]func() error{
+		"id: is empty":                func() error { _, err := client.Jobs.Render(t.Context(), ""); return err },
+		"template_id: is empty":       func() error { _, err := client.Templates.Get(t.Context(), ""); return err },
+		"template_id: cannot be":      func() error { _, err := client.Templates.Get(t.Context(), "a/b"); return err },
+		"template_id: must be a UUID": func() error { _, err := client.Jobs.CreateVideo(t.Context(), creatify.JobParams{}); return err },
+		"variables: is nil":           func() error { _, err := client.Jobs.PreviewSync(t.Context(), creatify.JobParams{}); return err },
+		"ctx: is nil":                 func() error { _, err := client.Templates.List(nobody); return err },
+		"client: was not made":        func() error { _, err := (*creatify.WorkspaceService)(nil).RemainingCredits(t.Context()); return err },
+		"client: was not made by":     func() error { _, err := (*creatify.TemplatesService)(nil).List(t.Context()); return err },
+	} {
+		err := call()
+		assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+		assert.ErrorContains(t, err, name)
+	}
+	assert.Zero(t, api.Calls(""))
+}
