@@ -7,7 +7,8 @@
 // Without -count=1 go test does not notice that the document, which lies outside the module, has changed.
 //
 // Out of the contract, and not checked here, is what the fake answers beyond the document: 402 to an account without
-// credits, 405, 413 and 415, 429 to a reading of the credits, and to a path that it does not know, 301 or a 404 in HTML.
+// credits, 405, 413 and 415, 429 to a reading of the credits or of templates, and to a path that it does not know, 301
+// or a 404 in HTML.
 package contract
 
 import (
@@ -23,6 +24,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -38,8 +40,20 @@ import (
 // calls are those that the fake serves. Each is named by its method and its path, as it stands in the document.
 var calls = []creatifytest.Call{
 	creatifytest.CallCreatePreview,
+	creatifytest.CallPreviewSync,
+	creatifytest.CallCreateVideo,
+	creatifytest.CallRender,
 	creatifytest.CallGetJob,
+	creatifytest.CallListTemplates,
+	creatifytest.CallGetTemplate,
 	creatifytest.CallCredits,
+}
+
+// creations are the calls that create jobs.
+var creations = []creatifytest.Call{
+	creatifytest.CallCreatePreview,
+	creatifytest.CallPreviewSync,
+	creatifytest.CallCreateVideo,
 }
 
 const (
@@ -130,9 +144,75 @@ func TestContract(t *testing.T) {
 		"a body cut short": `{`,
 		"no body":          ``,
 	} {
-		run("a refused preview with "+name, creatifytest.Config{}, func(t *testing.T, v *validator) {
-			v.onlyReplies = true
-			assert.Equal(t, http.StatusBadRequest, v.status(t, request("POST", previewPath, body)))
+		for _, call := range creations {
+			run(string(call)+" refused with "+name, creatifytest.Config{}, func(t *testing.T, v *validator) {
+				v.onlyReplies = true
+				assert.Equal(t, http.StatusBadRequest, v.status(t, requestFor(call, "", body)))
+			})
+		}
+	}
+
+	run("a preview to wait for", creatifytest.Config{}, func(t *testing.T, v *validator) {
+		assert.Equal(t, http.StatusOK, v.status(t, requestFor(creatifytest.CallPreviewSync, "", validBody)))
+	})
+
+	run("a video without a preview", creatifytest.Config{}, func(t *testing.T, v *validator) {
+		assert.Equal(t, http.StatusCreated, v.status(t, requestFor(creatifytest.CallCreateVideo, "", validBody)))
+		time.Sleep(time.Minute)
+		assert.Equal(t, http.StatusOK, v.status(t, requestFor(creatifytest.CallGetJob, v.api.Jobs()[0], "")))
+	})
+
+	for _, end := range []string{"done", "failed", "rejected"} {
+		render := creatifytest.RenderLife{Lag: 5 * time.Second, End: end, Reason: "The video could not be made."}
+		config := creatifytest.Config{Life: creatifytest.Life{Render: render}}
+		run("a render that is "+end, config, func(t *testing.T, v *validator) {
+			assert.Equal(t, http.StatusOK, v.status(t, requestFor(creatifytest.CallPreviewSync, "", validBody)))
+			id := v.api.Jobs()[0]
+			assert.Equal(t, http.StatusOK, v.status(t, requestFor(creatifytest.CallRender, id, `{}`)))
+			for range 3 { // the job reads as done, as running, and has its end
+				assert.Equal(t, http.StatusOK, v.status(t, requestFor(creatifytest.CallGetJob, id, "")))
+				time.Sleep(10 * time.Second)
+			}
+			assert.Equal(t, http.StatusBadRequest, v.status(t, requestFor(creatifytest.CallRender, id, `{}`)), "a second time")
+		})
+	}
+
+	run("a render too early", creatifytest.Config{}, func(t *testing.T, v *validator) {
+		assert.Equal(t, http.StatusCreated, v.status(t, requestFor(creatifytest.CallCreatePreview, "", validBody)))
+		assert.Equal(t, http.StatusBadRequest, v.status(t, requestFor(creatifytest.CallRender, v.api.Jobs()[0], `{}`)))
+	})
+
+	run("the render of an unknown job", creatifytest.Config{}, func(t *testing.T, v *validator) {
+		assert.Equal(t, http.StatusNotFound, v.status(t, requestFor(creatifytest.CallRender, unknownID, `{}`)))
+	})
+
+	for name, templates := range map[string][]creatifytest.Template{
+		"the templates by default":          nil,
+		"templates with no more than an ID": {{ID: unknownID}, {ID: creatifytest.TemplateID}},
+	} {
+		run(name, creatifytest.Config{Templates: templates}, func(t *testing.T, v *validator) {
+			assert.Equal(t, http.StatusOK, v.status(t, requestFor(creatifytest.CallListTemplates, "", "")))
+			assert.Equal(t, http.StatusOK, v.status(t, requestFor(creatifytest.CallGetTemplate, creatifytest.TemplateID, "")))
+		})
+	}
+
+	run("no templates", creatifytest.Config{Templates: []creatifytest.Template{}}, func(t *testing.T, v *validator) {
+		assert.Equal(t, http.StatusOK, v.status(t, requestFor(creatifytest.CallListTemplates, "", "")))
+		assert.Equal(t, http.StatusNotFound, v.status(t, requestFor(creatifytest.CallGetTemplate, creatifytest.TemplateID, "")))
+	})
+
+	for _, call := range calls {
+		run(string(call)+" with a wrong key", creatifytest.Config{}, func(t *testing.T, v *validator) {
+			req := requestFor(call, unknownID, validBody)
+			req.Header.Set("X-API-KEY", "wrong")
+			assert.Equal(t, http.StatusUnauthorized, v.status(t, req))
+		})
+	}
+
+	for _, call := range append(creations, creatifytest.CallRender, creatifytest.CallGetJob) {
+		run(string(call)+" too often", creatifytest.Config{RequestsPerMinute: 1}, func(t *testing.T, v *validator) {
+			v.status(t, request("GET", creditsPath, ""))
+			assert.Equal(t, http.StatusTooManyRequests, v.status(t, requestFor(call, unknownID, validBody)))
 		})
 	}
 
@@ -151,7 +231,11 @@ func TestContract(t *testing.T) {
 	})
 
 	t.Run("every documented reply was seen", func(t *testing.T) {
-		assert.Empty(t, contract.unseen())
+		// Whether these succeed with 200 or 201 is not known. The document allows both; the fake answers 200.
+		assert.Equal(t, []string{
+			string(creatifytest.CallPreviewSync) + " 201",
+			string(creatifytest.CallRender) + " 201",
+		}, contract.unseen())
 	})
 }
 
@@ -524,6 +608,16 @@ func (v *validator) status(t *testing.T, req *http.Request) int {
 	resp, err := v.RoundTrip(req)
 	require.NoError(t, err)
 	return resp.StatusCode
+}
+
+// requestFor is a request for a call, about the job or template with the ID if the call is about one. Only if the call
+// takes a body has the request one.
+func requestFor(call creatifytest.Call, id, body string) *http.Request {
+	method, path, _ := strings.Cut(string(call), " ")
+	if method == http.MethodGet {
+		body = ""
+	}
+	return request(method, strings.NewReplacer("{id}", id, "{template_id}", id).Replace(path), body)
 }
 
 // request is a request with valid credentials.

@@ -13,7 +13,8 @@
 //
 // Jobs have no timers: how far one has come is worked out from [time.Now] when
 // it is read. Without a socket, inside a bubble of [testing/synctest], a job
-// that takes minutes is therefore done at once.
+// that takes minutes is therefore done at once. Only [CallPreviewSync] waits,
+// as it does not reply before its job has ended.
 //
 // [API.NextJob] and [Config] say how jobs go, [API.Inject] makes calls go
 // wrong, and [API.Calls], [API.Jobs] and [API.Charged] tell what happened.
@@ -21,8 +22,12 @@
 // The fake serves the calls named by the [Call] constants. Where the
 // documentation of the real API is silent, it answers as an API built with
 // Django REST Framework does. Guessed rather than documented are: the replies
-// to wrong credentials, to too few credits and to too many requests, that the
-// price is rounded up to whole 30 s, and that a failed job is not refunded.
+// to wrong credentials, to too few credits, to too many requests and to a
+// render that can't be; that a blocking preview and a render are answered with
+// 200; that prices are rounded up to whole 30 s, and which one holds for a
+// model other than the standard one (see [API.Charged]); that a failed job is
+// not refunded; and the form of a template's variables. The URLs of videos are
+// made up and lead nowhere: their host ends in .test.
 package creatifytest
 
 import (
@@ -37,8 +42,8 @@ import (
 	"time"
 )
 
-// Credentials which a zero [Config] accepts, and the ID of a template. The
-// fake takes every UUID for a template's ID; this one is there for convenience.
+// Credentials which a zero [Config] accepts, and the ID of the template which it
+// has. To make a job, every UUID will do for a template's ID.
 const (
 	APIID      = "creatifytest-api-id"
 	APIKey     = "creatifytest-api-key"
@@ -58,6 +63,12 @@ type Config struct {
 	// Life is how every job goes that [API.NextJob] says nothing about.
 	Life Life
 
+	// Templates are the account's templates. nil means one named "Demo", with
+	// the ID [TemplateID], a text called headline and an image called photo.
+	// They are only shown: a job may name any other template. They are not
+	// copied and must not be changed while the API is in use.
+	Templates []Template
+
 	// RequestsPerMinute is how many requests are served within any 60 s. Those
 	// beyond it are answered with 429 and do not count. 0 means no limit.
 	RequestsPerMinute int
@@ -70,10 +81,18 @@ type Config struct {
 // Call names one of the calls the API serves, by method and path.
 type Call string
 
-// The calls the API serves.
+// The calls the API serves. CallPreviewSync replies when its job has ended, and
+// for one that never does, not before the request's context ends; the job is
+// there and charged even if the client has gone. CallCreateVideo makes the final
+// video at once, CallRender that of a job whose preview is done.
 const (
 	CallCreatePreview Call = "POST /api/custom_template_jobs/preview_async/"
+	CallPreviewSync   Call = "POST /api/custom_template_jobs/preview/"
+	CallCreateVideo   Call = "POST /api/custom_template_jobs/"
+	CallRender        Call = "POST /api/custom_template_jobs/{id}/render/"
 	CallGetJob        Call = "GET /api/custom_template_jobs/{id}/"
+	CallListTemplates Call = "GET /api/custom_templates/"
+	CallGetTemplate   Call = "GET /api/custom_templates/{template_id}/"
 	CallCredits       Call = "GET /api/remaining_credits/"
 )
 
@@ -90,7 +109,7 @@ type API struct {
 
 	mu       sync.Mutex
 	ids      *rand.Rand
-	jobs     map[string]*job // a job does not change once it is in here
+	jobs     map[string]*job // a job in here does not change, but may be replaced
 	order    []string        // the jobs' IDs, oldest first
 	next     []Life
 	credits  float64
@@ -105,6 +124,9 @@ func New(config Config) *API {
 	config.APIID = cmp.Or(config.APIID, APIID)
 	config.APIKey = cmp.Or(config.APIKey, APIKey)
 	config.Credits = cmp.Or(config.Credits, 1000)
+	if config.Templates == nil {
+		config.Templates = demoTemplates()
+	}
 	return &API{
 		config:  config,
 		ids:     rand.New(rand.NewPCG(config.Seed, 0)),
@@ -138,8 +160,12 @@ func (a *API) Jobs() []string {
 	return slices.Clone(a.order)
 }
 
-// Charged returns the credits charged so far. A preview costs 1 credit for
-// each 30 s of video or part of it, charged when the job is created.
+// Charged returns the credits charged so far. For each 30 s of video or part of
+// it, a preview costs 1 credit, a video without one 5, and a render 4. With the
+// model aurora_v1 a video or a render costs 1 credit per second instead, with
+// aurora_v1_fast half a credit; the documentation names these prices, but does
+// not say how models and calls combine. All is charged when the API takes the
+// request.
 func (a *API) Charged() float64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -153,31 +179,55 @@ func (a *API) Credits() float64 {
 	return a.credits
 }
 
-const jobsPath = "/api/custom_template_jobs/"
+// routes say which call a path is for: the first that fits it. No two calls
+// share a path, so that each path allows one method.
+var routes = []route{
+	newRoute(CallCreatePreview),
+	newRoute(CallPreviewSync),
+	newRoute(CallCreateVideo),
+	newRoute(CallRender),
+	newRoute(CallGetJob), // after the calls that have a word where it has the ID
+	newRoute(CallListTemplates),
+	newRoute(CallGetTemplate),
+	newRoute(CallCredits),
+}
 
-// route returns the call a path is for and the job ID in it. The call is ""
-// if there is none.
-func route(path string) (call Call, id string) {
-	switch path {
-	case "/api/custom_template_jobs/preview_async/":
-		return CallCreatePreview, ""
-	case "/api/remaining_credits/":
-		return CallCredits, ""
-	case "/api/custom_template_jobs/preview/": // a call of its own, which the fake does not serve
-		return "", ""
+// route is a call and the form of its path: before, the ID if it has one, after.
+type route struct {
+	call          Call
+	before, after string
+	hasID         bool
+}
+
+func newRoute(call Call) route {
+	_, path, _ := strings.Cut(string(call), " ")
+	before, rest, hasID := strings.Cut(path, "{")
+	_, after, _ := strings.Cut(rest, "}")
+	return route{call: call, before: before, after: after, hasID: hasID}
+}
+
+// match returns the ID in a path, and whether the path is the route's.
+func (r *route) match(path string) (id string, ok bool) {
+	id, before := strings.CutPrefix(path, r.before)
+	id, after := strings.CutSuffix(id, r.after)
+	return id, before && after && (id != "") == r.hasID && !strings.Contains(id, "/")
+}
+
+// callOf returns the call a path is for and the ID in it. The call is "" if
+// there is none.
+func callOf(path string) (call Call, id string) {
+	for i := range routes {
+		if id, ok := routes[i].match(path); ok {
+			return routes[i].call, id
+		}
 	}
-	id, isJob := strings.CutPrefix(path, jobsPath)
-	id, slash := strings.CutSuffix(id, "/")
-	if !isJob || !slash || id == "" || strings.Contains(id, "/") {
-		return "", ""
-	}
-	return CallGetJob, id
+	return "", ""
 }
 
 // process answers a request as the API does when nothing goes wrong. The order
 // of the checks is that of Django REST Framework.
 func (a *API) process(r *http.Request, body []byte) reply {
-	call, id := route(r.URL.Path)
+	call, id := callOf(r.URL.Path)
 	if call == "" {
 		return unrouted(r)
 	}
@@ -187,11 +237,20 @@ func (a *API) process(r *http.Request, body []byte) reply {
 	if method := methodOf(r); method != call.method() {
 		return methodNotAllowed(method, call)
 	}
+	contentType := r.Header.Get("Content-Type")
 	switch call {
-	case CallCreatePreview:
-		return a.createPreview(r.Header.Get("Content-Type"), body)
+	case CallCreatePreview, CallCreateVideo:
+		return a.create(call, contentType, body)
+	case CallPreviewSync:
+		return a.previewSync(r.Context(), contentType, body)
+	case CallRender:
+		return a.render(id, contentType, body)
 	case CallGetJob:
 		return a.getJob(id)
+	case CallListTemplates:
+		return a.listTemplates()
+	case CallGetTemplate:
+		return a.getTemplate(id)
 	default:
 		return jsonReply(http.StatusOK, map[string]float64{"remaining_credits": a.Credits()})
 	}
@@ -280,7 +339,7 @@ const notFoundPage = `<!doctype html>
 func unrouted(r *http.Request) reply {
 	rep := reply{status: http.StatusNotFound, header: make(http.Header)}
 	rep.header.Set("Content-Type", "text/html; charset=utf-8")
-	if call, _ := route(r.URL.Path + "/"); call == "" {
+	if call, _ := callOf(r.URL.Path + "/"); call == "" {
 		rep.body = []byte(notFoundPage)
 		return rep
 	}

@@ -13,7 +13,6 @@ import (
 )
 
 func TestRefusals(t *testing.T) {
-	const unknownID = "11111111-2222-4333-8444-555555555555"
 	tests := []struct {
 		name   string
 		method string
@@ -64,6 +63,42 @@ func TestRefusals(t *testing.T) {
 		{
 			name: "an unknown job", method: "GET", url: jobsURL + unknownID + "/",
 			status: 404, want: `{"detail":"No CustomTemplateJob matches the given query."}`,
+		},
+		{
+			name: "a list of jobs", method: "GET", url: jobsURL,
+			status: 405, want: `{"detail":"Method \"GET\" not allowed."}`,
+		},
+		{
+			name: "reading where only a preview is possible", method: "GET", url: syncURL,
+			status: 405, want: `{"detail":"Method \"GET\" not allowed."}`,
+		},
+		{
+			name: "reading where only a render is possible", method: "GET", url: renderURL(unknownID),
+			status: 405, want: `{"detail":"Method \"GET\" not allowed."}`,
+		},
+		{
+			name: "creating a template", method: "POST", url: templatesURL, body: "{}",
+			status: 405, want: `{"detail":"Method \"POST\" not allowed."}`,
+		},
+		{
+			name: "the render of an unknown job", method: "POST", url: renderURL(unknownID), body: "{}",
+			status: 404, want: `{"detail":"No CustomTemplateJob matches the given query."}`,
+		},
+		{
+			name: "a render with a body that is not an object", method: "POST", url: renderURL(unknownID), body: "[]",
+			status: 400, want: `{"non_field_errors":["Invalid data. Expected a dictionary, but got list."]}`,
+		},
+		{
+			name: "an unknown template", method: "GET", url: templatesURL + unknownID + "/",
+			status: 404, want: `{"detail":"No CustomTemplate matches the given query."}`,
+		},
+		{
+			name: "a preview to wait for with a wrong field", method: "POST", url: syncURL, body: `{"variables":{}}`,
+			status: 400, want: `{"template_id":["This field is required."]}`,
+		},
+		{
+			name: "a video with a wrong field", method: "POST", url: jobsURL, body: `{"variables":{}}`,
+			status: 400, want: `{"template_id":["This field is required."]}`,
 		},
 		{
 			name: "a body that is not JSON by its type", method: "POST", url: previewURL, body: validBody,
@@ -193,9 +228,14 @@ func TestConfiguredCredentialsReplaceTheDefaults(t *testing.T) {
 
 func TestAllowNamesTheMethods(t *testing.T) {
 	for url, want := range map[string]string{
-		previewURL:     "POST, OPTIONS",
-		creditsURL:     "GET, HEAD, OPTIONS",
-		jobsURL + "x/": "GET, HEAD, OPTIONS",
+		previewURL:          "POST, OPTIONS",
+		syncURL:             "POST, OPTIONS",
+		jobsURL:             "POST, OPTIONS",
+		renderURL("x"):      "POST, OPTIONS",
+		jobsURL + "x/":      "GET, HEAD, OPTIONS",
+		templatesURL:        "GET, HEAD, OPTIONS",
+		templatesURL + "x/": "GET, HEAD, OPTIONS",
+		creditsURL:          "GET, HEAD, OPTIONS",
 	} {
 		got := roundTrip(t, creatifytest.New(creatifytest.Config{}), newRequest(t.Context(), "DELETE", url, ""))
 		equal(t, "Allow for "+url, got.header.Get("Allow"), want)
@@ -203,7 +243,11 @@ func TestAllowNamesTheMethods(t *testing.T) {
 }
 
 func TestUnknownPathGetsAPage(t *testing.T) {
-	for _, path := range []string{"", "/", "/api/", "/api/custom_template_jobs/", "/api/custom_template_jobs/preview/", "/api/custom_template_jobs/x/y/"} {
+	for _, path := range []string{
+		"", "/", "/api/", "/api/custom_template_jobs//", "/api/custom_template_jobs/x/y/", "/api/custom_template_jobs//render/",
+		"/api/custom_template_jobs/x/y/render/", "/api/custom_template_jobs/x/render/y/", "/api/custom_templates/x/y/",
+		"/api/remaining_credits/x/",
+	} {
 		t.Run(path, func(t *testing.T) {
 			got := roundTrip(t, creatifytest.New(creatifytest.Config{}), newRequest(t.Context(), "GET", base+path, ""))
 			equal(t, "the status", got.status, 404)
@@ -216,13 +260,17 @@ func TestUnknownPathGetsAPage(t *testing.T) {
 }
 
 func TestPathWithoutSlashIsRedirected(t *testing.T) {
-	for _, method := range []string{"GET", "POST"} {
-		t.Run(method, func(t *testing.T) {
-			api := creatifytest.New(creatifytest.Config{})
-			got := roundTrip(t, api, newRequest(t.Context(), method, base+"/api/custom_template_jobs/preview_async?a=b", ""))
-			equal(t, "the status", got.status, 301)
-			equal(t, "Location", got.header.Get("Location"), "/api/custom_template_jobs/preview_async/?a=b")
-		})
+	for _, path := range []string{
+		"/api/custom_template_jobs", "/api/custom_template_jobs/preview_async", "/api/custom_template_jobs/x/render", "/api/custom_templates",
+	} {
+		for _, method := range []string{"GET", "POST"} {
+			t.Run(method+" "+path, func(t *testing.T) {
+				api := creatifytest.New(creatifytest.Config{})
+				got := roundTrip(t, api, newRequest(t.Context(), method, base+path+"?a=b", ""))
+				equal(t, "the status", got.status, 301)
+				equal(t, "Location", got.header.Get("Location"), path+"/?a=b")
+			})
+		}
 	}
 }
 
@@ -285,6 +333,32 @@ func TestCallsCountsWhateverHappens(t *testing.T) {
 	equal(t, "CallGetJob", api.Calls(creatifytest.CallGetJob), 1)
 	equal(t, "CallCredits", api.Calls(creatifytest.CallCredits), 1)
 	equal(t, "the number of all requests", api.Calls(""), 8)
+}
+
+func TestEachCallIsCountedForItself(t *testing.T) {
+	tests := []struct {
+		call   creatifytest.Call
+		method string
+		url    string
+	}{
+		{creatifytest.CallCreatePreview, "POST", previewURL},
+		{creatifytest.CallPreviewSync, "POST", syncURL},
+		{creatifytest.CallCreateVideo, "POST", jobsURL},
+		{creatifytest.CallRender, "POST", renderURL(unknownID)},
+		{creatifytest.CallGetJob, "GET", jobsURL + unknownID + "/"},
+		{creatifytest.CallListTemplates, "GET", templatesURL},
+		{creatifytest.CallGetTemplate, "GET", templatesURL + unknownID + "/"},
+		{creatifytest.CallCredits, "GET", creditsURL},
+	}
+	api := creatifytest.New(creatifytest.Config{})
+	for i, test := range tests {
+		for range i + 1 {
+			roundTrip(t, api, newRequest(t.Context(), test.method, test.url, ""))
+		}
+	}
+	for i, test := range tests {
+		equal(t, string(test.call), api.Calls(test.call), i+1)
+	}
 }
 
 func TestConcurrentUse(t *testing.T) {

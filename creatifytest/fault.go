@@ -88,7 +88,7 @@ func (a *API) Inject(faults ...Fault) {
 // receive counts a request and returns the fault that hits it, the zero Fault
 // if none does.
 func (a *API) receive(r *http.Request) Fault {
-	call, _ := route(r.URL.Path)
+	call, _ := callOf(r.URL.Path)
 	if methodOf(r) != call.method() {
 		call = ""
 	}
@@ -122,10 +122,15 @@ func (a *API) receive(r *http.Request) Fault {
 // wait waits for the fault's delay. It returns the context's error if that
 // ends first.
 func (f *Fault) wait(ctx context.Context) error {
-	if f.Delay <= 0 {
+	return sleep(ctx, f.Delay)
+}
+
+// sleep waits for a time. It returns the context's error if that ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
 		return nil
 	}
-	timer := time.NewTimer(f.Delay)
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -12,10 +12,14 @@ import (
 )
 
 const (
-	base       = "https://api.creatify.ai"
-	jobsURL    = base + "/api/custom_template_jobs/"
-	previewURL = jobsURL + "preview_async/"
-	creditsURL = base + "/api/remaining_credits/"
+	base         = "https://api.creatify.ai"
+	jobsURL      = base + "/api/custom_template_jobs/" // also where videos are created
+	previewURL   = jobsURL + "preview_async/"
+	syncURL      = jobsURL + "preview/"
+	templatesURL = base + "/api/custom_templates/"
+	creditsURL   = base + "/api/remaining_credits/"
+
+	unknownID = "11111111-2222-4333-8444-555555555555"
 
 	validBody = `{"template_id":"` + creatifytest.TemplateID + `","variables":{}}`
 )
@@ -75,6 +79,17 @@ func create(t *testing.T, api *creatifytest.API) map[string]any {
 func get(t *testing.T, api *creatifytest.API, id any) map[string]any {
 	t.Helper()
 	got := roundTrip(t, api, newRequest(t.Context(), "GET", jobsURL+id.(string)+"/", ""))
+	return decode(t, got, http.StatusOK)
+}
+
+func renderURL(id any) string {
+	return jobsURL + id.(string) + "/render/"
+}
+
+// render asks for the render of a job and returns the job as the reply shows it.
+func render(t *testing.T, api *creatifytest.API, id any) map[string]any {
+	t.Helper()
+	got := roundTrip(t, api, newRequest(t.Context(), "POST", renderURL(id), "{}"))
 	return decode(t, got, http.StatusOK)
 }
 

@@ -2,6 +2,7 @@ package creatifytest
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -30,6 +31,9 @@ type Life struct {
 	// once the job is done, its duration. 0 means 15.
 	VideoSeconds float64
 
+	// Render says how the render of the job goes, if one is asked for.
+	Render RenderLife
+
 	// Steps, if there are any, replace the usual way, and Duration and End with
 	// it. They may be in any order. The usual way is pending, in_queue after
 	// 10 % of the time, running after 20 %, and then End; progress rises evenly
@@ -46,7 +50,7 @@ type Life struct {
 // Step is what a job shows from some time on, until the next step.
 type Step struct {
 	At       time.Duration // since the job's creation; before the first step it is pending
-	Status   string        // such as "running"; after "done", "failed" and "rejected" credits_used shows the price
+	Status   string        // such as "running"; from the first "done", "failed" or "rejected" on, credits_used shows what was charged
 	Progress float64       // from 0 to 1
 }
 
@@ -103,6 +107,23 @@ func (l *Life) stepAt(elapsed time.Duration) Step {
 	return last
 }
 
+// end returns the time from the job's creation to its first end. It returns
+// false if the job never ends.
+func (l *Life) end() (end time.Duration, ends bool) {
+	if len(l.Steps) == 0 {
+		return cmp.Or(l.Duration, defaultDuration), l.Duration >= 0
+	}
+	for _, step := range l.Steps {
+		switch l.stepAt(step.At).Status {
+		case done, failed, rejected:
+			if !ends || step.At < end {
+				end, ends = step.At, true
+			}
+		}
+	}
+	return end, ends
+}
+
 func (l *Life) videoSeconds() float64 {
 	if l.VideoSeconds > 0 {
 		return l.VideoSeconds
@@ -110,54 +131,103 @@ func (l *Life) videoSeconds() float64 {
 	return defaultVideoSeconds
 }
 
-// price returns what a preview costs, in credits.
+// price returns what a call for a job costs, in credits.
 // https://docs.creatify.ai/billing
-func (l *Life) price() float64 {
-	return math.Ceil(l.videoSeconds() / 30)
+func price(call Call, model string, seconds float64) float64 {
+	begun := math.Ceil(seconds / 30)
+	switch {
+	case call == CallCreatePreview || call == CallPreviewSync:
+		return begun
+	case model == auroraV1:
+		return seconds
+	case model == auroraV1Fast:
+		return seconds / 2
+	case call == CallRender:
+		return 4 * begun
+	default:
+		return 5 * begun
+	}
 }
 
 type job struct {
 	id       string
 	mediaJob string
 	created  time.Time
+	rendered time.Time // when the render was asked for; zero if it was not
+	charged  float64
+	call     Call // the one that created the job
 	life     Life
 	request  jobRequest
 }
 
-func (a *API) createPreview(contentType string, body []byte) reply {
-	request, refusal := parseJobRequest(contentType, body)
+func (a *API) create(call Call, contentType string, body []byte) reply {
+	j, refusal := a.newJob(call, contentType, body)
 	if refusal != nil {
 		return *refusal
-	}
-	j, ok := a.newJob(request)
-	if !ok {
-		return detail(http.StatusPaymentRequired, "Insufficient credits.")
 	}
 	return j.reply(http.StatusCreated, j.created)
 }
 
-// newJob creates a job and charges it. It returns false if the credits do not
-// suffice.
-func (a *API) newJob(request jobRequest) (*job, bool) {
+// previewSync replies when the job has ended or ctx has.
+func (a *API) previewSync(ctx context.Context, contentType string, body []byte) reply {
+	j, refusal := a.newJob(CallPreviewSync, contentType, body)
+	if refusal != nil {
+		return *refusal
+	}
+	if end, ends := j.life.end(); ends {
+		sleep(ctx, time.Until(j.created.Add(end))) // if ctx ends first, nobody sees the reply
+	} else {
+		<-ctx.Done()
+	}
+	return a.getJob(j.id)
+}
+
+// newJob creates a job and charges it, or returns the reply that refuses it.
+func (a *API) newJob(call Call, contentType string, body []byte) (*job, *reply) {
+	request, refusal := parseJobRequest(contentType, body)
+	if refusal != nil {
+		return nil, refusal
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	life := a.config.Life
 	if len(a.next) > 0 {
 		life = a.next[0]
 	}
-	price := life.price()
-	if price > a.credits {
-		return nil, false
+	price := price(call, request.modelVersion, life.videoSeconds())
+	if !a.charge(price) {
+		return nil, insufficientCredits()
 	}
 	if len(a.next) > 0 {
 		a.next = a.next[1:]
 	}
-	a.credits -= price
-	a.charged += price
-	j := &job{id: newUUID(a.ids), mediaJob: newUUID(a.ids), created: time.Now(), life: life, request: request}
+	j := &job{
+		id:       newUUID(a.ids),
+		mediaJob: newUUID(a.ids),
+		created:  time.Now(),
+		charged:  price,
+		call:     call,
+		life:     life,
+		request:  request,
+	}
 	a.jobs[j.id] = j
 	a.order = append(a.order, j.id)
-	return j, true
+	return j, nil
+}
+
+// charge takes a price from the credits. It returns false if they do not
+// suffice. The caller holds the mutex.
+func (a *API) charge(price float64) bool {
+	if price > a.credits {
+		return false
+	}
+	a.credits -= price
+	a.charged += price
+	return true
+}
+
+func insufficientCredits() *reply {
+	return new(detail(http.StatusPaymentRequired, "Insufficient credits."))
 }
 
 func (a *API) getJob(id string) reply {
@@ -165,9 +235,13 @@ func (a *API) getJob(id string) reply {
 	j := a.jobs[id]
 	a.mu.Unlock()
 	if j == nil {
-		return detail(http.StatusNotFound, "No CustomTemplateJob matches the given query.")
+		return unknownJob()
 	}
 	return j.reply(http.StatusOK, time.Now())
+}
+
+func unknownJob() reply {
+	return detail(http.StatusNotFound, "No CustomTemplateJob matches the given query.")
 }
 
 // reply returns the reply that shows the job as it is at the time now.
@@ -210,8 +284,20 @@ type jobReply struct {
 	IsHidden     bool            `json:"is_hidden"`
 }
 
+// show returns the job as it is at the time now.
 func (j *job) show(now time.Time) jobReply {
-	step := j.life.at(now.Sub(j.created))
+	if j.rendered.IsZero() {
+		return j.showCreated(now)
+	}
+	shown := j.showCreated(j.rendered)
+	j.showRender(&shown, now)
+	return shown
+}
+
+// showCreated returns the job without its render.
+func (j *job) showCreated(now time.Time) jobReply {
+	elapsed := now.Sub(j.created)
+	step := j.life.at(elapsed)
 	shown := jobReply{
 		ID:           j.id,
 		CreatedAt:    timestamp(j.created),
@@ -227,18 +313,37 @@ func (j *job) show(now time.Time) jobReply {
 	if step.Status != pending && step.Status != inQueue {
 		shown.MediaJob = &j.mediaJob
 	}
+	if end, ends := j.life.end(); ends && elapsed >= end {
+		shown.CreditsUsed = j.charged
+	}
 	switch step.Status {
 	case done:
-		shown.Preview = new("https://app.creatify.ai/preview?layout=" + j.id)
 		shown.Duration = new(j.life.videoSeconds())
-		shown.CreditsUsed = j.life.price()
-	case failed, rejected:
-		if j.life.Reason != "" {
-			shown.FailedReason = &j.life.Reason
+		if j.call == CallCreateVideo {
+			shown.VideoOutput = new(j.videoURL())
+		} else {
+			shown.Preview = new("https://app.creatify.ai/preview?layout=" + j.id)
 		}
-		shown.CreditsUsed = j.life.price()
+	case failed, rejected:
+		shown.FailedReason = orNull(j.life.Reason)
 	}
 	return shown
+}
+
+func (j *job) videoURL() string {
+	return filesURL + j.id + ".mp4"
+}
+
+// filesURL is where files are said to be. Its host is made up; nothing under
+// .test exists.
+const filesURL = "https://video.creatify.test/"
+
+// orNull returns what shows as null if s is empty.
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 // zone is the offset seen in live replies.

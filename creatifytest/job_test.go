@@ -132,6 +132,18 @@ func TestJobShowsResultOnlyOnceItIsThere(t *testing.T) {
 			want: map[string]any{"preview": nil, "media_job": "uuid", "duration": nil, "failed_reason": nil, "credits_used": 1.0},
 		},
 		{
+			name: "credits_used stays when a job goes on after its end",
+			life: creatifytest.Life{Steps: []creatifytest.Step{{At: 2 * time.Second, Status: "done"}, {At: 3 * time.Second, Status: "running"}}},
+			at:   4 * time.Second,
+			want: map[string]any{"preview": nil, "duration": nil, "credits_used": 1.0},
+		},
+		{
+			name: "a job that goes on after its end shows no price before it",
+			life: creatifytest.Life{Steps: []creatifytest.Step{{At: 3 * time.Second, Status: "running"}, {At: 2 * time.Second, Status: "done"}}},
+			at:   time.Second,
+			want: map[string]any{"credits_used": 0.0},
+		},
+		{
 			name: "the reason is not shown before the end",
 			life: creatifytest.Life{End: "failed", Reason: "no such voice"},
 			at:   19 * time.Second,
@@ -311,23 +323,38 @@ func TestJobsAreInOrderOfCreation(t *testing.T) {
 }
 
 func TestPrice(t *testing.T) {
+	const preview, wait, video = creatifytest.CallCreatePreview, creatifytest.CallPreviewSync, creatifytest.CallCreateVideo
 	tests := []struct {
 		name    string
+		call    creatifytest.Call
+		model   string
 		seconds float64
 		want    float64
 	}{
-		{"a video of no stated length costs as one of 15 s", 0, 1},
-		{"a second costs as much as 30", 1, 1},
-		{"30 s cost 1 credit", 30, 1},
-		{"what is over 30 s costs another credit", 30.5, 2},
-		{"90 s cost 3 credits", 90, 3},
+		{"a video of no stated length costs as one of 15 s", preview, "standard", 0, 1},
+		{"a second of preview costs as much as 30", preview, "standard", 1, 1},
+		{"30 s of preview cost 1 credit", preview, "standard", 30, 1},
+		{"what is over 30 s costs another credit", preview, "standard", 30.5, 2},
+		{"90 s of preview cost 3 credits", preview, "standard", 90, 3},
+		{"the model does not change the price of a preview", preview, "aurora_v1", 90, 3},
+		{"a preview to wait for costs the same", wait, "standard", 31, 2},
+		{"the model does not change the price of a preview to wait for", wait, "aurora_v1_fast", 31, 2},
+		{"30 s of video cost 5 credits", video, "standard", 30, 5},
+		{"what is over 30 s costs another 5", video, "standard", 31, 10},
+		{"a second of video with aurora_v1 costs 1 credit", video, "aurora_v1", 31, 31},
+		{"a second of video with aurora_v1_fast costs half a credit", video, "aurora_v1_fast", 31, 15.5},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			api := creatifytest.New(creatifytest.Config{Credits: 10, Life: creatifytest.Life{VideoSeconds: test.seconds}})
-			create(t, api)
-			equal(t, "Charged", api.Charged(), test.want)
-			equal(t, "Credits", api.Credits(), 10-test.want)
+			synctest.Test(t, func(t *testing.T) {
+				api := creatifytest.New(creatifytest.Config{Credits: 100, Life: creatifytest.Life{VideoSeconds: test.seconds}})
+				_, path, _ := strings.Cut(string(test.call), " ")
+				roundTrip(t, api, newRequest(t.Context(), "POST", base+path, bodyWith(t, map[string]any{"model_version": test.model})))
+				equal(t, "Charged", api.Charged(), test.want)
+				equal(t, "Credits", api.Credits(), 100-test.want)
+				time.Sleep(20 * time.Second)
+				equal(t, "credits_used", get(t, api, api.Jobs()[0])["credits_used"], any(test.want))
+			})
 		})
 	}
 }

@@ -39,15 +39,9 @@ func readBody(r *http.Request) ([]byte, error) {
 
 // parseJobRequest returns the request in a body, or the reply that refuses it.
 func parseJobRequest(contentType string, body []byte) (jobRequest, *reply) {
-	if len(body) > maxBody {
-		refusal := detail(http.StatusRequestEntityTooLarge, "Request body exceeds "+strconv.Itoa(maxBody)+" bytes.")
-		return jobRequest{}, &refusal
-	}
-	fields := make(map[string]json.RawMessage)
-	if len(body) > 0 {
-		if refusal := parseObject(contentType, body, &fields); refusal != nil {
-			return jobRequest{}, refusal
-		}
+	fields, refusal := parseBody(contentType, body)
+	if refusal != nil {
+		return jobRequest{}, refusal
 	}
 	p := fieldParser{fields: fields, errors: make(map[string][]string)}
 	p.templateID()
@@ -63,6 +57,21 @@ func parseJobRequest(contentType string, body []byte) (jobRequest, *reply) {
 		return jobRequest{}, &refusal
 	}
 	return request, nil
+}
+
+// parseBody returns the fields of the object that is the body, none if there is
+// no body, or the reply that refuses it.
+func parseBody(contentType string, body []byte) (map[string]json.RawMessage, *reply) {
+	if len(body) > maxBody {
+		refusal := detail(http.StatusRequestEntityTooLarge, "Request body exceeds "+strconv.Itoa(maxBody)+" bytes.")
+		return nil, &refusal
+	}
+	if len(body) == 0 {
+		return nil, nil
+	}
+	var fields map[string]json.RawMessage
+	refusal := parseObject(contentType, body, &fields)
+	return fields, refusal
 }
 
 // parseObject fills fields with those of the object that is the body, or returns
@@ -217,8 +226,14 @@ func (p *fieldParser) webhookURL() *string {
 	return s
 }
 
+// The models that make videos.
+const (
+	standard     = "standard"
+	auroraV1     = "aurora_v1"
+	auroraV1Fast = "aurora_v1_fast"
+)
+
 func (p *fieldParser) modelVersion() string {
-	const standard = "standard"
 	if !p.has("model_version") {
 		return standard
 	}
@@ -228,7 +243,7 @@ func (p *fieldParser) modelVersion() string {
 		version = string(value)
 	}
 	switch version {
-	case standard, "aurora_v1", "aurora_v1_fast":
+	case standard, auroraV1, auroraV1Fast:
 		return version
 	}
 	p.fail("model_version", `"%s" is not a valid choice.`, version)

@@ -23,7 +23,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	rep := a.answer(r, body, &fault)
-	if fault.Drop == DropAfter {
+	if fault.Drop == DropAfter || r.Context().Err() != nil { // lost, or left by the client
 		panic(http.ErrAbortHandler)
 	}
 	rep.write(w, fault.Cut)
@@ -76,6 +76,9 @@ func (a *API) RoundTrip(req *http.Request) (*http.Response, error) {
 	rep := a.answer(req, body, &fault)
 	if fault.Drop == DropAfter {
 		return nil, connectionReset()
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	trace.gotFirstResponseByte()
 	return rep.response(req, fault.Cut), nil

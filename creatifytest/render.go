@@ -1,0 +1,108 @@
+package creatifytest
+
+import (
+	"cmp"
+	"net/http"
+	"time"
+)
+
+// RenderLife says how the render of a job goes, from the call for it to its
+// end. The zero value is a render that is done after 20 s. The job keeps its
+// preview all the while, and what was to come of its Steps does not.
+type RenderLife struct {
+	// Lag is for how long after the call the job still reads "done", but has no
+	// video: the real API may do so. Then it is running, and its progress rises
+	// evenly from 0 to 1.
+	Lag time.Duration
+
+	// Duration is the time from the call to the end. 0 means 20 s. A negative
+	// render never ends: it goes as one that takes 20 s after the lag does, but
+	// stays running.
+	Duration time.Duration
+
+	// End is the last status: "done", "failed" or "rejected".
+	// Empty, it is "done".
+	End string
+
+	// Reason is the failed_reason of a failed or rejected render; "" shows as
+	// null.
+	Reason string
+}
+
+// at returns what the job shows some time after the call for its render. The
+// step's At counts from that call. It returns false while the job shows nothing
+// of the render.
+func (l *RenderLife) at(elapsed time.Duration) (Step, bool) {
+	lag := max(l.Lag, 0)
+	duration := cmp.Or(l.Duration, defaultDuration)
+	endless := duration < 0
+	if endless {
+		duration = lag + defaultDuration
+	}
+	switch {
+	case elapsed >= duration && !endless:
+		return Step{At: duration, Status: cmp.Or(l.End, done), Progress: 1}, true
+	case elapsed < lag:
+		return Step{}, false
+	}
+	progress := float64(elapsed-lag) / float64(duration-lag)
+	if endless {
+		progress = min(progress, stuck)
+	}
+	return Step{At: lag, Status: running, Progress: progress}, true
+}
+
+func (a *API) render(id, contentType string, body []byte) reply {
+	// The documentation wants the body of a job's creation here, but clients
+	// send {}. So what is in it does not matter.
+	if _, refusal := parseBody(contentType, body); refusal != nil {
+		return *refusal
+	}
+	j, refusal := a.startRender(id)
+	if refusal != nil {
+		return *refusal
+	}
+	return j.reply(http.StatusOK, j.rendered)
+}
+
+// startRender begins the render of a job and charges it, or returns the reply
+// that refuses it.
+func (a *API) startRender(id string) (*job, *reply) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	j, now := a.jobs[id], time.Now()
+	switch {
+	case j == nil:
+		return nil, new(unknownJob())
+	case !j.rendered.IsZero():
+		return nil, new(jsonReply(http.StatusBadRequest, []string{"The custom template job has been rendered already."}))
+	case j.show(now).Preview == nil:
+		return nil, new(jsonReply(http.StatusBadRequest, []string{"The custom template job has no preview to render."}))
+	}
+	price := price(CallRender, j.request.modelVersion, j.life.videoSeconds())
+	if !a.charge(price) {
+		return nil, insufficientCredits()
+	}
+	rendered := *j
+	rendered.rendered = now
+	rendered.charged += price
+	a.jobs[id] = &rendered
+	return &rendered, nil
+}
+
+// showRender adds to a job that is done what its render has come to.
+func (j *job) showRender(shown *jobReply, now time.Time) {
+	step, begun := j.life.Render.at(now.Sub(j.rendered))
+	if !begun {
+		return
+	}
+	shown.UpdatedAt = timestamp(j.rendered.Add(step.At))
+	shown.Status = step.Status
+	shown.Progress = step.Progress
+	switch step.Status {
+	case done:
+		shown.VideoOutput = new(j.videoURL())
+	case failed, rejected:
+		shown.FailedReason = orNull(j.life.Render.Reason)
+	}
+}
