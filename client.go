@@ -58,7 +58,7 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 	if len(c.errs) > 0 {
 		return nil, errors.Join(c.errs...)
 	}
-	api := &api{transport.New(transport.Config{
+	api := &api{transport: transport.New(transport.Config{
 		BaseURL:     base,
 		Credentials: transport.NewCredentials(apiID, apiKey),
 		UserAgent:   c.userAgent,
@@ -270,6 +270,7 @@ func isLoopback(host string) bool {
 // api is what the services share: one call of the API, from its parameters to a typed result or a typed error.
 type api struct {
 	transport *transport.Client
+	durations durations
 }
 
 // check is what every call begins with.

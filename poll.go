@@ -1,9 +1,12 @@
 package creatify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"iter"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -12,6 +15,79 @@ import (
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
+// JobKind is what a wait waits for.
+type JobKind string
+
+// The kinds of results.
+const (
+	KindPreview JobKind = "preview"
+	KindVideo   JobKind = "video"
+)
+
+// output is the URL that a wait of this kind waits for.
+func (k JobKind) output(job *Job) string {
+	if k == KindVideo {
+		return job.VideoOutput
+	}
+	return job.Preview
+}
+
+// outputGrace is how long a job may be done without its output. A rendering may leave the status as it was all the time
+// (the documentation does not say), so a video is given as long as a long rendering takes.
+func (k JobKind) outputGrace() time.Duration {
+	if k == KindVideo {
+		return 15 * time.Minute
+	}
+	return time.Minute
+}
+
+// WaitForPreview waits until a job's preview is ready, and returns the job. It costs nothing, and can be called as often as
+// one likes for the same ID: after a restart, or after a wait that has ended early.
+//
+// A job that ends badly is a [*JobError], which is [ErrJobFailed] or [ErrJobRejected]. A wait that ends before the job is
+// a [*WaitError], whose cause is one of [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], the context's error, or the error
+// of the last poll: at once if that is [ErrUnauthorized] or [ErrNotFound], else after [WithMaxPollErrors] in a row.
+func (s *JobsService) WaitForPreview(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
+	return s.waitFor(ctx, KindPreview, id, opts)
+}
+
+// WaitForVideo waits until a job's video is rendered, after [JobsService.Render] or [JobsService.CreateVideo], and returns
+// the job. It costs nothing. In all else it is like [JobsService.WaitForPreview].
+//
+// Right after Render a job may still read as done, from its preview, and is waited for all the same, for 15 minutes.
+func (s *JobsService) WaitForVideo(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
+	return s.waitFor(ctx, KindVideo, id, opts)
+}
+
+func (s *JobsService) waitFor(ctx context.Context, kind JobKind, id string, opts []WaitOption) (*Job, error) {
+	config, problems := newWaitConfig(opts)
+	if err := s.check(ctx, append(problems, jobIDProblems(id)...)...); err != nil {
+		return nil, err
+	}
+	return s.follow(ctx, newWait(id, kind, time.Now(), config), nil, nil)
+}
+
+// Watch waits as [JobsService.WaitForPreview] does, and yields the first snapshot and each one that tells something new,
+// the last of which has the Preview; or, at the end, one error instead. It costs nothing. Leaving the loop ends the wait
+// and leaves nothing running.
+func (s *JobsService) Watch(ctx context.Context, id string, opts ...WaitOption) iter.Seq2[*Job, error] {
+	return func(yield func(*Job, error) bool) {
+		config, problems := newWaitConfig(opts)
+		if err := s.check(ctx, append(problems, jobIDProblems(id)...)...); err != nil {
+			yield(nil, err)
+			return
+		}
+		left := false
+		_, err := s.follow(ctx, newWait(id, KindPreview, time.Now(), config), nil, func(job *Job) bool {
+			left = !yield(new(*job), nil)
+			return !left
+		})
+		if err != nil && !left {
+			yield(nil, err)
+		}
+	}
+}
+
 // WaitOption sets how a wait goes.
 type WaitOption func(*waitConfig)
 
@@ -19,6 +95,8 @@ type waitConfig struct {
 	maxWait       time.Duration
 	stallTimeout  time.Duration // 0 is off
 	maxPollErrors int
+	lagCost       float64
+	schedule      Schedule // nil for the learned one
 	onCreated     func(*Job)
 	onUpdate      func(*Job)
 	problems      []Problem
@@ -28,14 +106,14 @@ func (c *waitConfig) refuse(option, format string, args ...any) {
 	c.problems = append(c.problems, Problem{option, fmt.Sprintf(format, args...)})
 }
 
-func waitOptions(opts []WaitOption) (waitConfig, []Problem) {
-	c := waitConfig{maxWait: 30 * time.Minute, maxPollErrors: 10}
+func newWaitConfig(opts []WaitOption) (*waitConfig, []Problem) {
+	c := &waitConfig{maxWait: 30 * time.Minute, maxPollErrors: 10, lagCost: 1}
 	for i, opt := range opts {
 		if opt == nil {
 			c.refuse(fmt.Sprintf("wait option %d", i+1), "is nil")
 			continue
 		}
-		opt(&c)
+		opt(c)
 	}
 	return c, c.problems
 }
@@ -73,6 +151,38 @@ func WithMaxPollErrors(n int) WaitOption {
 	}
 }
 
+// WithLagCost says what a second of lag, between the end of a job and the poll that notices it, is worth in polls. The
+// default is 1. With more, jobs are polled more often; the intervals go with the inverse of its square root.
+func WithLagCost(polls float64) WaitOption {
+	return func(c *waitConfig) {
+		if !(polls >= minLagCost && polls <= maxLagCost) {
+			c.refuse("WithLagCost", "must be from %v to %v, not %v", minLagCost, maxLagCost, polls)
+		}
+		c.lagCost = polls
+	}
+}
+
+const minLagCost, maxLagCost = 1e-6, 1e6
+
+// Schedule says how long to wait before the next poll of a job that has been waited for so long, and polled so often.
+type Schedule func(waited time.Duration, polls int) time.Duration
+
+// FixedInterval is the schedule that polls always after the same time.
+func FixedInterval(d time.Duration) Schedule {
+	return func(time.Duration, int) time.Duration { return d }
+}
+
+// WithSchedule replaces the schedule that waits learn by themselves. Whatever it says, polls are at least 100 ms apart, a
+// Retry-After is honoured, and the last poll is fitted in before the deadline.
+func WithSchedule(schedule Schedule) WaitOption {
+	return func(c *waitConfig) {
+		if schedule == nil {
+			c.refuse("WithSchedule", "the schedule is nil")
+		}
+		c.schedule = schedule
+	}
+}
+
 // WithOnCreated calls f with the new job as soon as it exists and before any waiting, so that its ID can be stored. The
 // wait begins when f returns. Waits for a job that exists already do not call it.
 func WithOnCreated(f func(*Job)) WaitOption {
@@ -87,76 +197,137 @@ func WithOnUpdate(f func(*Job)) WaitOption {
 }
 
 const (
-	// outputGrace is how long a job may be done without the URL that is waited for.
-	outputGrace = time.Minute
 	// notFoundGrace is how long a job that was just created may be unknown to the server that is asked for it.
 	notFoundGrace = 15 * time.Second
 	// errorGrace is how long polls may go wrong without one that goes well.
 	errorGrace = 5 * time.Minute
 	// maxRetryAfter is the longest wait that a poll's reply is granted.
 	maxRetryAfter = time.Minute
+	// settling is how often a job is polled that is done and lacks its preview.
+	settling = 5 * time.Second
+	// slowestRetry is how long after a poll that went wrong the next one comes at the latest.
+	slowestRetry = 30 * time.Second
+	// fastestSchedule is how often a caller's schedule may poll.
+	fastestSchedule = 100 * time.Millisecond
 )
 
-// waitState is what one wait has seen so far, and the one place that says what it means. It has no clock and does no I/O
-// but the caller's WithOnUpdate.
-type waitState struct {
-	options waitConfig
+// wait is what one wait has seen so far, and the one place that says what it means. It has no clock and does no I/O.
+type wait struct {
+	config  *waitConfig
+	kind    JobKind
 	id      string
-	started time.Time
+	key     durationKey
 	created bool // by this very wait, so that its first polls may come too early
+	started time.Time
+	born    time.Time // when the job's age is counted from
 
 	polls     int
 	roundTrip time.Duration // of the latest poll
 	last      *Job
-	moved     time.Time // when status or progress last changed
-	done      time.Time // since when it is done without output; zero if it is not
-	pollErr   error     // of the latest poll
-	errs      int       // in a row
-	errsSince time.Time
+	lastAge   time.Duration // when the last snapshot was taken; of a job that had not ended
+	pollErr   error         // of the latest poll
+	errs      int           // in a row
+
+	// These are times since started; those that something began are negative when it has not.
+	moved     time.Duration // when status or progress last changed
+	done      time.Duration // done without output
+	errsSince time.Duration
+
+	progressAge time.Duration // when progress last moved forward, and what it was then
+	progress    float64
+	forecast    schedule.Forecast
 }
 
-// saw takes in a snapshot. It says whether the wait is over: with the snapshot as its result, or with the error.
-func (w *waitState) saw(job *Job, now time.Time) (over bool, err error) {
-	w.pollErr, w.errs = nil, 0
+func newWait(id string, kind JobKind, now time.Time, config *waitConfig) *wait {
+	return &wait{config: config, id: id, kind: kind, key: durationKey{kind: kind}, started: now, born: now, done: -1, lastAge: -1}
+}
+
+// newCreatedWait is for a job that was created just now.
+func newCreatedWait(job *Job, params JobParams, now time.Time, config *waitConfig) *wait {
+	w := newWait(job.ID, KindPreview, now, config)
+	w.created = true
+	w.key.template, w.key.model = params.TemplateID, cmp.Or(params.ModelVersion, ModelStandard)
+	return w
+}
+
+// verdict is what a poll means for a wait.
+type verdict struct {
+	over    bool  // with the snapshot as the result, or with err
+	err     error // why it is over without the result
+	changed bool  // the snapshot tells something new
+}
+
+// saw judges a snapshot.
+func (w *wait) saw(job *Job, now time.Time) verdict {
+	since := now.Sub(w.started)
+	v := verdict{changed: w.last == nil || !job.sameAs(w.last)}
+	if w.last == nil {
+		w.estimateBirth(job, now)
+	}
 	if w.last == nil || w.last.Status != job.Status || w.last.Progress != job.Progress {
-		w.moved = now
+		w.moved = since
 	}
-	if w.options.onUpdate != nil && (w.last == nil || !job.sameAs(w.last)) {
-		w.options.onUpdate(new(*job))
-	}
-	w.last = job
+	w.pollErr, w.errs, w.last = nil, 0, job
 	switch {
 	case job.Status == StatusFailed || job.Status == StatusRejected:
-		return true, &JobError{job}
-	case job.Status == StatusDone && job.Preview != "":
-		return true, nil
+		v.over, v.err = true, &JobError{job}
+		return v
+	case job.Status == StatusDone && w.kind.output(job) != "":
+		v.over = true
+		return v
 	case job.Status != StatusDone:
-		w.done = time.Time{}
-	case w.done.IsZero():
-		w.done = now
-	case now.Sub(w.done) >= outputGrace:
-		return true, w.end(now, ErrNoOutput)
+		w.done = -1
+	case w.done < 0:
+		w.done = since
+	case since-w.done >= w.kind.outputGrace():
+		v.over, v.err = true, w.end(now, ErrNoOutput)
+		return v
 	}
-	if w.options.stallTimeout > 0 && now.Sub(w.moved) >= w.options.stallTimeout {
-		return true, w.end(now, ErrStalled)
+	if w.config.stallTimeout > 0 && since-w.moved >= w.config.stallTimeout {
+		v.over, v.err = true, w.end(now, ErrStalled)
+		return v
 	}
-	return false, nil
+	w.lastAge = now.Sub(w.born)
+	w.foresee(job)
+	return v
 }
 
-// failed takes in a poll that went wrong. One bad poll says nothing about the job; a refusal does, and so do many.
-func (w *waitState) failed(err error, now time.Time) (over bool, _ error) {
+// estimateBirth finds out how old a job is that this wait has not created. The age of a video counts from the wait's
+// beginning: its job may be much older, and when the rendering began is not told.
+func (w *wait) estimateBirth(job *Job, now time.Time) {
+	const oldest = 24 * time.Hour
+	if age := now.Sub(job.CreatedAt); !w.created && w.kind == KindPreview && age > 0 && age < oldest {
+		w.born = job.CreatedAt
+	}
+}
+
+// foresee estimates the job's end from its progress.
+func (w *wait) foresee(job *Job) {
+	switch {
+	case job.Progress > w.progress:
+		w.forecast = schedule.NewForecast(w.progressAge, w.progress, w.lastAge, job.Progress)
+	case job.Progress < w.progress:
+		w.forecast = schedule.Forecast{}
+	default:
+		return
+	}
+	w.progress, w.progressAge = job.Progress, w.lastAge
+}
+
+// failed judges a poll that went wrong. One bad poll says nothing about the job; a refusal does, and so do many.
+func (w *wait) failed(err error, now time.Time) verdict {
+	since := now.Sub(w.started)
 	if w.errs == 0 {
-		w.errsSince = now
+		w.errsSince = since
 	}
 	w.pollErr = err
 	w.errs++
-	early := w.created && now.Sub(w.started) < notFoundGrace
-	switch {
-	case errors.Is(err, ErrNotFound) && !early, isForbidden(err),
-		w.errs >= w.options.maxPollErrors, now.Sub(w.errsSince) >= errorGrace:
-		return true, w.end(now, err)
+	early := w.created && since < notFoundGrace
+	if errors.Is(err, ErrNotFound) && !early || isForbidden(err) ||
+		w.errs >= w.config.maxPollErrors || since-w.errsSince >= errorGrace {
+		return verdict{over: true, err: w.end(now, err)}
 	}
-	return false, nil
+	return verdict{}
 }
 
 func isForbidden(err error) bool {
@@ -164,79 +335,117 @@ func isForbidden(err error) bool {
 	return ok && (e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden)
 }
 
-// end makes the error of a wait that ends before its job.
-func (w *waitState) end(now time.Time, reason error) error {
-	return &WaitError{w.id, w.last, w.pollErr, w.polls, now.Sub(w.started), reason}
-}
-
-// delay says how long after now the next poll comes, and whether there is one before the deadline: if not, the delay is
-// the time that is left.
-func (w *waitState) delay(now, deadline time.Time) (time.Duration, bool) {
-	delay := schedule.Jitter(schedule.Interval(now.Sub(w.started)), rand.Float64())
-	if e, ok := errors.AsType[*APIError](w.pollErr); ok {
-		delay = max(delay, min(e.RetryAfter, maxRetryAfter))
-	}
-	return schedule.Fit(delay, deadline.Sub(now), w.roundTrip)
-}
-
-// observe takes in one poll.
-func (w *waitState) observe(job *Job, err error, now time.Time) (over bool, _ error) {
+// polled judges a poll that took from asked to now.
+func (w *wait) polled(job *Job, err error, asked, now time.Time) verdict {
 	w.polls++
+	w.roundTrip = now.Sub(asked)
 	if err != nil {
 		return w.failed(err, now)
 	}
 	return w.saw(job, now)
 }
 
-// wait polls a job to its end. With created, the job was made just now, and this is its first snapshot.
-func (s *JobsService) wait(ctx context.Context, id string, created *Job, options waitConfig) (*Job, error) {
-	w := &waitState{options: options, id: id, started: time.Now(), created: created != nil}
-	timed, cancel := context.WithTimeout(ctx, options.maxWait)
+// end makes the error of a wait that ends before its job.
+func (w *wait) end(now time.Time, reason error) error {
+	return &WaitError{w.id, w.last, w.pollErr, w.polls, now.Sub(w.started), reason}
+}
+
+// seen is what the job's end, at a poll at the given time, tells about durations. It tells nothing when this wait has not
+// seen the job before its end.
+func (w *wait) seen(now time.Time) (schedule.Seen, bool) {
+	age := now.Sub(w.born)
+	return schedule.Seen{After: w.lastAge, By: age}, w.lastAge >= 0 && age > w.lastAge
+}
+
+// delay says how long after now the next poll comes, and whether there is one before the deadline: if not, the delay is
+// the time that is left.
+func (w *wait) delay(durations *durations, now, deadline time.Time) (time.Duration, bool) {
+	var delay time.Duration
+	if w.config.schedule != nil {
+		delay = max(w.config.schedule(now.Sub(w.started), w.polls), fastestSchedule)
+	} else {
+		plan := durations.plan(w.key, w.config.lagCost)
+		delay = schedule.Jitter(plan.Next(now.Sub(w.born), w.forecast), w.draw())
+		if w.done >= 0 && w.kind == KindPreview {
+			delay = min(delay, settling)
+		}
+		if w.config.stallTimeout > 0 {
+			delay = min(delay, max(w.moved+w.config.stallTimeout-now.Sub(w.started), schedule.Floor))
+		}
+	}
+	if w.errs > 0 {
+		delay = min(delay, slowestRetry, schedule.Floor<<min(w.errs, 10))
+		if e, ok := errors.AsType[*APIError](w.pollErr); ok {
+			delay = max(delay, min(e.RetryAfter, maxRetryAfter))
+		}
+	}
+	return schedule.Fit(delay, deadline.Sub(now), w.roundTrip)
+}
+
+// draw returns a number from [0, 1) that differs from job to job and from poll to poll, and is the same in every run.
+func (w *wait) draw() float64 {
+	h := fnv.New64a()
+	h.Write([]byte(w.id))
+	return float64(rand.NewPCG(h.Sum64(), uint64(w.polls)).Uint64()>>11) / (1 << 53)
+}
+
+// follow polls a job to its end. With created, the job was made just now, and this is its first snapshot. It ends early,
+// with neither job nor error, when yield returns false for a snapshot.
+func (s *JobsService) follow(ctx context.Context, w *wait, created *Job, yield func(*Job) bool) (*Job, error) {
+	timed, cancel := context.WithTimeout(ctx, w.config.maxWait)
 	defer cancel()
 	deadline, _ := timed.Deadline()
 
+	var v verdict
+	job, answered := created, true
 	if created != nil {
-		if over, err := w.saw(created, w.started); over {
-			return result(created, err)
-		}
+		v = w.saw(created, w.started)
+	} else {
+		job, v, answered = s.poll(timed, w)
 	}
 	for {
-		if w.last != nil || w.polls > 0 {
-			if delay, more := w.delay(time.Now(), deadline); !more || !sleep(timed, delay) {
-				<-timed.Done()
-				return nil, w.timeUp(ctx)
-			}
-		}
-		asked := time.Now()
-		job, err := s.read(timed, id, true)
-		now := time.Now()
-		w.roundTrip = now.Sub(asked)
-		if err != nil && timed.Err() != nil {
+		if !answered {
 			return nil, w.timeUp(ctx)
 		}
-		w.polls++
-		var over bool
-		if err != nil {
-			over, err = w.failed(err, now)
-		} else {
-			over, err = w.saw(job, now)
+		if v.changed && w.config.onUpdate != nil {
+			w.config.onUpdate(new(*job))
 		}
-		if over {
-			return result(job, err)
+		if v.changed && v.err == nil && yield != nil && !yield(job) {
+			return nil, nil
 		}
+		if v.over && v.err != nil {
+			return nil, v.err
+		} else if v.over {
+			return job, nil
+		}
+		delay, more := w.delay(&s.api.durations, time.Now(), deadline)
+		if !sleep(timed, delay) || !more {
+			<-timed.Done()
+			return nil, w.timeUp(ctx)
+		}
+		job, v, answered = s.poll(timed, w)
 	}
 }
 
-// result is the job or the error, never both.
-func result(job *Job, err error) (*Job, error) {
-	if err != nil {
-		return nil, err
+// poll polls once. It is not answered when its context has ended it.
+func (s *JobsService) poll(ctx context.Context, w *wait) (job *Job, v verdict, answered bool) {
+	asked := time.Now()
+	job, err := s.read(ctx, w.id, true)
+	if err != nil && ctx.Err() != nil {
+		return nil, verdict{}, false
 	}
-	return job, nil
+	now := time.Now()
+	v = w.polled(job, err, asked, now)
+	if _, early := errors.AsType[*WaitError](v.err); v.over && !early {
+		if seen, ok := w.seen(now); ok {
+			s.api.durations.add(w.key, seen)
+		}
+	}
+	return job, v, true
 }
 
 // timeUp makes the error of a wait that its context has ended, or its own time limit.
-func (w *waitState) timeUp(ctx context.Context) error {
+func (w *wait) timeUp(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return w.end(time.Now(), transport.ContextError(ctx))
 	}

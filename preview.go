@@ -53,7 +53,7 @@ func (s *JobsService) create(ctx context.Context, call transport.Call, params Jo
 // The errors are those of CreatePreview and of [JobsService.WaitForPreview]. To store the ID before the wait begins, use
 // [WithOnCreated].
 func (s *JobsService) Preview(ctx context.Context, params JobParams, opts ...WaitOption) (*Job, error) {
-	options, problems := waitOptions(opts)
+	config, problems := newWaitConfig(opts)
 	if err := s.check(ctx, append(problems, params.problems()...)...); err != nil {
 		return nil, err
 	}
@@ -61,22 +61,8 @@ func (s *JobsService) Preview(ctx context.Context, params JobParams, opts ...Wai
 	if err != nil {
 		return nil, err
 	}
-	if options.onCreated != nil {
-		options.onCreated(new(*job))
+	if config.onCreated != nil {
+		config.onCreated(new(*job))
 	}
-	return s.wait(ctx, job.ID, job, options)
-}
-
-// WaitForPreview waits until a job's preview is ready, and returns the job. It costs nothing, and can be called as often as
-// one likes for the same ID: after a restart, or after a wait that has ended early.
-//
-// A job that ends badly is a [*JobError], which is [ErrJobFailed] or [ErrJobRejected]. A wait that ends before the job is
-// a [*WaitError], whose cause is one of [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], the context's error, or the error
-// of the last poll: at once if that is [ErrUnauthorized] or [ErrNotFound], else after [WithMaxPollErrors] in a row.
-func (s *JobsService) WaitForPreview(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
-	options, problems := waitOptions(opts)
-	if err := s.check(ctx, append(problems, jobIDProblems(id)...)...); err != nil {
-		return nil, err
-	}
-	return s.wait(ctx, id, nil, options)
+	return s.follow(ctx, newCreatedWait(job, params, time.Now(), config), job, nil)
 }

@@ -1,4 +1,9 @@
 // Package schedule says when to poll next. It is pure arithmetic: it has no clock and does no I/O.
+//
+// Polling for the end of a job is an inspection problem (Barlow, Hunter and Proschan 1963; Keller 1974): a poll costs
+// something, and so does every second between the end and the poll that notices it. The best times for the polls follow
+// from what is believed of the job's duration, and from nothing else. A [Model] starts from a broad belief and learns
+// from the jobs that were seen to end; a [Plan] holds the best polls for a belief.
 package schedule
 
 import (
@@ -7,37 +12,33 @@ import (
 )
 
 const (
-	floor   = 2 * time.Second
-	ceiling = 30 * time.Second
+	// Floor is the shortest time between two polls of a job.
+	Floor = time.Second
+	// Ceiling is the longest.
+	Ceiling = 5 * time.Minute
+	// jitter is the largest part of an interval by which a poll comes later, so that jobs which were started together
+	// are not polled together. It never comes earlier: a poll just before the likely end would be in vain.
+	jitter = 0.05
 )
 
-// Interval is the time to the next poll of a job that has been waited for so long.
-//
-// Polling for an end is an inspection problem: when a poll costs as much as a second of noticing late, and the job ends
-// with the hazard rate h, polls are best sqrt(2/h) apart. Of the duration of a job little is known beforehand; if every
-// order of magnitude is as likely as another, h falls as 1/t, and the interval grows with the square root of the time
-// waited.
-func Interval(waited time.Duration) time.Duration {
-	const scale = 3 // 1/(h·t): with seconds to a quarter of an hour possible, about 3 at half a minute
-	seconds := math.Sqrt(2 * scale * max(waited, 0).Seconds())
-	return min(max(time.Duration(seconds*float64(time.Second)), floor), ceiling)
-}
-
-// Jitter spreads an interval by up to a tenth to either side, so that jobs started together are not polled together. The
-// draw is from [0, 1).
-func Jitter(interval time.Duration, draw float64) time.Duration {
-	return time.Duration(float64(interval) * (0.9 + 0.2*draw))
+// Jitter makes a delay up to a twentieth longer. The draw is from [0, 1).
+func Jitter(delay time.Duration, draw float64) time.Duration {
+	longer := float64(delay) * (1 + jitter*draw)
+	if longer >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return max(time.Duration(longer), delay)
 }
 
 // Fit fits the last poll in before the deadline. With so much time left it says when the next poll comes, and false when
 // there is no time for one, so that only the rest of the time is left to wait. The poll before this one took roundTrip.
 func Fit(delay, left, roundTrip time.Duration) (time.Duration, bool) {
-	margin := min(max(2*roundTrip, 100*time.Millisecond), 10*time.Second)
+	margin := min(max(roundTrip, 0), 5*time.Second)*2 + 100*time.Millisecond
 	switch {
 	case left <= margin:
 		return max(left, 0), false
 	case delay > left-margin:
 		return left - margin, true
 	}
-	return delay, true
+	return max(delay, 0), true
 }
