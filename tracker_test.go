@@ -1,0 +1,369 @@
+package creatify_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/creatify-community/creatify-go"
+	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// create makes a job that lives so.
+func create(t *testing.T, api *creatifytest.API, client *creatify.Client, life creatifytest.Life) *creatify.Job {
+	t.Helper()
+	api.NextJob(life)
+	job, err := client.Jobs.CreatePreview(t.Context(), params())
+	require.NoError(t, err)
+	return job
+}
+
+// idOf is the ID of the job that a result is about.
+func idOf(t *testing.T, job *creatify.Job, err error) string {
+	t.Helper()
+	if err == nil {
+		return job.ID
+	}
+	assert.Nil(t, job)
+	if ended, ok := errors.AsType[*creatify.JobError](err); ok {
+		return ended.Job.ID
+	}
+	return waitError(t, err).JobID
+}
+
+func TestATrackerYieldsJobsInTheOrderOfTheirEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		slow := create(t, api, client, creatifytest.Life{Duration: 5 * time.Minute})
+		failed := create(t, api, client, creatifytest.Life{Duration: 2 * time.Minute, End: "failed", Reason: "no such font"})
+		fast := create(t, api, client, creatifytest.Life{Duration: 20 * time.Second})
+		stuck := create(t, api, client, creatifytest.Life{Duration: -1})
+		for _, job := range []*creatify.Job{slow, failed, stuck} {
+			require.NoError(t, tracker.Add(job.ID))
+		}
+		require.NoError(t, tracker.Add(slow.ID), "twice is once")
+		require.NoError(t, tracker.AddCreated(fast, params()))
+		tracker.Finish()
+		assert.ErrorIs(t, tracker.Add(jobID), creatify.ErrTrackerClosed)
+
+		var order []string
+		for job, err := range tracker.Results(t.Context()) {
+			order = append(order, idOf(t, job, err))
+			switch order[len(order)-1] {
+			case failed.ID:
+				assert.ErrorIs(t, err, creatify.ErrJobFailed)
+			case stuck.ID:
+				assert.ErrorIs(t, err, creatify.ErrWaitTimeout)
+				assert.Equal(t, 30*time.Minute, waitError(t, err).Elapsed.Round(time.Second))
+			default:
+				assert.NotEmpty(t, job.Preview)
+			}
+		}
+		assert.Equal(t, []string{fast.ID, failed.ID, slow.ID, stuck.ID}, order)
+		assert.Empty(t, tracker.Pending())
+	})
+}
+
+func TestJobsCanBeAddedWhileResultsAreRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		const chains, length = 10, 5
+		for range chains {
+			require.NoError(t, tracker.Add(create(t, api, client, creatifytest.Life{}).ID))
+		}
+		seen := 0
+		for job, err := range tracker.Results(t.Context()) {
+			require.NoError(t, err)
+			require.Equal(t, creatify.StatusDone, job.Status)
+			if seen++; seen == chains*length {
+				break
+			}
+			if seen <= chains*(length-1) {
+				go tracker.Add(create(t, api, client, creatifytest.Life{}).ID)
+			}
+			synctest.Wait()
+		}
+		assert.Equal(t, chains*length, seen)
+	})
+}
+
+func TestATrackerSurvivesARestart(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		before := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		var want []string
+		for i := range 20 {
+			job := create(t, api, client, creatifytest.Life{Duration: time.Duration(i+1) * 20 * time.Second})
+			want = append(want, job.ID)
+			require.NoError(t, before.Add(job.ID))
+		}
+		handed := 0
+		for range before.Results(t.Context()) {
+			if handed++; handed == 5 {
+				break
+			}
+		}
+		time.Sleep(time.Minute) // some more end, and nobody takes their results
+		before.Close()
+		before.Close()
+		assert.ErrorIs(t, before.Add(jobID), creatify.ErrTrackerClosed)
+		for range before.Results(t.Context()) {
+			handed++
+		}
+		stored, err := json.Marshal(before.Pending())
+		require.NoError(t, err)
+		synctest.Wait()
+
+		time.Sleep(time.Minute)
+		var pending []creatify.PendingJob
+		require.NoError(t, json.Unmarshal(stored, &pending))
+		require.Len(t, pending, 20-handed)
+		after := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer after.Close()
+		require.NoError(t, after.Resume(pending))
+		after.Finish()
+		for job, err := range after.Results(t.Context()) {
+			require.NoError(t, err)
+			want = slices.DeleteFunc(want, func(id string) bool { return id == job.ID })
+		}
+		assert.Len(t, want, handed, "the rest comes after the restart")
+	})
+}
+
+func TestNotifyPollsOneJobNow(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{
+			creatify.WithSchedule(creatify.FixedInterval(10 * time.Minute))}})
+		defer tracker.Close()
+		job := create(t, api, client, creatifytest.Life{Duration: time.Minute})
+		other := create(t, api, client, creatifytest.Life{})
+		require.NoError(t, tracker.Add(job.ID))
+		require.NoError(t, tracker.Add(other.ID))
+		start := time.Now()
+		time.AfterFunc(61*time.Second, func() { assert.True(t, tracker.Notify(job.ID)) })
+		for got, err := range tracker.Results(t.Context()) {
+			require.NoError(t, err)
+			assert.Equal(t, job.ID, got.ID)
+			assert.Equal(t, 61*time.Second, time.Since(start))
+			break
+		}
+		assert.False(t, tracker.Notify(job.ID), "it is no longer tracked")
+		assert.False(t, tracker.Notify("unknown"))
+		assert.Equal(t, 3, api.Calls(get))
+	})
+}
+
+func TestANoticeDuringAPollIsNotLost(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{
+			creatify.WithSchedule(creatify.FixedInterval(20 * time.Minute))}})
+		defer tracker.Close()
+		job := create(t, api, client, creatifytest.Life{Duration: 10 * time.Second})
+		api.Inject(creatifytest.Fault{Call: get, Delay: 15 * time.Second, Body: `{"id":"` + job.ID + `","status":"running"}`})
+		require.NoError(t, tracker.Add(job.ID))
+		time.AfterFunc(11*time.Second, func() { assert.True(t, tracker.Notify(job.ID)) })
+		start := time.Now()
+		for _, err := range tracker.Results(t.Context()) {
+			require.NoError(t, err)
+			break
+		}
+		assert.Equal(t, 15*time.Second, time.Since(start))
+	})
+}
+
+func TestTheContextEndsResultsAndTheNextCallGoesOn(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		require.NoError(t, tracker.Add(create(t, api, client, creatifytest.Life{Duration: time.Minute}).ID))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		for range tracker.Results(ctx) {
+			t.Error("a result before the job's end")
+		}
+		assert.Len(t, tracker.Pending(), 1)
+		tracker.Finish()
+		got := 0
+		for _, err := range tracker.Results(t.Context()) {
+			require.NoError(t, err)
+			got++
+		}
+		assert.Equal(t, 1, got)
+	})
+}
+
+func TestAllJobsShareOneBudgetAndNoneStarves(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		const jobs, perSecond = 200, 4 // the ideal schedule would want more
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{PollsPerSecond: perSecond, Concurrency: 4})
+		defer tracker.Close()
+		for range jobs {
+			require.NoError(t, tracker.Add(create(t, api, client, creatifytest.Life{Duration: 3 * time.Minute}).ID))
+		}
+		tracker.Finish()
+		start := time.Now()
+		var lags []time.Duration
+		for _, err := range tracker.Results(t.Context()) {
+			require.NoError(t, err)
+			lags = append(lags, time.Since(start)-3*time.Minute)
+		}
+		assert.Len(t, lags, jobs)
+		polls := float64(api.Calls(get))
+		assert.LessOrEqual(t, polls, perSecond*time.Since(start).Seconds()+4)
+		assert.Less(t, slices.Max(lags), 2*time.Minute, "one round of all jobs takes 50 s")
+	})
+}
+
+func TestA429SlowsAllJobs(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Concurrency: 1})
+		defer tracker.Close()
+		api.Inject(creatifytest.Fault{Call: get, Status: 429, Header: http.Header{"Retry-After": {"30"}}})
+		for range 50 {
+			require.NoError(t, tracker.Add(create(t, api, client, creatifytest.Life{}).ID))
+		}
+		tracker.Finish()
+		time.Sleep(29 * time.Second)
+		assert.Equal(t, 1, api.Calls(get), "the first poll was refused, and holds the others back")
+		for _, err := range tracker.Results(t.Context()) {
+			require.NoError(t, err)
+		}
+	})
+}
+
+func TestATrackedJobGetsEveryGraceOfAWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		updates := atomic.Int32{}
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{
+			creatify.WithOnUpdate(func(*creatify.Job) { updates.Add(1) })}})
+		defer tracker.Close()
+		job := create(t, api, client, creatifytest.Life{Duration: time.Minute})
+		api.Inject(creatifytest.Fault{Call: get, Status: 502, Body: "<html>", Times: 5})
+		require.NoError(t, tracker.Add(job.ID))
+		require.NoError(t, tracker.AddVideo(jobID))
+		tracker.Finish()
+		ends := map[string]error{}
+		for job, err := range tracker.Results(t.Context()) {
+			ends[idOf(t, job, err)] = err
+		}
+		assert.NoError(t, ends[job.ID], "bad polls do not fail a healthy job")
+		assert.ErrorIs(t, ends[jobID], creatify.ErrNotFound)
+		assert.Positive(t, updates.Load())
+	})
+}
+
+func TestATrackersBadOptionsAndIDsAreReported(t *testing.T) {
+	client := newClient(t, creatifytest.New(creatifytest.Config{}))
+	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Concurrency: -1, PollsPerSecond: -1,
+		Wait: []creatify.WaitOption{creatify.WithMaxWait(0)}})
+	defer tracker.Close()
+	err := tracker.Add(jobID)
+	for _, want := range []string{"Concurrency", "PollsPerSecond", "WithMaxWait"} {
+		assert.ErrorContains(t, err, want)
+	}
+	tracker = client.Jobs.NewTracker(creatify.TrackerOptions{})
+	defer tracker.Close()
+	assert.ErrorIs(t, tracker.Add(""), creatify.ErrInvalidParams)
+	assert.ErrorIs(t, tracker.AddCreated(nil, params()), creatify.ErrInvalidParams)
+	err = tracker.Resume([]creatify.PendingJob{{ID: "a/b"}, {ID: "c", Kind: "poem"}, {ID: jobID}})
+	assert.ErrorContains(t, err, "id: cannot be an ID")
+	assert.ErrorContains(t, err, "kind: is neither")
+	assert.Len(t, tracker.Pending(), 1, "what is right is taken")
+	assert.ErrorIs(t, (&creatify.JobsService{}).NewTracker(creatify.TrackerOptions{}).Add(jobID), creatify.ErrInvalidParams)
+}
+
+func TestATrackerWithNothingToDoRunsNothing(t *testing.T) {
+	before := runtime.NumGoroutine()
+	api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
+	client := newClient(t, api)
+	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{}) // and is not closed
+	job, err := client.Jobs.CreatePreview(t.Context(), params())
+	require.NoError(t, err)
+	require.NoError(t, tracker.Add(job.ID))
+	for range tracker.Results(t.Context()) {
+		break
+	}
+	// Eventually runs its condition in a goroutine of its own.
+	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 5*time.Second, time.Millisecond)
+}
+
+// endless answers every poll at once, about a job that runs on.
+func endless() http.RoundTripper {
+	return roundTrip(func(req *http.Request) (*http.Response, error) {
+		id := strings.Split(req.URL.Path, "/")[3]
+		return respond(req, 200, `{"id":"`+id+`","status":"running","progress":0.5}`), nil
+	})
+}
+
+func manyIDs(n int) []string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%08x-0000-4000-8000-000000000000", i)
+	}
+	return ids
+}
+
+func liveHeap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// snapshotSize is what the last snapshot of an endless job takes, which is kept for the error of its wait.
+func snapshotSize(t testing.TB, client *creatify.Client, ids []string) float64 {
+	snapshots := make([]*creatify.Job, len(ids))
+	before := liveHeap()
+	for i, id := range ids {
+		job, err := client.Jobs.Get(context.Background(), id)
+		require.NoError(t, err)
+		snapshots[i] = job
+	}
+	size := float64(liveHeap()-before) / float64(len(ids))
+	runtime.KeepAlive(snapshots)
+	return size
+}
+
+func TestAHundredThousandJobsTakeLittleMemoryAndFewGoroutines(t *testing.T) {
+	const n = 100_000
+	ids := manyIDs(n)
+	polled := atomic.Int64{}
+	answer := endless()
+	client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+		polled.Add(1)
+		return answer.RoundTrip(req)
+	}))
+	snapshot := snapshotSize(t, client, ids[:n/10])
+	polled.Store(0)
+
+	goroutines, before := runtime.NumGoroutine(), liveHeap()
+	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{
+		creatify.WithSchedule(creatify.FixedInterval(time.Hour)), creatify.WithMaxWait(24 * time.Hour)}})
+	defer tracker.Close()
+	for _, id := range ids {
+		require.NoError(t, tracker.Add(id))
+	}
+	most := 0
+	require.Eventually(t, func() bool {
+		most = max(most, runtime.NumGoroutine())
+		return polled.Load() == n && runtime.NumGoroutine() <= goroutines+2 // this one and the dispatcher
+	}, time.Minute, time.Millisecond)
+	perJob := float64(liveHeap()-before)/float64(n) - snapshot
+	t.Logf("%d jobs: %.0f B each beyond a last snapshot of %.0f B, %d goroutines at the most", n, perJob, snapshot, most-goroutines)
+	assert.LessOrEqual(t, perJob, 512.0)
+	assert.LessOrEqual(t, most-goroutines, 64)
+	assert.Len(t, tracker.Pending(), n)
+}
