@@ -137,8 +137,8 @@ func WithBaseURL(baseURL string) Option {
 // used as they are; its Timeout bounds one attempt, where it is shorter than [WithTimeout]; its CheckRedirect is asked
 // about the redirects that this library would follow, which are those of a GET within the base URL's origin.
 //
-// Do not bring a Transport that sends requests again by itself: this library sends a paid request again only when the
-// first one provably never left, and cannot answer for what lies below it.
+// Do not bring a Transport that sends requests again by itself, or by another way when the first one fails: this library
+// sends a paid request again only when it provably never left, and cannot answer for what lies below it.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) {
 		if client == nil {
@@ -303,7 +303,7 @@ func (a *api) get(ctx context.Context, path string, once bool) ([]byte, error) {
 // pay makes a call that costs credits. Either the job comes back, or the server refused and nothing was charged, or the
 // request provably never left, or the outcome is unknown: unknown is what such a call is until it is proved otherwise.
 func (a *api) pay(ctx context.Context, call transport.Call, sent OutcomeUnknownError) (*Job, error) {
-	call.Method, call.Paid = http.MethodPost, true
+	call.Method, call.Paid, call.TookEffect = http.MethodPost, true, showsJob
 	sent.Method, sent.Path = call.Method, call.Path
 	reply, err := a.transport.Do(ctx, call)
 	if failure, ok := errors.AsType[*transport.Error](err); ok {
@@ -316,31 +316,56 @@ func (a *api) pay(ctx context.Context, call transport.Call, sent OutcomeUnknownE
 	if reply == nil {
 		return nil, &sent
 	}
+	sent.Body = firstOf(reply.Body)
 	if isSuccess(reply.Status) {
-		job, err := decodeJob(reply.Body)
-		if err == nil {
-			return job, nil
-		}
-		if sent.Err == nil {
+		job, err := a.decodeJob(reply.Body)
+		switch {
+		case err != nil && sent.Err == nil:
 			sent.Err = err
+		case err == nil && sent.JobID != "" && !sameID(job.ID, sent.JobID):
+			sent.Err = fmt.Errorf("the reply is about another job, %s", oneLine(job.ID))
+		case err == nil:
+			return job, nil
 		}
 		return nil, &sent
 	}
 	refusal := a.newAPIError(call, reply)
-	if isRefusal(reply.Status) {
+	if isRefusal(reply.Status) && !showsJob(reply.Body) {
 		return nil, refusal
 	}
-	if job, err := decodeJob(reply.Body); err == nil {
+	if job, err := a.decodeJob(reply.Body); err == nil && job.Status != "" && sent.JobID == "" {
 		sent.JobID = job.ID
 	}
 	sent.Err = refusal
 	return nil, &sent
 }
 
+// decodeJob reads a job from a reply, without the credentials where they would get into errors: the transport has taken
+// them out, but not where JSON spells them in escapes.
+func (a *api) decodeJob(body []byte) (*Job, error) {
+	job, err := decodeJob(body)
+	if err == nil {
+		job.ID = a.transport.Redact(job.ID)
+		job.Status = Status(a.transport.Redact(string(job.Status)))
+		job.FailedReason = a.transport.Redact(job.FailedReason)
+	}
+	return job, err
+}
+
+// showsJob says whether a body is a job's, with an ID and a status, and not just something with an ID.
+func showsJob(body []byte) bool {
+	job, err := decodeJob(body)
+	return err == nil && job.Status != ""
+}
+
 func isSuccess(status int) bool { return status >= 200 && status <= 299 }
 
-// isRefusal says that the server read the request and did not act on it. 408 is left out: a proxy sends it too, when it
-// has waited too long for a server that may be at work.
+// isRefusal says that the server read the request and did not act on it. Left out are 408, and what proxies say when they
+// have lost a server that may be at work.
 func isRefusal(status int) bool {
-	return status >= 400 && status <= 499 && status != http.StatusRequestTimeout
+	switch status {
+	case http.StatusRequestTimeout, 444, 460, 499:
+		return false
+	}
+	return status >= 400 && status <= 499
 }

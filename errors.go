@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
@@ -79,6 +78,8 @@ type APIError struct {
 	Fields     map[string][]string // messages by field; non_field_errors is what concerns several
 	RetryAfter time.Duration       // how long the server asks to wait; 0 when it does not say
 	Body       []byte              // the first 4 KiB of the reply
+
+	bare bool // Detail comes from a bare array
 }
 
 const maxKeptBody = 4 << 10
@@ -86,24 +87,36 @@ const maxKeptBody = 4 << 10
 func (a *api) newAPIError(call transport.Call, reply *transport.Reply) *APIError {
 	e := &APIError{StatusCode: reply.Status, Method: call.Method, Path: call.Path}
 	e.RetryAfter, _ = transport.RetryAfter(reply, time.Now())
-	e.Body = bytes.Clone(reply.Body[:min(len(reply.Body), maxKeptBody)])
+	e.Body = firstOf(reply.Body)
 	e.read(reply.Body)
 	if reply.Status >= 300 && reply.Status <= 399 {
 		e.Detail = "a redirect, which is not followed: a POST never is, nor anything to another origin; check the base URL"
 	}
-	// JSON may spell the key in ways that the transport did not see.
-	redact := a.transport.Redact
-	e.Detail = redact(e.Detail)
+	a.redact(e)
+	return e
+}
+
+// redact takes the credentials out of the messages, where JSON may have spelt them in ways that the transport did not see.
+// Then the body has them as well, and is dropped.
+func (a *api) redact(e *APIError) {
+	clean := func(text string) string {
+		redacted := a.transport.Redact(text)
+		if redacted != text {
+			e.Body = nil
+		}
+		return redacted
+	}
+	e.Detail = clean(e.Detail)
+	fields := make(map[string][]string, len(e.Fields))
 	for field, messages := range e.Fields {
 		for i := range messages {
-			messages[i] = redact(messages[i])
+			messages[i] = clean(messages[i])
 		}
-		if clean := redact(field); clean != field {
-			delete(e.Fields, field)
-			e.Fields[clean] = messages
-		}
+		fields[clean(field)] = messages
 	}
-	return e
+	if e.Fields != nil {
+		e.Fields = fields
+	}
 }
 
 // read takes the messages out of a body of any of the API's shapes: {"detail": …}, {"field": […]}, […]. Another body,
@@ -115,23 +128,28 @@ func (e *APIError) read(body []byte) {
 	}
 	switch shape := shape.(type) {
 	case []any:
-		e.Detail = strings.Join(messagesOf(shape), "; ")
+		e.Detail, e.bare = strings.Join(messagesOf(shape), "; "), true
 	case map[string]any:
 		for field, value := range shape {
 			if text, ok := value.(string); ok && field == "detail" {
 				e.Detail = text
 			} else {
-				e.addFields(field, value)
+				e.addFields(field, value, 0)
 			}
 		}
 	}
 }
 
-// addFields descends into nested objects, which is how the API speaks of a field within a field.
-func (e *APIError) addFields(field string, value any) {
-	if nested, ok := value.(map[string]any); ok {
+// addFields descends into nested objects, which is how the API speaks of a field within a field. It keeps what a reader can
+// make use of, and no more.
+func (e *APIError) addFields(field string, value any, depth int) {
+	const mostFields, longestField, deepest = 100, 200, 8
+	if len(e.Fields) >= mostFields || len(field) > longestField {
+		return
+	}
+	if nested, ok := value.(map[string]any); ok && depth < deepest {
 		for name, v := range nested {
-			e.addFields(field+"."+name, v)
+			e.addFields(field+"."+name, v, depth+1)
 		}
 		return
 	}
@@ -161,6 +179,14 @@ func messagesOf(value any) []string {
 }
 
 func (e *APIError) Error() string {
+	if next := e.next(); next != "" {
+		return e.what() + " (" + next + ")"
+	}
+	return e.what()
+}
+
+// what says what happened, without what to do about it.
+func (e *APIError) what() string {
 	text := fmt.Sprintf("creatify: %s %s: %d %s", e.Method, e.Path, e.StatusCode, http.StatusText(e.StatusCode))
 	messages := []string{}
 	if e.Detail != "" {
@@ -175,9 +201,6 @@ func (e *APIError) Error() string {
 	case len(e.Body) > 0:
 		text += ": not in a form of the API's, so perhaps from a proxy"
 	}
-	if next := e.next(); next != "" {
-		text += " (" + next + ")"
-	}
 	return text
 }
 
@@ -188,7 +211,7 @@ func (e *APIError) next() string {
 		return "add credits to the account"
 	case e.Is(ErrUnauthorized):
 		return "check the API ID and key"
-	case e.Is(ErrRateLimited) && e.RetryAfter > 0:
+	case e.Is(ErrRateLimited) && e.RetryAfter > 0 && e.RetryAfter < 24*time.Hour:
 		return fmt.Sprintf("try again in %v", e.RetryAfter)
 	case e.Is(ErrRateLimited) || e.StatusCode >= 500:
 		return "try again later"
@@ -203,7 +226,7 @@ func (e *APIError) Is(target error) bool {
 	case ErrUnauthorized:
 		return e.StatusCode == http.StatusUnauthorized || (e.StatusCode == http.StatusForbidden && !e.speaksOfCredits())
 	case ErrNotFound:
-		return e.StatusCode == http.StatusNotFound && e.Detail != ""
+		return e.StatusCode == http.StatusNotFound && e.Detail != "" && !e.bare
 	case ErrRateLimited:
 		return e.StatusCode == http.StatusTooManyRequests
 	case ErrInsufficientCredits:
@@ -228,12 +251,17 @@ type OutcomeUnknownError struct {
 	Method, Path string
 	Params       JobParams `json:"-"` // what was sent; zero for a call on an existing job
 	JobID        string    // of the job, where it is known
+	Body         []byte    // the first 4 KiB of the reply, if one came: perhaps a person can read what this library cannot
 	Err          error     // why the outcome is unknown
 }
 
 func (e *OutcomeUnknownError) Error() string {
-	text := fmt.Sprintf("creatify: %s %s was sent, but whether it took effect is unknown: %v; it may have been charged, so "+
-		"do not simply send it again", e.Method, e.Path, e.Err)
+	cause := fmt.Sprint(e.Err)
+	if refusal, ok := errors.AsType[*APIError](e.Err); ok {
+		cause = refusal.what() // to try again later is no advice for this
+	}
+	text := fmt.Sprintf("creatify: %s %s was sent, but whether it took effect is unknown: %s; it may have been charged, so "+
+		"do not simply send it again", e.Method, e.Path, cause)
 	switch {
 	case e.JobID != "":
 		text += ": read job " + oneLine(e.JobID) + " first"
@@ -260,6 +288,9 @@ type JobError struct {
 }
 
 func (e *JobError) Error() string {
+	if e.Job == nil {
+		return "creatify: job failed"
+	}
 	reason := cmp.Or(oneLine(e.Job.FailedReason), "the API gives no reason")
 	text := fmt.Sprintf("creatify: job %s %s: %s", oneLine(e.Job.ID), oneLine(string(e.Job.Status)), reason)
 	if e.Job.CreditsUsed > 0 {
@@ -270,7 +301,8 @@ func (e *JobError) Error() string {
 
 // Is makes the error [ErrJobFailed] or [ErrJobRejected].
 func (e *JobError) Is(target error) bool {
-	return target == ErrJobFailed && e.Job.Status == StatusFailed || target == ErrJobRejected && e.Job.Status == StatusRejected
+	return e.Job != nil && (target == ErrJobFailed && e.Job.Status == StatusFailed ||
+		target == ErrJobRejected && e.Job.Status == StatusRejected)
 }
 
 // WaitError says that a wait ended before its job did. The job may go on, and so can the wait: WaitForPreview with JobID.
@@ -316,12 +348,8 @@ func (e *WaitError) next() string {
 // Unwrap returns why the wait ended.
 func (e *WaitError) Unwrap() error { return e.Err }
 
-// oneLine makes a server's text fit for a line of a log: no control characters, and not endless.
-func oneLine(text string) string {
-	const most = 300
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
-}
+// oneLine makes a server's text fit for a line of a log.
+func oneLine(text string) string { return transport.OneLine(text) }
+
+// firstOf copies as much of a body as errors keep.
+func firstOf(body []byte) []byte { return bytes.Clone(body[:min(len(body), maxKeptBody)]) }

@@ -36,12 +36,12 @@ func (s *JobsService) read(ctx context.Context, id string, once bool) (*Job, err
 	if err != nil {
 		return nil, err
 	}
-	job, err := decodeJob(body)
+	job, err := s.api.decodeJob(body)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("creatify: GET %s: %w", path, err)
 	case !sameID(job.ID, id):
-		return nil, fmt.Errorf("creatify: GET %s: the reply is about another job, %q", path, oneLine(job.ID))
+		return nil, fmt.Errorf("creatify: GET %s: the reply is about another job, %s", path, oneLine(job.ID))
 	}
 	return job, nil
 }
@@ -91,7 +91,7 @@ func idProblems(field, id string) []Problem {
 	switch {
 	case id == "":
 		return []Problem{{field, "is empty"}}
-	case id == "." || id == ".." || len(id) > 200 || strings.ContainsFunc(id, func(r rune) bool {
+	case id == "." || id == ".." || len(id) > 1000 || strings.ContainsFunc(id, func(r rune) bool {
 		return r == '/' || r == '\\' || r == unicode.ReplacementChar || unicode.IsControl(r)
 	}):
 		return []Problem{{field, "cannot be an ID"}}

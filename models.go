@@ -3,13 +3,10 @@ package creatify
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"math"
+	"maps"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -36,12 +33,25 @@ type Job struct {
 	MediaJob     string
 	Variables    Variables // media URLs may come back rewritten
 
-	raw []byte
+	raw    []byte
+	broken bool // raw is not a whole object, so that what it says may lack something
 }
 
 // RawJSON returns the reply that the job was read from, with what this version of the library does not know. It is not
 // valid JSON if the reply was cut, and nil for a job that came from no reply.
-func (j *Job) RawJSON() json.RawMessage { return slices.Clone(j.raw) }
+func (j *Job) RawJSON() json.RawMessage {
+	if j == nil {
+		return nil
+	}
+	return slices.Clone(j.raw)
+}
+
+// clone is a copy for a callback, which may do with it what it likes.
+func (j *Job) clone() *Job {
+	k := *j
+	k.Variables = maps.Clone(j.Variables)
+	return &k
+}
 
 // UnmarshalJSON reads a job as tolerantly as replies are read: numbers may be numbers, strings or null, an odd date leaves
 // a zero time, and what is of another type than expected is left out. Only the ID must be there.
@@ -168,169 +178,4 @@ func isUUID(s string) bool {
 func isWebURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
-}
-
-// wireJob is a job as it may come, field by field.
-type wireJob struct {
-	ID           looseString    `json:"id"`
-	Status       looseString    `json:"status"`
-	Progress     looseNumber    `json:"progress"`
-	Preview      looseString    `json:"preview"`
-	VideoOutput  looseString    `json:"video_output"`
-	EditorURL    looseString    `json:"editor_url"`
-	FailedReason looseText      `json:"failed_reason"`
-	CreditsUsed  looseNumber    `json:"credits_used"`
-	Duration     looseNumber    `json:"duration"`
-	CreatedAt    looseTime      `json:"created_at"`
-	UpdatedAt    looseTime      `json:"updated_at"`
-	Name         looseString    `json:"name"`
-	WebhookURL   looseString    `json:"webhook_url"`
-	ModelVersion looseString    `json:"model_version"`
-	IsHidden     looseBool      `json:"is_hidden"`
-	MediaJob     looseString    `json:"media_job"`
-	Variables    looseVariables `json:"variables"`
-}
-
-var errNoJobID = errors.New("the reply holds no job ID")
-
-// decodeJob reads a job from a reply, which it keeps. A reply with an ID always gives a job, even if it breaks off later.
-func decodeJob(body []byte) (*Job, error) {
-	var w wireJob
-	body = bytes.TrimPrefix(body, []byte("\ufeff")) // a byte order mark, which JSON has no place for
-	err := json.Unmarshal(body, &w)
-	if err != nil {
-		w = wireJob{}
-		json.Unmarshal(wholeMembers(body), &w)
-	}
-	if w.ID == "" {
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errNoJobID, err)
-		}
-		return nil, errNoJobID
-	}
-	return &Job{
-		ID:           string(w.ID),
-		Status:       Status(w.Status),
-		Progress:     min(max(float64(w.Progress), 0), 1),
-		Preview:      string(w.Preview),
-		VideoOutput:  string(w.VideoOutput),
-		EditorURL:    string(w.EditorURL),
-		FailedReason: string(w.FailedReason),
-		CreditsUsed:  float64(w.CreditsUsed),
-		Duration:     seconds(float64(w.Duration)),
-		CreatedAt:    time.Time(w.CreatedAt),
-		UpdatedAt:    time.Time(w.UpdatedAt),
-		Name:         string(w.Name),
-		WebhookURL:   string(w.WebhookURL),
-		ModelVersion: ModelVersion(w.ModelVersion),
-		IsHidden:     bool(w.IsHidden),
-		MediaJob:     string(w.MediaJob),
-		Variables:    Variables(w.Variables),
-		raw:          body,
-	}, nil
-}
-
-// wholeMembers makes an object of those members of a broken one that stand before the break.
-func wholeMembers(body []byte) []byte {
-	whole := []byte("{")
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if t, err := dec.Token(); err == nil && t == json.Delim('{') {
-		for dec.More() {
-			key, err := dec.Token()
-			if err != nil {
-				break
-			}
-			var value json.RawMessage
-			if dec.Decode(&value) != nil {
-				break
-			}
-			name, err := json.Marshal(key)
-			if err != nil {
-				break
-			}
-			if len(whole) > 1 {
-				whole = append(whole, ',')
-			}
-			whole = append(append(append(whole, name...), ':'), value...)
-		}
-	}
-	return append(whole, '}')
-}
-
-func seconds(s float64) time.Duration {
-	if s <= 0 || s >= math.MaxInt64/float64(time.Second) {
-		return 0
-	}
-	return time.Duration(math.Round(s * float64(time.Second)))
-}
-
-type (
-	looseString    string    // a string; a number by its digits; else empty
-	looseText      string    // the same, and the JSON of a value of any other type
-	looseNumber    float64   // a number, or one in a string; else 0
-	looseBool      bool      // true only for true, also in a string
-	looseTime      time.Time // RFC 3339; else zero
-	looseVariables Variables // an object; else nil
-)
-
-func (s *looseString) UnmarshalJSON(b []byte) error {
-	switch c := b[0]; {
-	case c == '"':
-		*s = looseString(unquote(b))
-	case c == '-' || c >= '0' && c <= '9':
-		*s = looseString(b)
-	}
-	return nil
-}
-
-func (s *looseText) UnmarshalJSON(b []byte) error {
-	switch {
-	case b[0] == '"':
-		*s = looseText(unquote(b))
-	case string(b) != "null":
-		*s = looseText(b)
-	}
-	return nil
-}
-
-func (n *looseNumber) UnmarshalJSON(b []byte) error {
-	text := string(b)
-	if b[0] == '"' {
-		text = strings.TrimSpace(unquote(b))
-	}
-	if f, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(f) && !math.IsInf(f, 0) {
-		*n = looseNumber(f)
-	}
-	return nil
-}
-
-func (t *looseBool) UnmarshalJSON(b []byte) error {
-	*t = string(b) == "true" || string(b) == `"true"`
-	return nil
-}
-
-func (t *looseTime) UnmarshalJSON(b []byte) error {
-	if b[0] == '"' {
-		if at, err := time.Parse(time.RFC3339, string(b[1:len(b)-1])); err == nil {
-			*t = looseTime(at)
-		}
-	}
-	return nil
-}
-
-func (v *looseVariables) UnmarshalJSON(b []byte) error {
-	if b[0] != '{' {
-		return nil
-	}
-	return json.Unmarshal(b, (*Variables)(v))
-}
-
-// unquote reads a JSON string, the plain ones without the decoder's machinery.
-func unquote(b []byte) string {
-	if inner := b[1 : len(b)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-		return string(inner)
-	}
-	var s string
-	json.Unmarshal(b, &s)
-	return s
 }

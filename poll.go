@@ -79,7 +79,7 @@ func (s *JobsService) Watch(ctx context.Context, id string, opts ...WaitOption) 
 		}
 		left := false
 		_, err := s.follow(ctx, newWait(id, KindPreview, time.Now(), config), nil, func(job *Job) bool {
-			left = !yield(new(*job), nil)
+			left = !yield(job.clone(), nil)
 			return !left
 		})
 		if err != nil && !left {
@@ -272,7 +272,7 @@ func (w *wait) saw(job *Job, now time.Time) verdict {
 	case job.Status == StatusFailed || job.Status == StatusRejected:
 		v.over, v.err = true, &JobError{job}
 		return v
-	case job.Status == StatusDone && w.kind.output(job) != "":
+	case job.Status == StatusDone && isWebURL(w.kind.output(job)):
 		v.over = true
 		return v
 	case job.Status != StatusDone:
@@ -335,12 +335,17 @@ func isForbidden(err error) bool {
 	return ok && (e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden)
 }
 
-// polled judges a poll that took from asked to now.
-func (w *wait) polled(job *Job, err error, asked, now time.Time) verdict {
-	w.polls++
-	w.roundTrip = now.Sub(asked)
-	if err != nil {
+// polled judges a poll. What is left of a broken reply may lack what matters, such as the reason of a failure, so it counts
+// as no snapshot; and a poll that waits for its turn too long says nothing at all.
+func (w *wait) polled(job *Job, err error, now time.Time) verdict {
+	switch {
+	case errors.Is(err, transport.ErrQueue):
+		w.polls--
+		return verdict{}
+	case err != nil:
 		return w.failed(err, now)
+	case job.broken:
+		return w.failed(fmt.Errorf("creatify: GET %s: the reply is broken JSON", jobPath(w.id)), now)
 	}
 	return w.saw(job, now)
 }
@@ -398,7 +403,7 @@ func (s *JobsService) follow(ctx context.Context, w *wait, created *Job, yield f
 
 	var v verdict
 	job, answered := created, true
-	if created != nil {
+	if created != nil && !created.broken {
 		v = w.saw(created, w.started)
 	} else {
 		job, v, answered = s.poll(timed, w)
@@ -408,7 +413,7 @@ func (s *JobsService) follow(ctx context.Context, w *wait, created *Job, yield f
 			return nil, w.timeUp(ctx)
 		}
 		if v.changed && w.config.onUpdate != nil {
-			w.config.onUpdate(new(*job))
+			w.config.onUpdate(job.clone())
 		}
 		if v.changed && v.err == nil && yield != nil && !yield(job) {
 			return nil, nil
@@ -430,12 +435,14 @@ func (s *JobsService) follow(ctx context.Context, w *wait, created *Job, yield f
 // poll polls once. It is not answered when its context has ended it.
 func (s *JobsService) poll(ctx context.Context, w *wait) (job *Job, v verdict, answered bool) {
 	asked := time.Now()
+	w.polls++
 	job, err := s.read(ctx, w.id, true)
 	if err != nil && ctx.Err() != nil {
 		return nil, verdict{}, false
 	}
 	now := time.Now()
-	v = w.polled(job, err, asked, now)
+	w.roundTrip = now.Sub(asked)
+	v = w.polled(job, err, now)
 	if _, early := errors.AsType[*WaitError](v.err); v.over && !early {
 		if seen, ok := w.seen(now); ok {
 			s.api.durations.add(w.key, seen)

@@ -62,7 +62,7 @@ func (s *JobsService) Preview(ctx context.Context, params JobParams, opts ...Wai
 		return nil, err
 	}
 	if config.onCreated != nil {
-		config.onCreated(new(*job))
+		config.onCreated(job.clone())
 	}
 	return s.follow(ctx, newCreatedWait(job, params, time.Now(), config), job, nil)
 }

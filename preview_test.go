@@ -206,7 +206,7 @@ func TestAnAmbiguousCreateIsNeverRepeated(t *testing.T) {
 
 func TestAServersTroubleIsStillAnAPIError(t *testing.T) {
 	api := creatifytest.New(creatifytest.Config{})
-	api.Inject(creatifytest.Fault{Status: 503, Body: `{"id":"` + jobID + `"}`})
+	api.Inject(creatifytest.Fault{Status: 503, Body: `{"id":"` + jobID + `","status":"pending"}`})
 	_, err := newClient(t, api).Jobs.CreatePreview(t.Context(), params())
 	unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
 	require.True(t, ok)
@@ -215,6 +215,7 @@ func TestAServersTroubleIsStillAnAPIError(t *testing.T) {
 	refusal, ok := errors.AsType[*creatify.APIError](err)
 	require.True(t, ok)
 	assert.Equal(t, 503, refusal.StatusCode)
+	assert.NotContains(t, err.Error(), "try again")
 }
 
 func TestACreateCancelledOnItsWayHasAnUnknownOutcome(t *testing.T) {

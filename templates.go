@@ -1,7 +1,6 @@
 package creatify
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -33,7 +32,12 @@ type Template struct {
 }
 
 // RawJSON returns the template as it came, with what this version of the library does not know.
-func (t *Template) RawJSON() json.RawMessage { return slices.Clone(t.raw) }
+func (t *Template) RawJSON() json.RawMessage {
+	if t == nil {
+		return nil
+	}
+	return slices.Clone(t.raw)
+}
 
 const templatesPath = "/api/custom_templates/"
 
@@ -92,21 +96,27 @@ func (s *TemplatesService) check(ctx context.Context, problems ...Problem) error
 
 // decodeTemplate reads an object, whatever its members are.
 func decodeTemplate(body []byte) (Template, error) {
-	var w struct {
-		ID          looseString    `json:"template_id"`
-		Name        looseString    `json:"name"`
-		Preview     looseString    `json:"preview"`
-		AspectRatio looseString    `json:"aspect_ratio"`
-		CreatedAt   looseTime      `json:"created_at"`
-		UpdatedAt   looseTime      `json:"updated_at"`
-		Variables   looseVariables `json:"variables"`
+	t := Template{raw: body}
+	whole := members(body, func(name []byte, v value) {
+		switch string(name) {
+		case "template_id":
+			t.ID = v.string()
+		case "name":
+			t.Name = v.string()
+		case "preview":
+			t.Preview = v.string()
+		case "aspect_ratio":
+			t.AspectRatio = v.string()
+		case "created_at":
+			t.CreatedAt = v.time()
+		case "updated_at":
+			t.UpdatedAt = v.time()
+		case "variables":
+			t.Variables = v.variables()
+		}
+	})
+	if !whole {
+		return Template{}, errors.New("it is not a JSON object")
 	}
-	if err := json.Unmarshal(body, &w); err != nil {
-		return Template{}, err
-	}
-	if body = bytes.TrimSpace(body); body[0] != '{' {
-		return Template{}, errors.New("it is null")
-	}
-	return Template{string(w.ID), string(w.Name), string(w.Preview), string(w.AspectRatio), time.Time(w.CreatedAt),
-		time.Time(w.UpdatedAt), Variables(w.Variables), body}, nil
+	return t, nil
 }

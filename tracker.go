@@ -115,7 +115,11 @@ func (t *Tracker) AddCreated(job *Job, params JobParams) error {
 	w := newCreatedWait(job, params, now, t.config)
 	return t.add(PendingJob{job.ID, KindPreview, now}, func(j *tracked) {
 		j.wait = *w
-		t.judged(j, job, j.saw(job, now), now)
+		v := verdict{}
+		if !job.broken {
+			v = j.saw(job, now)
+		}
+		t.judged(j, job, v, now)
 	})
 }
 
@@ -353,7 +357,7 @@ func (t *Tracker) poll(j *tracked) {
 	job, v, answered := t.jobs.poll(ctx, &j.wait)
 	cancel()
 	if v.changed && t.config.onUpdate != nil {
-		t.config.onUpdate(new(*job))
+		t.config.onUpdate(job.clone())
 	}
 	now := time.Now()
 	t.mu.Lock()

@@ -2,9 +2,9 @@ package creatify
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // WorkspaceService reads what concerns the account as a whole. It is [Client.Workspace].
@@ -28,14 +28,15 @@ func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error
 	if err != nil {
 		return 0, err
 	}
-	reply := struct {
-		Credits looseNumber `json:"remaining_credits"`
-	}{looseNumber(math.NaN())}
-	if err := json.Unmarshal(body, &reply); err != nil {
-		return 0, fmt.Errorf("creatify: GET %s: the reply is not what is documented: %w", path, err)
-	}
-	if math.IsNaN(float64(reply.Credits)) {
+	credits := math.NaN()
+	whole := members(body, func(name []byte, v value) {
+		// An error is an error, never 0, which is what number makes of it.
+		if n := v.number(); string(name) == "remaining_credits" && (n != 0 || strings.HasPrefix(v.string(), "0")) {
+			credits = n
+		}
+	})
+	if !whole || math.IsNaN(credits) {
 		return 0, fmt.Errorf("creatify: GET %s: the reply holds no balance", path)
 	}
-	return float64(reply.Credits), nil
+	return credits, nil
 }

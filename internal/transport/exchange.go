@@ -22,6 +22,9 @@ const (
 	maxErrorBody = 64 << 10
 )
 
+// ErrQueue says that a request was not made because its turn, by the rate limit, would come after its deadline.
+var ErrQueue = errors.New("the rate limit's queue is longer than the time left")
+
 // exchange is one call on its way: the RoundTripper of each of its attempts, and what came of the latest one.
 type exchange struct {
 	client *Client
@@ -78,7 +81,7 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 	case resp == nil:
 		err = errors.New("the HTTP transport returned neither a reply nor an error")
 	default:
-		err = x.read(resp)
+		err = x.read(parent, resp)
 	}
 	if err != nil && ctx.Err() != nil && parent.Err() == nil {
 		err = fmt.Errorf("no whole reply within %v: %w", limit, os.ErrDeadlineExceeded)
@@ -96,25 +99,33 @@ func (x *exchange) admit(req *http.Request) error {
 		return ctx.Err()
 	}
 	if err := c.limiter.Wait(ctx); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("the rate limit's queue is longer than the time left: %w", context.DeadlineExceeded)
+		return fmt.Errorf("%w: %w", ErrQueue, context.DeadlineExceeded)
 	}
 	return ctx.Err()
 }
 
-func (x *exchange) read(resp *http.Response) error {
+func (x *exchange) read(parent context.Context, resp *http.Response) error {
 	if resp.Body == nil { // from a transport of the caller's
 		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
 	x.reply = &Reply{Status: resp.StatusCode, Header: resp.Header}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+	if resp.StatusCode < 200 {
+		return nil // 101, whose body is the connection and does not end with the context
+	}
+	if resp.StatusCode > 299 {
 		// The status is the answer: a body that breaks off, or goes on and on, takes nothing from it.
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+		body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 		x.reply.Body = x.client.creds.redactBytes(body)
+		if err != nil && !x.call.Paid && parent.Err() != nil {
+			return err
+		}
 		return nil
 	}
 	var err error
-	if x.reply.Body, err = readBody(resp.Body, resp.ContentLength); err != nil {
+	x.reply.Body, err = readBody(resp.Body, resp.ContentLength)
+	x.reply.Body = x.client.creds.redactBytes(x.reply.Body)
+	if err != nil {
 		return fmt.Errorf("the reply broke off: %w", err)
 	}
 	if len(x.reply.Body) > maxBody {
@@ -158,7 +169,7 @@ func (x *exchange) mayRepeat() bool {
 	}
 	switch x.reply.Status {
 	case http.StatusTooManyRequests:
-		return true
+		return !x.call.Paid || x.call.TookEffect == nil || !x.call.TookEffect(x.reply.Body)
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusInternalServerError, http.StatusBadGateway,
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return !x.call.Paid

@@ -99,6 +99,8 @@ type Call struct {
 
 	// Paid says that the call costs credits: it is sent again only when it provably never left, or was answered 429.
 	Paid bool
+	// TookEffect says whether the body of a refusal shows that the call took effect all the same; nil is never.
+	TookEffect func(body []byte) bool
 	// Once turns retries off, for a caller with a schedule of its own.
 	Once bool
 	// Patience lengthens the time limit of an attempt, for a call that is slow by nature; 0 leaves it as it is. The
@@ -143,6 +145,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Reply, error) {
 		RetryMax:     c.retry.MaxAttempts - 1,
 		CheckRetry:   x.checkRetry,
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return x.wait },
+		PrepareRetry: dropCookies,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 	_, err = attempts.Do(req)
@@ -155,6 +158,13 @@ func (c *Client) Do(ctx context.Context, call Call) (*Reply, error) {
 		return nil, &Error{Reached: true, Reply: x.reply, Err: c.clean(ctx, err)}
 	}
 	return x.reply, nil
+}
+
+// dropCookies undoes what the caller's Jar has added, which it will add again.
+func dropCookies(req *http.Request) error {
+	req.Header = req.Header.Clone()
+	req.Header.Del("Cookie")
+	return nil
 }
 
 func (c *Client) request(ctx context.Context, call Call) (*retryablehttp.Request, error) {
@@ -210,7 +220,7 @@ func port(u *url.URL) string {
 	return "80"
 }
 
-// clean takes net/http's wrapping off an error, and the key out of its text: net/http quotes what a broken server sent.
+// clean takes net/http's wrapping off an error, and the credentials out of it: net/http quotes what a broken server sent.
 func (c *Client) clean(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ContextError(ctx)
@@ -218,10 +228,7 @@ func (c *Client) clean(ctx context.Context, err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	if text := err.Error(); c.creds.redact(text) != text {
-		return errors.New(c.creds.redact(text))
-	}
-	return err
+	return c.creds.redactError(err)
 }
 
 // ContextError is the context's error, together with its cause where that says more.
@@ -233,5 +240,5 @@ func ContextError(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// Redact takes the key out of a text.
+// Redact takes the credentials out of a text.
 func (c *Client) Redact(text string) string { return c.creds.redact(text) }
