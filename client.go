@@ -271,6 +271,7 @@ func isLoopback(host string) bool {
 type api struct {
 	transport *transport.Client
 	durations durations
+	renders   renders
 }
 
 // check is what every call begins with.

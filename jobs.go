@@ -2,9 +2,12 @@ package creatify
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/creatify-community/creatify-go/internal/transport"
@@ -64,13 +67,74 @@ func (s *JobsService) CreateVideo(ctx context.Context, params JobParams) (*Job, 
 // the same job settles it, unless it comes at once: a job that is being rendered is no longer done, or has a VideoOutput.
 // Any other error means that the rendering was not started.
 //
+// Concurrent calls for one job share one request and its answer.
+//
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
 	if err := s.check(ctx, jobIDProblems(id)...); err != nil {
 		return nil, err
 	}
 	call := transport.Call{Path: jobPath(id) + "render/", Body: []byte("{}")}
-	return s.api.pay(ctx, call, OutcomeUnknownError{JobID: id})
+	for {
+		render, leads := s.api.renders.join(id)
+		if leads {
+			defer s.api.renders.leave(id, render)
+			render.job, render.err = s.api.pay(ctx, call, OutcomeUnknownError{JobID: id})
+			if render.err != nil {
+				return nil, render.err
+			}
+			return render.job.clone(), nil
+		}
+		select {
+		case <-render.done:
+		case <-ctx.Done():
+			return nil, &OutcomeUnknownError{Method: http.MethodPost, Path: call.Path, JobID: id, Err: transport.ContextError(ctx)}
+		}
+		switch {
+		case render.err == nil && render.job != nil:
+			return render.job.clone(), nil
+		case render.err != nil && (!isContextError(render.err) || errors.Is(render.err, ErrOutcomeUnknown)):
+			return nil, render.err
+		} // else the other caller gave up before anything was sent: it is this one's turn
+	}
+}
+
+func isContextError(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// renders are the calls of Render that are under way, by job.
+type renders struct {
+	mu    sync.Mutex
+	calls map[string]*renderCall
+}
+
+type renderCall struct {
+	done chan struct{} // closed when the rest is set
+	job  *Job
+	err  error
+}
+
+// join returns the call for a job, and whether the caller is to make it.
+func (r *renders) join(id string) (call *renderCall, leads bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if call := r.calls[id]; call != nil {
+		return call, false
+	}
+	if r.calls == nil {
+		r.calls = make(map[string]*renderCall)
+	}
+	call = &renderCall{done: make(chan struct{})}
+	r.calls[id] = call
+	return call, true
+}
+
+func (r *renders) leave(id string, call *renderCall) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.calls, id)
+	close(call.done)
 }
 
 // check is what every call begins with.

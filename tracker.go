@@ -189,6 +189,14 @@ func (t *Tracker) Notify(id string) bool {
 	return true
 }
 
+// Tracks says whether a job is being waited for.
+func (t *Tracker) Tracks(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	j := t.tracked[id]
+	return j != nil && j.result == nil && j.err == nil
+}
+
 // Pending returns the jobs whose results have not been handed over, the oldest first. Store it before a restart, and give
 // it to Resume after.
 func (t *Tracker) Pending() []PendingJob {

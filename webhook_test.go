@@ -1,0 +1,367 @@
+package creatify_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/creatify-community/creatify-go"
+	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestBothFormsOfANoticeAreRead(t *testing.T) {
+	for _, output := range []string{"video_output", "output"} {
+		notice, err := creatify.ParseWebhook([]byte(`{"id":"` + jobID + `","status":"reticulated","failed_reason":null,"` + output + `":"https://v.test/1"}`))
+		require.NoError(t, err)
+		assert.Equal(t, creatify.Notice{JobID: jobID, Status: "reticulated", VideoOutput: "https://v.test/1"}, *notice)
+	}
+}
+
+func TestWhatIsNoNoticeIsRefused(t *testing.T) {
+	for name, body := range map[string]string{
+		"nothing":     ``,
+		"no object":   `[1]`,
+		"null":        `null`,
+		"no ID":       `{"status":"done"}`,
+		"no status":   `{"id":"7"}`,
+		"an odd ID":   `{"id":"../admin","status":"done"}`,
+		"broken JSON": `{"id":"7","status":"done"`,
+		"too large":   `{"id":"7","status":"done","x":"` + strings.Repeat("x", 64<<10) + `"}`,
+	} {
+		_, err := creatify.ParseWebhook([]byte(body))
+		assert.ErrorIs(t, err, creatify.ErrInvalidNotice, name)
+	}
+}
+
+func FuzzNotice(f *testing.F) {
+	for _, seed := range []string{`{"id":"7","status":"done","output":"x"}`, `{}`, `[]`, `{"id":7,"status":1}`, `{"id":"7","status":"done","video_output":null}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if n, err := creatify.ParseWebhook(body); (err == nil) != (n != nil) || (n != nil && (n.JobID == "" || n.Status == "")) {
+			t.Errorf("%q: %+v, %v", body, n, err)
+		}
+	})
+}
+
+func TestWebhookURL(t *testing.T) {
+	got, err := creatify.WebhookURL("https://shop.test/hook?tenant=3", "order 7&8", "s3cret")
+	require.NoError(t, err)
+	assert.Equal(t, "https://shop.test/hook?ref=order+7%268&secret=s3cret&tenant=3", got)
+	got, err = creatify.WebhookURL("https://shop.test/hook", "", "")
+	require.NoError(t, err)
+	assert.Equal(t, "https://shop.test/hook", got)
+	_, err = creatify.WebhookURL("/hook", "a", "b")
+	assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+	_, err = creatify.WebhookURL("https://shop.test/hook", strings.Repeat("x", 180), "b")
+	assert.ErrorContains(t, err, "more than 200")
+	assert.Empty(t, creatify.WebhookReference(context.Background()))
+}
+
+// hook is a handler under test, and the notices that are sent to it.
+type hook struct {
+	t       *testing.T
+	api     *creatifytest.API
+	client  *creatify.Client
+	handler http.Handler
+	mu      sync.Mutex
+	jobs    []*creatify.Job
+	refs    []string
+	err     error // for the handler's function to return
+}
+
+func newHook(t *testing.T, options creatify.WebhookOptions) *hook {
+	h := &hook{t: t, api: creatifytest.New(creatifytest.Config{})}
+	h.client = newClient(t, h.api)
+	h.handler = h.client.Jobs.WebhookHandler(options, func(ctx context.Context, job *creatify.Job) error {
+		time.Sleep(time.Second)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.err == nil {
+			h.jobs = append(h.jobs, job)
+			h.refs = append(h.refs, creatify.WebhookReference(ctx))
+		}
+		return h.err
+	})
+	return h
+}
+
+func (h *hook) post(body string, change ...func(*http.Request)) *http.Response {
+	req := httptest.NewRequestWithContext(h.t.Context(), http.MethodPost, "https://shop.test/hook?ref=order-7&secret=right", strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	for _, f := range change {
+		f(req)
+	}
+	w := httptest.NewRecorder()
+	h.handler.ServeHTTP(w, req)
+	return w.Result()
+}
+
+func notice(id, status string) string { return `{"id":"` + id + `","status":"` + status + `"}` }
+
+func TestANoticeIsCheckedBeforeAnythingIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHook(t, creatify.WebhookOptions{Secret: "right"})
+		good := notice(jobID, "done")
+		for name, tt := range map[string]struct {
+			body   string
+			change func(*http.Request)
+			status int
+		}{
+			"a GET":              {good, func(r *http.Request) { r.Method = http.MethodGet }, 405},
+			"a wrong secret":     {good, func(r *http.Request) { r.URL.RawQuery = "secret=wrong" }, 403},
+			"no secret":          {good, func(r *http.Request) { r.URL.RawQuery = "" }, 403},
+			"another media type": {good, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, 415},
+			"too large a body":   {good + strings.Repeat(" ", 64<<10), func(*http.Request) {}, 413},
+			"what is no notice":  {`{"hello":"world"}`, func(*http.Request) {}, 400},
+		} {
+			assert.Equal(t, tt.status, h.post(tt.body, tt.change).StatusCode, name)
+		}
+		assert.Zero(t, h.api.Calls(""))
+		assert.Empty(t, h.jobs)
+	})
+}
+
+func TestAJobIsHandedOverOncePerStatusHoweverOftenTheNoticeComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHook(t, creatify.WebhookOptions{})
+		job := create(t, h.api, h.client, creatifytest.Life{Duration: time.Minute})
+		time.Sleep(30 * time.Second)
+		assert.Equal(t, 204, h.post(notice(job.ID, "running")).StatusCode)
+		time.Sleep(30 * time.Second)
+		var posts sync.WaitGroup
+		for range 20 {
+			posts.Go(func() { assert.Equal(t, 204, h.post(notice(job.ID, "done")).StatusCode) })
+		}
+		posts.Wait()
+		assert.Equal(t, 204, h.post(notice(job.ID, "done")).StatusCode)
+		assert.Equal(t, 204, h.post(notice(job.ID, "failed"), func(*http.Request) {}).StatusCode, "a lie changes nothing")
+		require.Len(t, h.jobs, 2)
+		assert.Equal(t, creatify.StatusRunning, h.jobs[0].Status)
+		assert.NotEmpty(t, h.jobs[1].Preview, "the job itself, not what the notice says of it")
+		assert.Equal(t, []string{"order-7", "order-7"}, h.refs)
+		assert.LessOrEqual(t, h.api.Calls(get), 4)
+	})
+}
+
+func TestTheVideoOfAJobIsHandedOverAfterItsPreview(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHook(t, creatify.WebhookOptions{})
+		job := create(t, h.api, h.client, creatifytest.Life{})
+		time.Sleep(20 * time.Second)
+		h.post(notice(job.ID, "done"))
+		_, err := h.client.Jobs.Render(t.Context(), job.ID)
+		require.NoError(t, err)
+		video := `{"id":"` + job.ID + `","status":"done","output":"https://v.test/1"}`
+		assert.Equal(t, 503, h.post(video).StatusCode, "not yet")
+		time.Sleep(20 * time.Second)
+		assert.Equal(t, 204, h.post(video).StatusCode)
+		require.Len(t, h.jobs, 2)
+		assert.NotEmpty(t, h.jobs[1].VideoOutput)
+	})
+}
+
+func TestTheSenderMayTryAgainWhenTheCallbackFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHook(t, creatify.WebhookOptions{})
+		job := create(t, h.api, h.client, creatifytest.Life{})
+		time.Sleep(20 * time.Second)
+		h.err = errors.New("the database is down")
+		assert.Equal(t, 500, h.post(notice(job.ID, "done")).StatusCode)
+		h.err = nil
+		assert.Equal(t, 204, h.post(notice(job.ID, "done")).StatusCode)
+		assert.Len(t, h.jobs, 1)
+	})
+}
+
+func TestANoticeThatIsAheadOfTheJobIsToComeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHook(t, creatify.WebhookOptions{})
+		job := create(t, h.api, h.client, creatifytest.Life{})
+		got := h.post(notice(job.ID, "done"))
+		assert.Equal(t, 503, got.StatusCode)
+		assert.Equal(t, "10", got.Header.Get("Retry-After"))
+		h.api.Inject(creatifytest.Fault{Call: get, Status: 500})
+		assert.Equal(t, 503, h.post(notice(job.ID, "pending")).StatusCode, "nor can it be read now")
+		assert.Empty(t, h.jobs)
+	})
+}
+
+func TestAFloodOfMadeUpIDsIsNoFloodOfReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHook(t, creatify.WebhookOptions{ReadsPerSecond: 1})
+		for range 50 {
+			assert.Equal(t, 404, h.post(notice(jobID, "done")).StatusCode)
+		}
+		assert.Equal(t, 1, h.api.Calls(get), "that it is unknown is remembered")
+		refused := 0
+		for _, id := range manyIDs(1000) {
+			if h.post(notice(id, "done")).StatusCode == 503 {
+				refused++
+			}
+		}
+		assert.Less(t, h.api.Calls(get), 15)
+		assert.Greater(t, refused, 900)
+		time.Sleep(2 * time.Minute)
+		h.post(notice(jobID, "done"))
+		assert.Less(t, h.api.Calls(get), 16, "and asked again later")
+	})
+}
+
+func TestATrackedWaitEndsWithinOneReadOfItsNotice(t *testing.T) {
+	for name, tt := range map[string]struct {
+		send func(post func(id string), fast, slow string)
+		most time.Duration // for the fast job's result
+	}{
+		"when notices arrive": {func(post func(string), fast, slow string) { post(fast) }, 61 * time.Second},
+		"when they come twice, late ones first": {func(post func(string), fast, slow string) {
+			post(slow)
+			post(fast)
+			post(fast)
+		}, 61 * time.Second},
+		"when all are lost": {func(func(string), string, string) {}, 90 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+				tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+				defer tracker.Close()
+				h := &hook{t: t, handler: tracker.WebhookHandler(creatify.WebhookOptions{Secret: "right"})}
+				fast := create(t, api, client, creatifytest.Life{Duration: time.Minute})
+				slow := create(t, api, client, creatifytest.Life{Duration: 10 * time.Minute})
+				require.NoError(t, tracker.Add(fast.ID))
+				require.NoError(t, tracker.Add(slow.ID))
+				assert.Equal(t, 404, h.post(notice(jobID, "done")).StatusCode, "it is not tracked")
+				time.AfterFunc(time.Minute, func() {
+					tt.send(func(id string) { assert.Equal(t, 204, h.post(notice(id, "done")).StatusCode) }, fast.ID, slow.ID)
+				})
+				start := time.Now()
+				for job, err := range tracker.Results(t.Context()) {
+					require.NoError(t, err)
+					assert.Equal(t, fast.ID, job.ID)
+					assert.LessOrEqual(t, time.Since(start), tt.most)
+					break
+				}
+			})
+		})
+	}
+}
+
+func TestConcurrentRendersOfAJobAreOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		job := create(t, api, client, creatifytest.Life{})
+		time.Sleep(20 * time.Second)
+		api.Inject(creatifytest.Fault{Call: creatifytest.CallRender, Delay: 5 * time.Second})
+		var calls sync.WaitGroup
+		for range 10 {
+			calls.Go(func() {
+				rendered, err := client.Jobs.Render(t.Context(), job.ID)
+				if assert.NoError(t, err) {
+					assert.Equal(t, job.ID, rendered.ID)
+					rendered.Variables["mine"] = creatify.Text("x")
+				}
+			})
+		}
+		synctest.Wait()
+		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := client.Jobs.Render(impatient, job.ID)
+		assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown, "the shared request is on its way")
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		calls.Wait()
+		assert.Equal(t, 1, api.Calls(creatifytest.CallRender))
+		assert.Equal(t, 5.0, api.Charged())
+		_, err = client.Jobs.Render(t.Context(), job.ID)
+		refusal, ok := errors.AsType[*creatify.APIError](err)
+		require.True(t, ok, "a later one is the server's to refuse")
+		assert.Equal(t, 400, refusal.StatusCode)
+	})
+}
+
+func TestARenderThatGaveUpBeforeItWasSentLeavesItToTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := creatifytest.New(creatifytest.Config{})
+		client := newClient(t, api, creatify.WithRateLimit(0.1, 1))
+		job := create(t, api, client, creatifytest.Life{})
+		first, cancel := context.WithCancel(t.Context())
+		go func() {
+			_, err := client.Jobs.Render(first, job.ID)
+			assert.ErrorIs(t, err, context.Canceled)
+			assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown)
+		}()
+		synctest.Wait()
+		time.AfterFunc(time.Second, cancel)
+		time.Sleep(500 * time.Millisecond)
+		_, err := client.Jobs.Render(t.Context(), job.ID)
+		refusal, ok := errors.AsType[*creatify.APIError](err)
+		require.True(t, ok, "sent, and refused because there is no preview yet: %v", err)
+		assert.Equal(t, 400, refusal.StatusCode)
+		assert.Equal(t, 1, api.Calls(creatifytest.CallRender))
+	})
+}
+
+func TestAVideoIsWaitedForThroughTheTimeInWhichTheJobStillReadsDone(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		for _, lag := range []time.Duration{0, 30 * time.Second, 5 * time.Minute} {
+			job := create(t, api, client, creatifytest.Life{Render: creatifytest.RenderLife{Lag: lag, Duration: lag + 4*time.Minute}})
+			time.Sleep(20 * time.Second)
+			_, err := client.Jobs.Render(t.Context(), job.ID)
+			require.NoError(t, err)
+			video, err := client.Jobs.WaitForVideo(t.Context(), job.ID)
+			require.NoError(t, err, "with a lag of %v", lag)
+			assert.NotEmpty(t, video.VideoOutput)
+		}
+		job := create(t, api, client, creatifytest.Life{}) // and never rendered
+		start := time.Now()
+		_, err := client.Jobs.WaitForVideo(t.Context(), job.ID)
+		assert.ErrorIs(t, err, creatify.ErrNoOutput)
+		assert.InDelta(t, 15*time.Minute, time.Since(start), float64(5*time.Minute))
+
+		job = create(t, api, client, creatifytest.Life{Render: creatifytest.RenderLife{End: "failed", Reason: "no disk"}})
+		time.Sleep(20 * time.Second)
+		_, err = client.Jobs.Render(t.Context(), job.ID)
+		require.NoError(t, err)
+		_, err = client.Jobs.WaitForVideo(t.Context(), job.ID)
+		assert.ErrorIs(t, err, creatify.ErrJobFailed)
+	})
+}
+
+func TestWatchYieldsEachChangeAndTheEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		job := create(t, api, client, creatifytest.Life{Steps: []creatifytest.Step{
+			{At: time.Minute, Status: "running", Progress: 0.5}, {At: 3 * time.Minute, Status: "done", Progress: 1}}})
+		var seen []creatify.Status
+		for snapshot, err := range client.Jobs.Watch(t.Context(), job.ID) {
+			require.NoError(t, err)
+			seen = append(seen, snapshot.Status)
+		}
+		assert.Equal(t, []creatify.Status{"pending", "running", "done"}, seen)
+
+		failed := create(t, api, client, creatifytest.Life{End: "failed"})
+		var last error
+		yields := 0
+		for snapshot, err := range client.Jobs.Watch(t.Context(), failed.ID) {
+			yields++
+			assert.Equal(t, err == nil, snapshot != nil)
+			last = err
+		}
+		assert.ErrorIs(t, last, creatify.ErrJobFailed)
+		assert.Positive(t, yields)
+
+		polls := api.Calls(get)
+		for range client.Jobs.Watch(t.Context(), create(t, api, client, creatifytest.Life{}).ID) {
+			break
+		}
+		assert.Equal(t, polls+1, api.Calls(get), "leaving the loop leaves nothing running")
+		for _, err := range client.Jobs.Watch(t.Context(), "") {
+			assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+		}
+	})
+}
