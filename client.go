@@ -58,7 +58,7 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 	if len(c.errs) > 0 {
 		return nil, errors.Join(c.errs...)
 	}
-	api := &api{transport: transport.New(transport.Config{
+	api := &api{budget: c.budget, transport: transport.New(transport.Config{
 		BaseURL:     base,
 		Credentials: transport.NewCredentials(apiID, apiKey),
 		UserAgent:   c.userAgent,
@@ -120,6 +120,7 @@ type config struct {
 	retry      RetryPolicy
 	limiter    *rate.Limiter
 	logger     *slog.Logger
+	budget     *Budget
 	errs       []error
 }
 
@@ -272,6 +273,7 @@ type api struct {
 	transport *transport.Client
 	durations durations
 	renders   renders
+	budget    *Budget // nil for none
 }
 
 // check is what every call begins with.
@@ -303,7 +305,23 @@ func (a *api) get(ctx context.Context, path string, once bool) ([]byte, error) {
 
 // pay makes a call that costs credits. Either the job comes back, or the server refused and nothing was charged, or the
 // request provably never left, or the outcome is unknown: unknown is what such a call is until it is proved otherwise.
-func (a *api) pay(ctx context.Context, call transport.Call, sent OutcomeUnknownError) (*Job, error) {
+func (a *api) pay(ctx context.Context, call transport.Call, operation Operation, sent OutcomeUnknownError) (*Job, error) {
+	held, err := a.budget.reserve(operation, sent.Params.ModelVersion)
+	if err != nil {
+		return nil, err
+	}
+	job, err := a.send(ctx, call, sent)
+	switch {
+	case err == nil:
+		held.assign(job.ID)
+		a.budget.settle(job)
+	case !errors.Is(err, ErrOutcomeUnknown):
+		held.release()
+	}
+	return job, err
+}
+
+func (a *api) send(ctx context.Context, call transport.Call, sent OutcomeUnknownError) (*Job, error) {
 	call.Method, call.Paid, call.TookEffect = http.MethodPost, true, showsJob
 	sent.Method, sent.Path = call.Method, call.Path
 	reply, err := a.transport.Do(ctx, call)

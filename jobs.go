@@ -46,6 +46,7 @@ func (s *JobsService) read(ctx context.Context, id string, once bool) (*Job, err
 	case !sameID(job.ID, id):
 		return nil, fmt.Errorf("creatify: GET %s: the reply is about another job, %s", path, oneLine(job.ID))
 	}
+	s.api.budget.settle(job)
 	return job, nil
 }
 
@@ -57,7 +58,7 @@ func (s *JobsService) read(ctx context.Context, id string, once bool) (*Job, err
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) CreateVideo(ctx context.Context, params JobParams) (*Job, error) {
-	return s.create(ctx, transport.Call{Path: jobsPath}, params)
+	return s.create(ctx, transport.Call{Path: jobsPath}, OperationVideo, params)
 }
 
 // Render starts rendering the final video of a job whose preview is ready. It costs 4 credits per 30 s of video, says the
@@ -79,7 +80,7 @@ func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
 		render, leads := s.api.renders.join(id)
 		if leads {
 			defer s.api.renders.leave(id, render)
-			render.job, render.err = s.api.pay(ctx, call, OutcomeUnknownError{JobID: id})
+			render.job, render.err = s.api.pay(ctx, call, OperationRender, OutcomeUnknownError{JobID: id})
 			if render.err != nil {
 				return nil, render.err
 			}

@@ -16,7 +16,7 @@ import (
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job, error) {
-	return s.create(ctx, transport.Call{Path: jobsPath + "preview_async/"}, params)
+	return s.create(ctx, transport.Call{Path: jobsPath + "preview_async/"}, OperationPreview, params)
 }
 
 // PreviewSync makes a preview with a call that blocks until it is ready, which takes minutes, and returns the job. It costs
@@ -28,7 +28,7 @@ func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) PreviewSync(ctx context.Context, params JobParams) (*Job, error) {
-	job, err := s.create(ctx, transport.Call{Path: jobsPath + "preview/", Patience: 10 * time.Minute}, params)
+	job, err := s.create(ctx, transport.Call{Path: jobsPath + "preview/", Patience: 10 * time.Minute}, OperationPreview, params)
 	if err == nil && (job.Status == StatusFailed || job.Status == StatusRejected) {
 		return nil, &JobError{job}
 	}
@@ -36,7 +36,7 @@ func (s *JobsService) PreviewSync(ctx context.Context, params JobParams) (*Job, 
 }
 
 // create makes a job, which is paid for.
-func (s *JobsService) create(ctx context.Context, call transport.Call, params JobParams) (*Job, error) {
+func (s *JobsService) create(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
 	if err := s.check(ctx, params.problems()...); err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (s *JobsService) create(ctx context.Context, call transport.Call, params Jo
 	if call.Body, err = json.Marshal(params); err != nil {
 		return nil, invalid("params", "cannot be written as JSON: %v", err)
 	}
-	return s.api.pay(ctx, call, OutcomeUnknownError{Params: params})
+	return s.api.pay(ctx, call, operation, OutcomeUnknownError{Params: params})
 }
 
 // Preview starts a preview, waits for it, and returns the job with its Preview. It costs what [JobsService.CreatePreview]
