@@ -25,9 +25,17 @@
 //
 // Every call takes a context and obeys it at once. Every wait ends by itself after 30 minutes, or what [WithMaxWait] says.
 //
+// Waits poll by what is believed of a job's duration, and learn it from the jobs that end. [Tracker] waits for many jobs at
+// once, and [JobsService.WebhookHandler] receives the API's notices.
+//
 // # Keys
 //
 // The API ID and key go to the base URL's origin only, over https, and into no log, error or print.
+//
+// # From preview to video
+//
+// [JobsService.Render] renders the video of a job whose preview has been approved, and [JobsService.WaitForVideo] waits for
+// it. [EstimateCredits] says what that costs, and a [Budget] refuses what would cost too much.
 //
 // Package creatifytest is a fake of the API for tests.
 package creatify
