@@ -298,7 +298,7 @@ func (a *api) get(ctx context.Context, path string, once bool) ([]byte, error) {
 		return nil, fmt.Errorf("creatify: %s %s: %w", call.Method, path, err)
 	}
 	if !isSuccess(reply.Status) {
-		return nil, a.newAPIError(call, reply)
+		return nil, newAPIError(call, reply)
 	}
 	return reply.Body, nil
 }
@@ -337,7 +337,7 @@ func (a *api) send(ctx context.Context, call transport.Call, sent OutcomeUnknown
 	}
 	sent.Body = firstOf(reply.Body)
 	if isSuccess(reply.Status) {
-		job, err := a.decodeJob(reply.Body)
+		job, err := decodeJob(reply.Body)
 		switch {
 		case err != nil && sent.Err == nil:
 			sent.Err = err
@@ -348,27 +348,15 @@ func (a *api) send(ctx context.Context, call transport.Call, sent OutcomeUnknown
 		}
 		return nil, &sent
 	}
-	refusal := a.newAPIError(call, reply)
+	refusal := newAPIError(call, reply)
 	if isRefusal(reply.Status) && !showsJob(reply.Body) {
 		return nil, refusal
 	}
-	if job, err := a.decodeJob(reply.Body); err == nil && job.Status != "" && sent.JobID == "" {
+	if job, err := decodeJob(reply.Body); err == nil && job.Status != "" && sent.JobID == "" {
 		sent.JobID = job.ID
 	}
 	sent.Err = refusal
 	return nil, &sent
-}
-
-// decodeJob reads a job from a reply, without the credentials where they would get into errors: the transport has taken
-// them out, but not where JSON spells them in escapes.
-func (a *api) decodeJob(body []byte) (*Job, error) {
-	job, err := decodeJob(body)
-	if err == nil {
-		job.ID = a.transport.Redact(job.ID)
-		job.Status = Status(a.transport.Redact(string(job.Status)))
-		job.FailedReason = a.transport.Redact(job.FailedReason)
-	}
-	return job, err
 }
 
 // showsJob says whether a body is a job's, with an ID and a status, and not just something with an ID.

@@ -84,7 +84,7 @@ type APIError struct {
 
 const maxKeptBody = 4 << 10
 
-func (a *api) newAPIError(call transport.Call, reply *transport.Reply) *APIError {
+func newAPIError(call transport.Call, reply *transport.Reply) *APIError {
 	e := &APIError{StatusCode: reply.Status, Method: call.Method, Path: call.Path}
 	e.RetryAfter, _ = transport.RetryAfter(reply, time.Now())
 	e.Body = firstOf(reply.Body)
@@ -92,31 +92,7 @@ func (a *api) newAPIError(call transport.Call, reply *transport.Reply) *APIError
 	if reply.Status >= 300 && reply.Status <= 399 {
 		e.Detail = "a redirect, which is not followed: a POST never is, nor anything to another origin; check the base URL"
 	}
-	a.redact(e)
 	return e
-}
-
-// redact takes the credentials out of the messages, where JSON may have spelt them in ways that the transport did not see.
-// Then the body has them as well, and is dropped.
-func (a *api) redact(e *APIError) {
-	clean := func(text string) string {
-		redacted := a.transport.Redact(text)
-		if redacted != text {
-			e.Body = nil
-		}
-		return redacted
-	}
-	e.Detail = clean(e.Detail)
-	fields := make(map[string][]string, len(e.Fields))
-	for field, messages := range e.Fields {
-		for i := range messages {
-			messages[i] = clean(messages[i])
-		}
-		fields[clean(field)] = messages
-	}
-	if e.Fields != nil {
-		e.Fields = fields
-	}
 }
 
 // read takes the messages out of a body of any of the API's shapes: {"detail": …}, {"field": […]}, […]. Another body,
@@ -246,7 +222,7 @@ func (e *APIError) speaksOfCredits() bool {
 
 // OutcomeUnknownError says that a call that costs credits was sent, and that its reply was lost, cut, unreadable, or a
 // server's trouble: it may have taken effect and been charged. It was not sent again. It is [ErrOutcomeUnknown], and
-// unwraps to the cause.
+// unwraps to the cause. How to find out what became of it is in docs/reliability.md.
 type OutcomeUnknownError struct {
 	Method, Path string
 	Params       JobParams `json:"-"` // what was sent; zero for a call on an existing job
@@ -266,7 +242,7 @@ func (e *OutcomeUnknownError) Error() string {
 	case e.JobID != "":
 		text += ": read job " + oneLine(e.JobID) + " first"
 	case e.Params.WebhookURL != "":
-		text += ": a notice to the webhook URL, if one comes, names the job"
+		text += ": a notice to the webhook URL, if one comes, names the job, and a reference of yours in that URL tells whose it is"
 	default:
 		text += ": look for the job in the account first"
 	}

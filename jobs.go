@@ -39,7 +39,7 @@ func (s *JobsService) read(ctx context.Context, id string, once bool) (*Job, err
 	if err != nil {
 		return nil, err
 	}
-	job, err := s.api.decodeJob(body)
+	job, err := decodeJob(body)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("creatify: GET %s: %w", path, err)

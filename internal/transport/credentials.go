@@ -11,57 +11,46 @@ import (
 // holds a *Credentials can show them.
 type Credentials struct {
 	set    func(http.Header)
-	redact func(string) string
-	isIn   func([]byte) bool
+	redact func(text []byte, shortest int) []byte
 }
 
-// minSecret is the shortest key that is taken out of texts: a shorter one is part of ordinary words.
-const minSecret = 6
-
-const redacted = "[redacted]"
+const (
+	// minSecret is the shortest credential that is taken out of texts: a shorter one is part of ordinary words.
+	minSecret = 6
+	// minSecretInData is the shortest one that is taken out of a successful reply, where a wrong guess would do harm: a
+	// made-up key such as "preview" is part of every job.
+	minSecretInData = 16
+)
 
 // NewCredentials keeps an API ID and its key.
 func NewCredentials(apiID, apiKey string) *Credentials {
 	id, key := []string{apiID}, []string{apiKey}
-	var pairs []string
-	for _, secret := range []string{apiKey, apiID} {
-		if len(secret) < minSecret {
-			continue
-		}
-		pairs = append(pairs, secret, redacted)
-		if quoted := strings.Trim(strconv.Quote(secret), `"`); quoted != secret {
-			pairs = append(pairs, quoted, redacted)
-		}
-	}
-	replacer := strings.NewReplacer(pairs...)
 	return &Credentials{
-		set:    func(h http.Header) { h["X-Api-Id"], h["X-Api-Key"] = id, key },
-		redact: replacer.Replace,
-		isIn: func(text []byte) bool {
-			for i := 0; i < len(pairs); i += 2 {
-				if bytes.Contains(text, []byte(pairs[i])) {
-					return true
+		set: func(h http.Header) { h["X-Api-Id"], h["X-Api-Key"] = id, key },
+		redact: func(text []byte, shortest int) []byte {
+			for _, secret := range []string{apiKey, apiID} {
+				if len(secret) >= shortest {
+					text = redact(text, secret)
 				}
 			}
-			return false
+			return text
 		},
 	}
 }
 
-// redactBytes takes the credentials out of a body.
-func (c *Credentials) redactBytes(body []byte) []byte {
-	if !c.isIn(body) {
-		return body
+// redactBody takes the credentials out of a reply's body.
+func (c *Credentials) redactBody(status int, body []byte) []byte {
+	if status >= 200 && status <= 299 {
+		return c.redact(body, minSecretInData)
 	}
-	return []byte(c.redact(string(body)))
+	return c.redact(body, minSecret)
 }
 
 // redactError takes the credentials out of an error, and with them whatever it wraps: any of that could show them. It also
 // shortens what is not fit to be a line of a log, which comes from a broken server by way of net/http.
 func (c *Credentials) redactError(err error) error {
-	text := err.Error()
-	if clean := OneLine(text); clean != text || c.inChain(err) {
-		return errorText(c.redact(clean))
+	if line := OneLine(err.Error()); line != err.Error() || c.inChain(err) {
+		return errorText(c.redact([]byte(line), minSecret))
 	}
 	return err
 }
@@ -75,7 +64,7 @@ func (c *Credentials) inChain(err error) bool {
 	if err == nil {
 		return false
 	}
-	if c.isIn([]byte(err.Error())) {
+	if text := err.Error(); string(c.redact([]byte(text), minSecret)) != text {
 		return true
 	}
 	switch err := err.(type) {
@@ -89,4 +78,63 @@ func (c *Credentials) inChain(err error) bool {
 		}
 	}
 	return false
+}
+
+const redacted = "[redacted]"
+
+// redact replaces a secret however it is spelled: as it is, or with escapes of JSON, of a quoted string or of a URL.
+func redact(text []byte, secret string) []byte {
+	if bytes.IndexByte(text, '\\') < 0 && bytes.IndexByte(text, '%') < 0 {
+		if !bytes.Contains(text, []byte(secret)) {
+			return text
+		}
+		return bytes.ReplaceAll(text, []byte(secret), []byte(redacted))
+	}
+	var clean []byte
+	done := 0 // what is before it is in clean
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c != secret[0] && c != '\\' && c != '%' {
+			continue
+		}
+		if n := spelled(text[i:], secret); n > 0 {
+			clean = append(append(clean, text[done:i]...), redacted...)
+			done = i + n
+			i = done - 1
+		}
+	}
+	if done == 0 {
+		return text
+	}
+	return append(clean, text[done:]...)
+}
+
+// spelled returns the length of the secret at the start of a text, 0 if it is not there.
+func spelled(text []byte, secret string) int {
+	n := 0
+	for i := range len(secret) {
+		length := spelledByte(text[n:], secret[i])
+		if length == 0 {
+			return 0
+		}
+		n += length
+	}
+	return n
+}
+
+func spelledByte(text []byte, c byte) int {
+	isHex := func(from, to int) bool {
+		code, err := strconv.ParseUint(string(text[from:to]), 16, 8)
+		return err == nil && byte(code) == c
+	}
+	switch {
+	case len(text) >= 6 && text[0] == '\\' && text[1] == 'u' && isHex(2, 6):
+		return 6
+	case len(text) >= 3 && text[0] == '%' && isHex(1, 3):
+		return 3
+	case len(text) >= 2 && text[0] == '\\' && text[1] == c && strings.IndexByte(`"\/`, c) >= 0:
+		return 2
+	case len(text) >= 1 && text[0] == c:
+		return 1
+	}
+	return 0
 }

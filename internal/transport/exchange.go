@@ -116,7 +116,7 @@ func (x *exchange) read(parent context.Context, resp *http.Response) error {
 	if resp.StatusCode > 299 {
 		// The status is the answer: a body that breaks off, or goes on and on, takes nothing from it.
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-		x.reply.Body = x.client.creds.redactBytes(body)
+		x.reply.Body = x.client.creds.redactBody(resp.StatusCode, body)
 		if err != nil && !x.call.Paid && parent.Err() != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (x *exchange) read(parent context.Context, resp *http.Response) error {
 	}
 	var err error
 	x.reply.Body, err = readBody(resp.Body, resp.ContentLength)
-	x.reply.Body = x.client.creds.redactBytes(x.reply.Body)
+	x.reply.Body = x.client.creds.redactBody(resp.StatusCode, x.reply.Body)
 	if err != nil {
 		return fmt.Errorf("the reply broke off: %w", err)
 	}

@@ -120,7 +120,7 @@ type Error struct {
 	// Reached is false when the server provably has nothing of the call that it could act on.
 	Reached bool
 	// Reply is what came of the last reply, cut or too large; nil when nothing came.
-	Reply *Reply
+	Reply *Reply `json:"-"`
 	Err   error
 }
 
@@ -239,6 +239,3 @@ func ContextError(ctx context.Context) error {
 	}
 	return fmt.Errorf("%w: %w", err, cause)
 }
-
-// Redact takes the credentials out of a text.
-func (c *Client) Redact(text string) string { return c.creds.redact(text) }

@@ -1,0 +1,448 @@
+package creatify_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creatify-community/creatify-go"
+	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// fault is something that goes wrong with a call, and what must come of it. docs/reliability.md shows each as a row.
+type fault struct {
+	name       string
+	paid, free ending
+	is         error         // what a refusal, a failure or an unknown outcome must also be
+	when       when          // zero is both
+	jobs       bool          // concerns only calls that return a job
+	processed  bool          // by the server, all the same
+	takes      time.Duration // of each attempt, until it ends
+	wait       time.Duration // which the server asks for
+
+	// One of the two says how to produce it: with the fake in virtual time, in variants that end alike, or on real sockets.
+	virtual func() []creatifytest.Fault
+	socket  func(*socketBed)
+
+	context func(context.Context) (context.Context, context.CancelFunc) // nil is one without an end
+	resent  bool                                                        // on a new connection by net/http itself, if the call is free
+}
+
+type when int
+
+const (
+	always when = iota + 1 // the fault hits each attempt
+	once                   // only the first
+)
+
+func (w when) String() string { return [...]string{"", "every time", "the first time only"}[w] }
+
+// untilTheTimeLimit is for fault.takes.
+const untilTheTimeLimit = -1
+
+// ending is what must come of a call that a fault hits each time.
+type ending struct {
+	what outcome
+	sent int // requests on their way, or dials where none gets that far
+	text string
+}
+
+type outcome int
+
+const (
+	comesBack outcome = iota // with its result
+	neverSent                // an error that says so
+	refused                  // an APIError: not charged
+	unknown                  // ErrOutcomeUnknown
+	fails                    // an error of a call that costs nothing
+)
+
+const attempts = 4 // by default
+
+func (e ending) retried() bool { return e.sent == attempts }
+
+// hits is how often a fault has hit until this ending.
+func (e ending) hits() time.Duration {
+	if e.what == comesBack {
+		return time.Duration(e.sent - 1)
+	}
+	return time.Duration(e.sent)
+}
+
+// comesBackLater replaces an ending after retries where the fault has passed by then.
+var comesBackLater = ending{what: comesBack, sent: 2}
+
+var (
+	isUnknown      = ending{unknown, 1, "**Outcome unknown.** Sent once, never again."}
+	isRefused      = ending{refused, 1, "Refused, not charged. Sent once."}
+	isRefusedLater = ending{refused, attempts, "Refused, not charged. Sent again, at most 4 times in all."}
+	neverGone      = ending{neverSent, 0, "Not sent, not charged."}
+	neverLeaves    = ending{neverSent, attempts, "Never left, not charged. Tried again, at most 4 times in all."}
+	neverTrusted   = ending{neverSent, 1, "Never left, not charged. Not tried again."}
+	turnedAway     = ending{neverSent, 1, "Turned away before, not charged. Not sent again."}
+	isJob          = ending{comesBack, 1, "The job comes back. Sent once."}
+	failsOnce      = ending{fails, 1, "An error. Tried once."}
+	failsAtOnce    = ending{fails, 0, "An error. Not tried."}
+	failsLater     = ending{fails, attempts, "Tried again, at most 4 times in all; then an error."}
+	failsResent    = ending{fails, attempts, "Tried again, also by net/http itself; then an error."}
+	isFollowed     = ending{comesBack, 2, "Followed."}
+	isCircling     = ending{fails, 10, "An error after 10 requests."}
+)
+
+const (
+	leakedKey      = `recognisable+key/"0123456789"` // with characters that texts escape
+	leakedVariable = "recognisable-variable"
+	created        = "HTTP/1.1 201 Created\r\nX-Echo: " + leakedKey + "\r\nContent-Length: 500\r\n\r\n"
+	leakyPage      = "<html><title>Trouble</title>You sent " + leakedKey + "</html>"
+)
+
+// reply answers instead of the API.
+func reply(status int, body string, header ...string) creatifytest.Fault {
+	h := http.Header{"X-Echo": {leakedKey}}
+	for i := 0; i < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	return creatifytest.Fault{Status: status, Body: body, Header: h}
+}
+
+func replies(all ...creatifytest.Fault) func() []creatifytest.Fault {
+	return func() []creatifytest.Fault { return all }
+}
+
+func throttled(retryAfter string) func() []creatifytest.Fault {
+	return replies(reply(429, `{"detail": "Request was throttled."}`, "Retry-After", retryAfter))
+}
+
+// redirects answers with each of the statuses that redirect.
+func redirects(location string) func() []creatifytest.Fault {
+	return replies(reply(301, "", "Location", location), reply(302, "", "Location", location), reply(303, "", "Location", location),
+		reply(307, "", "Location", location), reply(308, "", "Location", location))
+}
+
+func cancelledAfter(d time.Duration) func(context.Context) (context.Context, context.CancelFunc) {
+	return func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(ctx)
+		if d == 0 {
+			cancel()
+		}
+		timer := time.AfterFunc(d, cancel)
+		return ctx, func() { timer.Stop(); cancel() }
+	}
+}
+
+func deadlineAfter(d time.Duration) func(context.Context) (context.Context, context.CancelFunc) {
+	return func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, d) }
+}
+
+// faults are in the order of a request's way.
+var faults = []fault{
+	{name: "The context is cancelled before the call", paid: neverGone, free: failsAtOnce, is: context.Canceled,
+		context: cancelledAfter(0), virtual: replies(creatifytest.Fault{})},
+	{name: "The name of the host cannot be resolved", paid: neverLeaves, free: failsLater, socket: dials(resolveNowhere)},
+	{name: "The connection is refused", paid: neverLeaves, free: failsLater, socket: dials(dialNobody)},
+	{name: "No connection comes about in time", paid: neverLeaves, free: failsLater, socket: dials(dialTooLate)},
+	{name: "The proxy refuses to connect", paid: neverLeaves, free: failsLater, socket: refusedByTheProxy},
+	{name: "The connection is lost in the TLS handshake", paid: neverLeaves, free: failsLater, socket: dialsTLS(loseHandshake)},
+	{name: "The certificate is not to be trusted", paid: neverTrusted, free: failsOnce, when: always, socket: dialsTLS(distrust)},
+	{name: "The connection is reset before the request is read", paid: isUnknown, free: failsLater, socket: serves(
+		func(c *net.TCPConn, _ *http.Request, _ func()) { c.SetLinger(0) })},
+	{name: "A kept connection is reset when the next request comes", paid: isUnknown, free: failsResent, resent: true, socket: servesKept(
+		func(c *net.TCPConn, _ *http.Request, _ func()) { c.SetLinger(0) })},
+	{name: "HTTP/2: the server refuses the stream", paid: isUnknown, free: failsResent, resent: true, socket: servesHTTP2(
+		func(frame func(kind, flags byte, stream uint32, payload string), stream uint32) {
+			frame(h2Reset, 0, stream, "\x00\x00\x00\x07") // REFUSED_STREAM
+		})},
+	{name: "HTTP/2: the server says GOAWAY", paid: isUnknown, free: failsResent, resent: true, socket: servesHTTP2(
+		func(frame func(kind, flags byte, stream uint32, payload string), _ uint32) {
+			frame(h2GoAway, 0, 0, "\x00\x00\x00\x00\x00\x00\x00\x00") // no stream was processed
+		})},
+	{name: "The connection is reset after the server has processed the request: the reply is lost", paid: isUnknown, free: failsLater,
+		processed: true, socket: serves(func(c *net.TCPConn, r *http.Request, process func()) {
+			io.Copy(io.Discard, r.Body)
+			process()
+			c.SetLinger(0)
+		})},
+	{name: "No reply comes before the time limit", paid: isUnknown, free: failsLater, takes: untilTheTimeLimit,
+		virtual: replies(creatifytest.Fault{Delay: time.Hour})},
+	{name: "No reply comes before the time limit, and the connection stays open", paid: isUnknown, free: failsLater, processed: true,
+		when: once, takes: 250 * time.Millisecond, socket: serves(func(c *net.TCPConn, _ *http.Request, process func()) {
+			process()
+			io.Copy(io.Discard, c) // until the client leaves
+		})},
+	{name: "No reply comes before the context's deadline", paid: isUnknown, free: failsOnce, is: context.DeadlineExceeded, when: always,
+		takes: 5 * time.Second, context: deadlineAfter(5 * time.Second), virtual: replies(creatifytest.Fault{Delay: time.Hour})},
+	{name: "The context is cancelled in the middle of the request", paid: isUnknown, free: failsOnce, is: context.Canceled, when: always,
+		takes: 5 * time.Second, context: cancelledAfter(5 * time.Second), virtual: replies(creatifytest.Fault{Delay: time.Hour})},
+	{name: "What comes is not HTTP", paid: isUnknown, free: failsLater, processed: true, socket: answers(leakedKey + "\r\n\r\n")},
+	{name: "The connection is closed without a reply", paid: isUnknown, free: failsLater, processed: true, socket: answers("")},
+	{name: "The reply breaks off in its headers", paid: isUnknown, free: failsLater, processed: true,
+		socket: answers(created[:len(created)-10])},
+	{name: "The reply breaks off in its body, before the job's ID", paid: isUnknown, free: failsLater, processed: true,
+		socket: answers(created + `{"name":"` + leakedKey)},
+	{name: "The reply breaks off in its body, after the job's ID", paid: isJob, free: failsLater, jobs: true, processed: true,
+		socket: answers(created + `{"id":"` + jobID + `","name":"`)},
+	{name: "The server switches to another protocol (101) and falls silent", paid: isUnknown, free: failsOnce, when: always, processed: true,
+		socket: serves(func(c *net.TCPConn, _ *http.Request, process func()) {
+			process()
+			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+"x\r\n\r\n")
+			io.Copy(io.Discard, c)
+		})},
+	{name: "Success (2xx) with an empty body", paid: isUnknown, free: failsOnce, virtual: replies(reply(200, ""), reply(201, ""), reply(204, ""))},
+	{name: "Success with a body that is not JSON", paid: isUnknown, free: failsOnce, virtual: replies(reply(200, leakyPage))},
+	{name: "Success without the job's ID", paid: isUnknown, free: failsOnce, jobs: true,
+		virtual: replies(reply(200, `{"status":`+quote(leakedKey)+`}`), reply(201, `null`), reply(201, `[]`))},
+	{name: "Success with a body larger than 8 MiB", paid: isUnknown, free: failsOnce, when: always,
+		virtual: replies(creatifytest.Fault{Status: 200, Body: strings.Repeat("x", 8<<20+1)})},
+	{name: "A redirect within the base URL's origin (301, 302, 303, 307, 308)", paid: isUnknown, free: isFollowed, when: once, virtual: redirects("./")},
+	{name: "Redirects in a loop", paid: isUnknown, free: isCircling, when: always, virtual: redirects("./")},
+	{name: "A redirect to another host", paid: isUnknown, free: failsOnce, when: always, virtual: redirects("https://elsewhere.test/")},
+	{name: "A redirect to another scheme", paid: isUnknown, free: failsOnce, when: always, virtual: redirects("http://api.creatify.ai/")},
+	{name: "A redirect to another port", paid: isUnknown, free: failsOnce, when: always, virtual: redirects("https://api.creatify.ai:444/")},
+	{name: "400, in each of the API's shapes", paid: isRefused, free: failsOnce, virtual: replies(
+		reply(400, `{"detail": `+quote(leakedKey)+`}`), reply(400, `{"link": ["Invalid link ID", `+quote(leakedKey)+`]}`),
+		reply(400, `{"non_field_errors": ["No."]}`), reply(400, `["AI model not found"]`))},
+	{name: "401", paid: isRefused, free: failsOnce, is: creatify.ErrUnauthorized, virtual: replies(reply(401, `{"detail": `+quote("Bad key "+leakedKey)+`}`))},
+	{name: "402", paid: isRefused, free: failsOnce, is: creatify.ErrInsufficientCredits, virtual: replies(reply(402, ""))},
+	{name: "403", paid: isRefused, free: failsOnce, is: creatify.ErrUnauthorized, virtual: replies(reply(403, leakyPage))},
+	{name: "404 of the API", paid: isRefused, free: failsOnce, is: creatify.ErrNotFound,
+		virtual: replies(reply(404, `{"detail": "No CustomTemplateJob matches the given query."}`))},
+	{name: "404 of something else, without the API's JSON", paid: isRefused, free: failsOnce, virtual: replies(reply(404, leakyPage), reply(404, ""))},
+	{name: "408", paid: isUnknown, free: failsLater, virtual: replies(reply(408, ""))},
+	{name: "409", paid: isRefused, free: failsOnce, virtual: replies(reply(409, `{"detail": "No."}`))},
+	{name: "425", paid: isRefused, free: failsLater, virtual: replies(reply(425, ""))},
+	{name: "429 without Retry-After", paid: isRefusedLater, free: failsLater, is: creatify.ErrRateLimited, virtual: replies(reply(429, leakyPage))},
+	{name: "429 with Retry-After in seconds, up to 60", paid: isRefusedLater, free: failsLater, is: creatify.ErrRateLimited, wait: 20 * time.Second, virtual: throttled("20")},
+	{name: "429 with Retry-After as a date", paid: isRefusedLater, free: failsLater, is: creatify.ErrRateLimited, wait: 20 * time.Second,
+		virtual: func() []creatifytest.Fault {
+			return throttled(time.Now().UTC().Add(20 * time.Second).Format(http.TimeFormat))()
+		}},
+	{name: "429 with Retry-After of zero", paid: isRefusedLater, free: failsLater, is: creatify.ErrRateLimited, virtual: throttled("0")},
+	{name: "429 with Retry-After that is negative or makes no sense", paid: isRefusedLater, free: failsLater, is: creatify.ErrRateLimited,
+		virtual: func() []creatifytest.Fault { return append(throttled("-5")(), throttled("soon")()...) }},
+	{name: "429 with Retry-After above 60 seconds, however large", paid: isRefused, free: failsOnce, is: creatify.ErrRateLimited, when: always,
+		virtual: func() []creatifytest.Fault {
+			return append(append(throttled("61")(), throttled("9223372037")()...), throttled("99999999999999999999")()...)
+		}},
+	{name: "429 with Retry-After beyond the context's deadline", paid: isRefused, free: failsOnce, is: creatify.ErrRateLimited, when: always,
+		context: deadlineAfter(10 * time.Second), virtual: throttled("20")},
+	{name: "The context is cancelled in the wait after a 429", paid: turnedAway, free: failsOnce, is: context.Canceled, when: always,
+		takes: 5 * time.Second, context: cancelledAfter(5 * time.Second), virtual: throttled("50")},
+	{name: "500", paid: isUnknown, free: failsLater, virtual: replies(reply(500, leakyPage))},
+	{name: "502 with a page of a proxy", paid: isUnknown, free: failsLater, virtual: replies(reply(502, leakyPage))},
+	{name: "503", paid: isUnknown, free: failsLater, virtual: replies(reply(503, leakyPage))},
+	{name: "503 with Retry-After in seconds, up to 60", paid: isUnknown, free: failsLater, wait: 20 * time.Second, virtual: replies(reply(503, "", "Retry-After", "20"))},
+	{name: "504", paid: isUnknown, free: failsLater, virtual: replies(reply(504, leakyPage))},
+}
+
+// quote makes JSON of a string.
+func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
+
+// apiCall is one call of the API.
+type apiCall struct {
+	name  string
+	route creatifytest.Call
+	price float64       // that the fake charges; 0 is free
+	job   bool          // that is, it returns one
+	limit time.Duration // of one attempt, by default
+	reply string        // for a server that is not the fake
+	do    func(ctx context.Context, c *creatify.Client, id string) (any, error)
+}
+
+var apiCalls = []apiCall{
+	{"CreatePreview", creatifytest.CallCreatePreview, 1, true, time.Minute, liveLike,
+		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {
+			return c.Jobs.CreatePreview(ctx, leakyParams())
+		}},
+	{"PreviewSync", creatifytest.CallPreviewSync, 1, true, 10 * time.Minute, liveLike,
+		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {
+			return c.Jobs.PreviewSync(ctx, leakyParams())
+		}},
+	{"CreateVideo", creatifytest.CallCreateVideo, 5, true, time.Minute, liveLike,
+		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {
+			return c.Jobs.CreateVideo(ctx, leakyParams())
+		}},
+	{"Render", creatifytest.CallRender, 4, true, time.Minute, liveLike,
+		func(ctx context.Context, c *creatify.Client, id string) (any, error) { return c.Jobs.Render(ctx, id) }},
+	{"Get", creatifytest.CallGetJob, 0, true, time.Minute, liveLike,
+		func(ctx context.Context, c *creatify.Client, id string) (any, error) { return c.Jobs.Get(ctx, id) }},
+	{"Templates.List", creatifytest.CallListTemplates, 0, false, time.Minute, `[]`,
+		func(ctx context.Context, c *creatify.Client, _ string) (any, error) { return c.Templates.List(ctx) }},
+	{"Templates.Get", creatifytest.CallGetTemplate, 0, false, time.Minute, `{}`,
+		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {
+			return c.Templates.Get(ctx, creatifytest.TemplateID)
+		}},
+	{"RemainingCredits", creatifytest.CallCredits, 0, false, time.Minute, `{"remaining_credits":1}`,
+		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {
+			return c.Workspace.RemainingCredits(ctx)
+		}},
+}
+
+func leakyParams() creatify.JobParams {
+	return creatify.JobParams{TemplateID: creatifytest.TemplateID, WebhookURL: "https://hooks.test/creatify?order=4711",
+		Variables: creatify.Variables{"headline": creatify.Text(leakedVariable)}}
+}
+
+// TestEveryFaultEndsEveryCallAsTheDocumentSays is the proof of the promises about money, keys and time.
+func TestEveryFaultEndsEveryCallAsTheDocumentSays(t *testing.T) {
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			for _, call := range apiCalls {
+				if f.jobs && !call.job {
+					continue
+				}
+				for _, w := range []when{always, once} {
+					if f.when != 0 && f.when != w {
+						continue
+					}
+					t.Run(fmt.Sprintf("%s, %v", call.name, w), func(t *testing.T) {
+						if f.socket != nil {
+							inSocketBed(t, f, call, w)
+							return
+						}
+						for variant := range f.virtual() {
+							inVirtualTime(t, f, call, w, variant)
+						}
+					})
+				}
+			}
+		})
+	}
+}
+
+// result is what came of a call that a fault has hit.
+type result struct {
+	value     any
+	err       error
+	sent      int // as ending.sent
+	processed int // calls that the server has acted on
+	took      time.Duration
+	id        string // of the job that the call is about, if it is about one
+	status    int    // that the fault answers with, if it does
+	logged    string
+}
+
+// check holds a result to what the fault says, and returns how it should have ended.
+func (f fault) check(t *testing.T, call apiCall, w when, r result) ending {
+	t.Helper()
+	want := f.free
+	if call.price > 0 {
+		want = f.paid
+	}
+	if want.retried() && w == once {
+		want = comesBackLater
+	}
+	if call.price > 0 || !f.resent || w == once {
+		assert.Equal(t, want.sent, r.sent, "requests sent")
+	}
+	if call.price > 0 {
+		processed := 0
+		if want.what == comesBack || want.what == unknown && f.processed {
+			processed = 1
+		}
+		assert.Equal(t, processed, r.processed, "how often the server has acted on a call that costs credits")
+	}
+	f.checkError(t, call, want, r)
+
+	said := emitted(r.value, r.err) + r.logged
+	assertNoKey(t, said)
+	if r.err != nil {
+		assert.NotContains(t, said, leakedVariable, "the caller's variables are in an error or a log")
+	}
+	return want
+}
+
+func (f fault) checkError(t *testing.T, call apiCall, want ending, r result) {
+	t.Helper()
+	if want.what == comesBack {
+		require.NoError(t, r.err)
+		return
+	}
+	require.Error(t, r.err)
+	if f.is != nil {
+		assert.ErrorIs(t, r.err, f.is)
+	}
+	for _, sentinel := range []error{creatify.ErrUnauthorized, creatify.ErrNotFound, creatify.ErrRateLimited, creatify.ErrInsufficientCredits,
+		creatify.ErrOutcomeUnknown, creatify.ErrInvalidParams} {
+		assert.Equal(t, sentinel == f.is || want.what == unknown && sentinel == creatify.ErrOutcomeUnknown, errors.Is(r.err, sentinel),
+			"whether %q is %q", r.err, sentinel)
+	}
+	answer, answered := errors.AsType[*creatify.APIError](r.err)
+	if r.status >= 300 && f.is != context.Canceled && f.is != context.DeadlineExceeded {
+		require.True(t, answered, "the reply is in the error as an *APIError, not %v", r.err)
+		assert.Equal(t, r.status, answer.StatusCode)
+	}
+	switch want.what {
+	case refused:
+		require.True(t, answered, "a refusal is an *APIError, not %v", r.err)
+	case neverSent:
+		assert.ErrorContains(t, r.err, "nothing was charged")
+	case unknown:
+		lost, ok := errors.AsType[*creatify.OutcomeUnknownError](r.err)
+		require.True(t, ok)
+		assert.Equal(t, http.MethodPost, lost.Method)
+		assert.NotEmpty(t, lost.Path)
+		assert.Error(t, lost.Err, "the cause")
+		assert.ErrorContains(t, r.err, "do not simply send it again")
+		if call.route == creatifytest.CallRender {
+			assert.Equal(t, r.id, lost.JobID)
+			assert.ErrorContains(t, r.err, "read job "+r.id+" first")
+		} else {
+			assert.Equal(t, leakyParams(), lost.Params, "what was sent")
+			assert.ErrorContains(t, r.err, "names the job, and a reference of yours in that URL tells whose it is")
+		}
+	}
+}
+
+// resolveNowhere asks a name server that is not there.
+func resolveNowhere(ctx context.Context, _ string) (net.Conn, error) {
+	nobody, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	nobody.Close()
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", nobody.LocalAddr().String())
+	}}
+	return (&net.Dialer{Resolver: resolver}).DialContext(ctx, "tcp", "api.creatify.test.:443")
+}
+
+func dialTo(ctx context.Context, addr string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", addr)
+}
+
+func dialNobody(ctx context.Context, _ string) (net.Conn, error) {
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	nobody.Close()
+	return new(net.Dialer).DialContext(ctx, "tcp", nobody.Addr().String())
+}
+
+func dialTooLate(ctx context.Context, addr string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: 1}).DialContext(ctx, "tcp", addr)
+}
+
+// loseHandshake sends its part of the handshake to somebody who hangs up.
+func loseHandshake(ctx context.Context, _ string) (net.Conn, error) {
+	here, there := net.Pipe()
+	go func() {
+		io.ReadFull(there, make([]byte, 5))
+		there.Close()
+	}()
+	return nil, tls.Client(here, &tls.Config{ServerName: "example.com"}).HandshakeContext(ctx)
+}
+
+func distrust(ctx context.Context, addr string) (net.Conn, error) {
+	return (&tls.Dialer{Config: &tls.Config{RootCAs: x509.NewCertPool()}}).DialContext(ctx, "tcp", addr)
+}
