@@ -88,11 +88,12 @@ type durationKey struct {
 func (k durationKey) all() durationKey { return durationKey{kind: k.kind} }
 
 type durationSet struct {
-	seen    []schedule.Seen
-	fresh   int // how many of them the plans do not know
-	plans   map[float64]*schedule.Plan
-	belief  schedule.Belief
-	lastUse uint64
+	seen     []schedule.Seen
+	fresh    int // how many of them the belief does not know
+	learning bool
+	belief   schedule.Belief
+	plans    map[float64]*schedule.Plan // by what a second of lag costs
+	lastUse  uint64
 }
 
 // plan returns when to poll for a job, where a second of lag costs as much as so many polls.
@@ -105,11 +106,8 @@ func (d *durations) plan(key durationKey, lag float64) *schedule.Plan {
 	}
 	d.uses++
 	set.lastUse = d.uses
-	// To learn takes some milliseconds, so it is done when there is an eighth more to learn from.
-	if set.plans == nil || set.fresh > len(set.seen)/8 {
-		set.belief = d.model.Learn(set.seen)
-		set.fresh = 0
-		set.plans = make(map[float64]*schedule.Plan)
+	if set.fresh > len(set.seen)/8 && !set.learning {
+		d.learn(set)
 	}
 	plan := set.plans[lag]
 	if plan == nil {
@@ -120,6 +118,17 @@ func (d *durations) plan(key durationKey, lag float64) *schedule.Plan {
 		set.plans[lag] = plan
 	}
 	return plan
+}
+
+// learn renews a set's belief. That takes some milliseconds, in which others go on with the old one.
+func (d *durations) learn(set *durationSet) {
+	seen := slices.Clone(set.seen)
+	set.learning, set.fresh = true, 0
+	d.mu.Unlock()
+	belief := d.model.Learn(seen)
+	d.mu.Lock()
+	set.learning, set.belief = false, belief
+	clear(set.plans)
 }
 
 // add takes in a job that was seen to end.
@@ -163,7 +172,7 @@ func (d *durations) set(key durationKey) *durationSet {
 			d.forgetOne()
 		}
 		d.uses++
-		set = &durationSet{lastUse: d.uses}
+		set = &durationSet{belief: d.model.Prior(), plans: make(map[float64]*schedule.Plan), lastUse: d.uses}
 		d.sets[key] = set
 	}
 	return set

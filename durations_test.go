@@ -17,7 +17,7 @@ func cost(t *testing.T, api *creatifytest.API, client *creatify.Client, jobs int
 	t.Helper()
 	polls, lag := api.Calls(get), time.Duration(0)
 	for range jobs {
-		// As live replies were seen to: neither progress nor updated_at give the end away.
+		// Neither progress nor updated_at is to give the end away.
 		api.NextJob(creatifytest.Life{Duration: takes, Reply: func(job map[string]any) {
 			job["progress"], job["updated_at"] = 0.0, job["created_at"]
 		}})

@@ -379,9 +379,13 @@ func (w *wait) delay(durations *durations, now, deadline time.Time) (time.Durati
 		}
 	}
 	if w.errs > 0 {
-		delay = min(delay, slowestRetry, schedule.Floor<<min(w.errs, 10))
+		// Jobs that failed to be read together are not to be read together again.
+		spread := func(from, to time.Duration) time.Duration { return from + time.Duration(w.draw()*float64(to-from)) }
+		retry := min(slowestRetry, schedule.Floor<<min(w.errs, 10))
+		delay = min(delay, spread(retry/2, retry))
 		if e, ok := errors.AsType[*APIError](w.pollErr); ok {
-			delay = max(delay, min(e.RetryAfter, maxRetryAfter))
+			after := min(e.RetryAfter, maxRetryAfter)
+			delay = max(delay, spread(after, after+after/4))
 		}
 	}
 	return schedule.Fit(delay, deadline.Sub(now), w.roundTrip)

@@ -52,18 +52,19 @@ type TrackerOptions struct {
 
 // PendingJob is a job that a [Tracker] waits for: what a service must store to go on after a restart.
 type PendingJob struct {
-	ID      string    `json:"id"`
-	Kind    JobKind   `json:"kind"`
-	Started time.Time `json:"started"` // when the job was given to a tracker first
+	ID           string       `json:"id"`
+	Kind         JobKind      `json:"kind"`
+	Started      time.Time    `json:"started"` // when the job was created, if that is known; else when it was given to a tracker
+	TemplateID   string       `json:"template_id,omitempty"`
+	ModelVersion ModelVersion `json:"model_version,omitempty"`
 }
 
 // tracked is one job of a tracker. Its wait belongs to whoever has it: the queue, or the poll under way.
 type tracked struct {
 	wait
+	pollAt
 	deadline time.Time
-	due      time.Time
 	index    int  // in the queue; -1 outside
-	lastCall bool // its time is up when it is due
 	again    bool // poll it again at once
 	result   *Job
 	err      error
@@ -97,12 +98,12 @@ var ErrTrackerClosed = errors.New("creatify: the tracker is closed")
 
 // Add waits for the preview of a job, which is polled at once. A job that is tracked already stays as it is.
 func (t *Tracker) Add(id string) error {
-	return t.add(PendingJob{id, KindPreview, time.Now()}, nil)
+	return t.add(PendingJob{ID: id, Kind: KindPreview}, nil)
 }
 
 // AddVideo is Add for a job's rendered video.
 func (t *Tracker) AddVideo(id string) error {
-	return t.add(PendingJob{id, KindVideo, time.Now()}, nil)
+	return t.add(PendingJob{ID: id, Kind: KindVideo}, nil)
 }
 
 // AddCreated is Add for a preview that was created just now with these parameters. It saves the first poll, and the wait
@@ -111,20 +112,25 @@ func (t *Tracker) AddCreated(job *Job, params JobParams) error {
 	if job == nil {
 		return invalid("job", "is nil")
 	}
-	now := time.Now()
-	w := newCreatedWait(job, params, now, t.config)
-	return t.add(PendingJob{job.ID, KindPreview, now}, func(j *tracked) {
-		j.wait = *w
+	added := false
+	err := t.add(PendingJob{ID: job.ID, Kind: KindPreview}, func(j *tracked) {
+		j.wait = *newCreatedWait(job, params, j.started, t.config)
 		v := verdict{}
 		if !job.broken {
-			v = j.saw(job, now)
+			v = j.saw(job, j.started)
 		}
-		t.judged(j, job, v, now)
+		t.judged(j, job, v, j.next(t, v, j.started))
+		added = true
 	})
+	if added && t.config.onUpdate != nil {
+		t.config.onUpdate(job.clone())
+	}
+	return err
 }
 
 // Resume takes back what Pending has returned, perhaps in another process. Each job is polled at once, as far as the rate
-// budget allows, since it may have ended meanwhile. All that is wrong is reported at once; what is right is taken.
+// budget allows, since it may have ended meanwhile; its longest wait begins anew. All that is wrong is reported at once; what
+// is right is taken.
 func (t *Tracker) Resume(jobs []PendingJob) error {
 	var errs []error
 	for _, job := range jobs {
@@ -157,10 +163,11 @@ func (t *Tracker) add(job PendingJob, begin func(*tracked)) error {
 	if t.tracked[job.ID] != nil {
 		return nil
 	}
-	j := &tracked{wait: *newWait(job.ID, job.Kind, now, t.config), deadline: now.Add(t.config.maxWait), due: now, index: -1}
+	j := &tracked{wait: *newWait(job.ID, job.Kind, now, t.config), deadline: now.Add(t.config.maxWait), pollAt: pollAt{due: now}, index: -1}
 	if !job.Started.IsZero() && job.Started.Before(now) {
 		j.born = job.Started
 	}
+	j.key.template, j.key.model = job.TemplateID, job.ModelVersion
 	t.tracked[job.ID] = j
 	if begin != nil {
 		begin(j)
@@ -204,7 +211,7 @@ func (t *Tracker) Pending() []PendingJob {
 	defer t.mu.Unlock()
 	pending := make([]PendingJob, 0, len(t.tracked))
 	for _, j := range t.tracked {
-		pending = append(pending, PendingJob{j.id, j.kind, j.born})
+		pending = append(pending, PendingJob{j.id, j.kind, j.born, j.key.template, j.key.model})
 	}
 	slices.SortFunc(pending, func(a, b PendingJob) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID)) })
 	return pending
@@ -368,32 +375,50 @@ func (t *Tracker) poll(j *tracked) {
 		t.config.onUpdate(job.clone())
 	}
 	now := time.Now()
+	next := pollAt{}
+	if answered {
+		next = j.next(t, v, now)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case answered:
 		t.slowDown(j, now)
-		t.judged(j, job, v, now)
+		t.judged(j, job, v, next)
 	case t.ctx.Err() == nil:
 		t.hand(j, nil, j.end(now, ErrWaitTimeout))
 	} // else the tracker is closed, and the job stays pending
 }
 
-// judged hands over a job that has ended, and puts any other back into the queue.
-func (t *Tracker) judged(j *tracked, job *Job, v verdict, now time.Time) {
+// pollAt is when a job is due, and whether its time is up then.
+type pollAt struct {
+	due      time.Time
+	lastCall bool
+}
+
+// next is when a job is due that goes on.
+func (j *tracked) next(t *Tracker, v verdict, now time.Time) pollAt {
 	if v.over {
-		if v.err != nil {
-			job = nil
-		}
-		t.hand(j, job, v.err)
-		return
+		return pollAt{}
 	}
 	delay, more := j.delay(&t.jobs.api.durations, now, j.deadline)
-	if j.again {
-		j.again, delay, more = false, 0, true
+	return pollAt{now.Add(delay), !more}
+}
+
+// judged hands over a job that has ended, and puts any other back into the queue.
+func (t *Tracker) judged(j *tracked, job *Job, v verdict, next pollAt) {
+	switch {
+	case v.over && v.err != nil:
+		t.hand(j, nil, v.err)
+	case v.over:
+		t.hand(j, job, nil)
+	default:
+		if j.again {
+			j.again, next = false, pollAt{}
+		}
+		j.pollAt = next
+		t.enqueue(j)
 	}
-	j.due, j.lastCall = now.Add(delay), !more
-	t.enqueue(j)
 }
 
 // hand puts a result where Results finds it.

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -261,6 +262,58 @@ func TestATrackedJobGetsEveryGraceOfAWait(t *testing.T) {
 		assert.NoError(t, ends[job.ID], "bad polls do not fail a healthy job")
 		assert.ErrorIs(t, ends[jobID], creatify.ErrNotFound)
 		assert.Positive(t, updates.Load())
+	})
+}
+
+func TestAJobThatIsAddedAsItIsCreatedKeepsItsTemplate(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		var updates []creatify.Status
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Concurrency: 1, Wait: []creatify.WaitOption{
+			creatify.WithOnUpdate(func(job *creatify.Job) { updates = append(updates, job.Status) })}})
+		job := create(t, api, client, creatifytest.Life{Duration: time.Minute})
+		require.NoError(t, tracker.AddCreated(job, params()))
+		require.NoError(t, tracker.AddCreated(job, params()), "twice is once")
+		assert.Equal(t, []creatify.Status{creatify.StatusPending}, updates)
+		assert.Zero(t, api.Calls(get))
+		tracker.Close()
+		pending := tracker.Pending()
+		require.Len(t, pending, 1)
+		assert.Equal(t, creatifytest.TemplateID, pending[0].TemplateID)
+		assert.Equal(t, creatify.ModelStandard, pending[0].ModelVersion)
+
+		after := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer after.Close()
+		require.NoError(t, after.Resume(pending))
+		assert.Equal(t, pending, after.Pending())
+		after.Finish()
+		for range after.Results(t.Context()) {
+		}
+		sets := client.Jobs.ExportDurations()
+		require.Len(t, sets, 2)
+		assert.Equal(t, creatifytest.TemplateID, sets[1].TemplateID, "and its duration is learned under it")
+	})
+}
+
+func TestJobsThatFailToBeReadTogetherAreNotReadTogetherAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var times []time.Time
+		polls := map[string]int{}
+		mu := sync.Mutex{}
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if polls[req.URL.Path]++; polls[req.URL.Path] == 2 {
+				times = append(times, time.Now())
+			}
+			return respond(req, 429, `{"detail": "Request was throttled. Expected available in 40 seconds."}`), nil
+		}))
+		var waits sync.WaitGroup
+		for _, id := range manyIDs(100) {
+			waits.Go(func() { client.Jobs.WaitForPreview(t.Context(), id, creatify.WithMaxPollErrors(2)) })
+		}
+		waits.Wait()
+		slices.SortFunc(times, time.Time.Compare)
+		assert.GreaterOrEqual(t, times[99].Sub(times[0]), 8*time.Second, "spread of the second polls")
 	})
 }
 
