@@ -365,3 +365,97 @@ func TestWatchYieldsEachChangeAndTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// handlerTransport lets the fake send its notices to a handler without a socket.
+func handlerTransport(handler http.Handler) *http.Client {
+	return &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, req)
+		return w.Result(), nil
+	})}
+}
+
+func TestTheWayBackFromALostCreate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		orders := map[string]*creatify.Job{}
+		var handler http.Handler
+		notices := handlerTransport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+		api := creatifytest.New(creatifytest.Config{Webhooks: creatifytest.Webhooks{Client: notices, Duplicates: 2}})
+		client := newClient(t, api)
+		handler = client.Jobs.WebhookHandler(creatify.WebhookOptions{Secret: "s3cret"}, func(ctx context.Context, job *creatify.Job) error {
+			orders[creatify.WebhookReference(ctx)] = job
+			return nil
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go api.RunWebhooks(ctx)
+
+		p := params()
+		var err error
+		p.WebhookURL, err = creatify.WebhookURL("https://shop.test/hook", "order-7", "s3cret")
+		require.NoError(t, err)
+		api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Drop: creatifytest.DropAfter})
+		_, err = client.Jobs.Preview(ctx, p)
+		require.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
+
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		job := orders["order-7"]
+		require.NotNil(t, job, "the notice has named the job")
+		assert.Equal(t, api.Jobs(), []string{job.ID})
+		assert.NotEmpty(t, job.Preview)
+		assert.Equal(t, 1.0, api.Charged(), "one charge")
+		_, err = client.Jobs.Render(ctx, job.ID)
+		assert.NoError(t, err, "and the preview can be used")
+	})
+}
+
+func TestATrackerUnderWebhooksOfEveryKind(t *testing.T) {
+	for name, webhooks := range map[string]creatifytest.Webhooks{
+		"prompt":                       {},
+		"twice and in another order":   {Duplicates: 1, Shuffle: 20 * time.Second, Delay: time.Second},
+		"every second one is lost":     {Lose: func(n int) bool { return n%2 == 0 }},
+		"all lost":                     {Lose: func(int) bool { return true }},
+		"by the other documented name": {VideoField: "output"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var handler http.Handler
+				webhooks.Client = handlerTransport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+				api := creatifytest.New(creatifytest.Config{Webhooks: webhooks})
+				client := newClient(t, api)
+				tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+				defer tracker.Close()
+				handler = tracker.WebhookHandler(creatify.WebhookOptions{ReadsPerSecond: 100})
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				go api.RunWebhooks(ctx)
+
+				ends := map[string]time.Time{}
+				p := params()
+				p.WebhookURL = "https://shop.test/hook"
+				for i := range 30 {
+					life := creatifytest.Life{Duration: time.Duration(30+10*i) * time.Second}
+					api.NextJob(life)
+					job, err := client.Jobs.CreatePreview(ctx, p)
+					require.NoError(t, err)
+					ends[job.ID] = time.Now().Add(life.Duration)
+					require.NoError(t, tracker.AddCreated(job, p))
+				}
+				tracker.Finish()
+				lag, n := time.Duration(0), 0
+				for job, err := range tracker.Results(ctx) {
+					require.NoError(t, err)
+					lag += time.Since(ends[job.ID])
+					n++
+				}
+				assert.Equal(t, 30, n, "each job once")
+				t.Logf("mean lag %v, %d polls", lag/30, api.Calls(get))
+				assert.Less(t, lag/30, 20*time.Second)
+				if webhooks.Lose == nil && webhooks.Delay == 0 {
+					assert.Zero(t, lag, "with notices a wait ends within one read")
+				}
+			})
+		})
+	}
+}

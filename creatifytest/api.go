@@ -19,6 +19,16 @@
 // [API.NextJob] and [Config] say how jobs go, [API.Inject] makes calls go
 // wrong, and [API.Calls], [API.Jobs] and [API.Charged] tell what happened.
 //
+// The URLs in replies lead to the fake. Without a socket they do so as they
+// are, since its client reaches no other host; for a server, [Config.BaseURL]
+// has to say where it is. The URL of a video gives noise, of which any range
+// can be asked for. That of a preview gives a page for a browser. Neither wants
+// credentials, and [API.LeakedCredentials] tells who sends them nevertheless.
+// Only the previews of templates lead nowhere.
+//
+// A job's webhook_url is sent notices if [Config.Webhooks] has a client and
+// [API.RunWebhooks] runs.
+//
 // The fake serves the calls named by the [Call] constants. Where the
 // documentation of the real API is silent, it answers as an API built with
 // Django REST Framework does. Guessed rather than documented are: the replies
@@ -26,8 +36,8 @@
 // render that can't be; that a blocking preview and a render are answered with
 // 200; that prices are rounded up to whole 30 s, and which one holds for a
 // model other than the standard one (see [API.Charged]); that a failed job is
-// not refunded; and the form of a template's variables. The URLs of videos are
-// made up and lead nowhere: their host ends in .test.
+// not refunded; the form of a template's variables; how the URL of a video
+// expires; and when a webhook is sent a notice, and how often.
 package creatifytest
 
 import (
@@ -39,6 +49,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -60,8 +71,19 @@ type Config struct {
 	// For an account with next to none, use a tiny number such as 0.1.
 	Credits float64
 
+	// BaseURL is where clients reach the API when it is served, such as
+	// http://127.0.0.1:8080, and thus what the URLs of previews and videos
+	// begin with. Empty, they have the hosts app.creatify.ai and
+	// video.creatify.test, the second of which does not exist. A server made by
+	// httptest.NewUnstartedServer has its address before it has a handler.
+	BaseURL string
+
 	// Life is how every job goes that [API.NextJob] says nothing about.
 	Life Life
+
+	// Webhooks says how notices go to the webhook_url of jobs.
+	// The zero value sends none.
+	Webhooks Webhooks
 
 	// Templates are the account's templates. nil means one named "Demo", with
 	// the ID [TemplateID], a text called headline and an image called photo.
@@ -74,7 +96,7 @@ type Config struct {
 	RequestsPerMinute int
 
 	// Seed decides the IDs of the jobs: two APIs with the same seed give the
-	// same IDs in the same order.
+	// same IDs in the same order. A job's ID decides the bytes of its video.
 	Seed uint64
 }
 
@@ -84,7 +106,9 @@ type Call string
 // The calls the API serves. CallPreviewSync replies when its job has ended, and
 // for one that never does, not before the request's context ends; the job is
 // there and charged even if the client has gone. CallCreateVideo makes the final
-// video at once, CallRender that of a job whose preview is done.
+// video at once, CallRender that of a job whose preview is done. CallVideo, which
+// fetches a video, is one to another host: without a [Config.BaseURL] its path
+// begins with the ID.
 const (
 	CallCreatePreview Call = "POST /api/custom_template_jobs/preview_async/"
 	CallPreviewSync   Call = "POST /api/custom_template_jobs/preview/"
@@ -94,12 +118,19 @@ const (
 	CallListTemplates Call = "GET /api/custom_templates/"
 	CallGetTemplate   Call = "GET /api/custom_templates/{template_id}/"
 	CallCredits       Call = "GET /api/remaining_credits/"
+	CallVideo         Call = "GET /videos/{id}.mp4"
 )
 
 // method returns the only method which the call's path allows.
 func (c Call) method() string {
 	method, _, _ := strings.Cut(string(c), " ")
 	return method
+}
+
+// isFile reports whether the call is for what the real API has elsewhere, so
+// that it takes no credentials and no part in the limit of requests.
+func (c Call) isFile() bool {
+	return c == CallVideo || c == callPreviewPage
 }
 
 // API is a fake of Creatify's custom-template API. It is made by [New] and
@@ -117,12 +148,21 @@ type API struct {
 	calls    map[Call]int // "" holds the number of all requests
 	faults   []Fault
 	admitted []time.Time // requests let in by the throttle, oldest first
+	leaked   int         // requests for files with credentials
+
+	notices  []*notice     // to be sent, by when they are due
+	shuffle  *rand.Rand    // of notices
+	sendings int           // counted so far
+	wake     chan struct{} // tells RunWebhooks of notices; nil if it does not run
+
+	videoURLs atomic.Int64 // given out so far, of those that expire
 }
 
 // New returns an API without jobs.
 func New(config Config) *API {
 	config.APIID = cmp.Or(config.APIID, APIID)
 	config.APIKey = cmp.Or(config.APIKey, APIKey)
+	config.BaseURL = strings.TrimRight(config.BaseURL, "/")
 	config.Credits = cmp.Or(config.Credits, 1000)
 	if config.Templates == nil {
 		config.Templates = demoTemplates()
@@ -130,6 +170,7 @@ func New(config Config) *API {
 	return &API{
 		config:  config,
 		ids:     rand.New(rand.NewPCG(config.Seed, 0)),
+		shuffle: rand.New(rand.NewPCG(config.Seed, 1)),
 		jobs:    make(map[string]*job),
 		credits: config.Credits,
 		calls:   make(map[Call]int),
@@ -179,8 +220,17 @@ func (a *API) Credits() float64 {
 	return a.credits
 }
 
+// LeakedCredentials returns how many requests for a video or for the page of a
+// preview carried an X-API-ID or an X-API-KEY. Both are elsewhere than the API,
+// so that no client should send its credentials there.
+func (a *API) LeakedCredentials() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.leaked
+}
+
 // routes say which call a path is for: the first that fits it. No two calls
-// share a path, so that each path allows one method.
+// share a path, so that each path allows one method, and HEAD if that is GET.
 var routes = []route{
 	newRoute(CallCreatePreview),
 	newRoute(CallPreviewSync),
@@ -190,6 +240,9 @@ var routes = []route{
 	newRoute(CallListTemplates),
 	newRoute(CallGetTemplate),
 	newRoute(CallCredits),
+	newRoute(CallVideo),
+	{call: CallVideo, before: "/", after: ".mp4", hasID: true}, // below filesURL
+	newRoute(callPreviewPage),
 }
 
 // route is a call and the form of its path: before, the ID if it has one, after.
@@ -231,11 +284,13 @@ func (a *API) process(r *http.Request, body []byte) reply {
 	if call == "" {
 		return unrouted(r)
 	}
-	if refusal := a.admit(r.Header); refusal != nil {
-		return *refusal
+	if !call.isFile() {
+		if refusal := a.admit(r.Header); refusal != nil {
+			return *refusal
+		}
 	}
-	if method := methodOf(r); method != call.method() {
-		return methodNotAllowed(method, call)
+	if methodOf(r) != call.method() {
+		return methodNotAllowed(cmp.Or(r.Method, http.MethodGet), call)
 	}
 	contentType := r.Header.Get("Content-Type")
 	switch call {
@@ -251,13 +306,21 @@ func (a *API) process(r *http.Request, body []byte) reply {
 		return a.listTemplates()
 	case CallGetTemplate:
 		return a.getTemplate(id)
+	case CallVideo:
+		return a.serveVideo(r, id)
+	case callPreviewPage:
+		return a.servePreview(r.URL.Query().Get("layout"))
 	default:
 		return jsonReply(http.StatusOK, map[string]float64{"remaining_credits": a.Credits()})
 	}
 }
 
 // methodOf returns the method of a request; a client may leave it empty for GET.
+// HEAD is GET too: that its reply has no body is seen to where it is sent.
 func methodOf(r *http.Request) string {
+	if r.Method == http.MethodHead {
+		return http.MethodGet
+	}
 	return cmp.Or(r.Method, http.MethodGet)
 }
 
@@ -337,17 +400,14 @@ const notFoundPage = `<!doctype html>
 // that lacks but the slash at its end is redirected, and neither reply asks
 // for credentials.
 func unrouted(r *http.Request) reply {
-	rep := reply{status: http.StatusNotFound, header: make(http.Header)}
-	rep.header.Set("Content-Type", "text/html; charset=utf-8")
 	if call, _ := callOf(r.URL.Path + "/"); call == "" {
-		rep.body = []byte(notFoundPage)
-		return rep
+		return page(http.StatusNotFound, notFoundPage)
 	}
 	location := r.URL.EscapedPath() + "/"
 	if r.URL.RawQuery != "" {
 		location += "?" + r.URL.RawQuery
 	}
-	rep.status = http.StatusMovedPermanently
+	rep := page(http.StatusMovedPermanently, "")
 	rep.header.Set("Location", location)
 	return rep
 }

@@ -228,14 +228,16 @@ func TestConfiguredCredentialsReplaceTheDefaults(t *testing.T) {
 
 func TestAllowNamesTheMethods(t *testing.T) {
 	for url, want := range map[string]string{
-		previewURL:          "POST, OPTIONS",
-		syncURL:             "POST, OPTIONS",
-		jobsURL:             "POST, OPTIONS",
-		renderURL("x"):      "POST, OPTIONS",
-		jobsURL + "x/":      "GET, HEAD, OPTIONS",
-		templatesURL:        "GET, HEAD, OPTIONS",
-		templatesURL + "x/": "GET, HEAD, OPTIONS",
-		creditsURL:          "GET, HEAD, OPTIONS",
+		previewURL:             "POST, OPTIONS",
+		syncURL:                "POST, OPTIONS",
+		jobsURL:                "POST, OPTIONS",
+		renderURL("x"):         "POST, OPTIONS",
+		jobsURL + "x/":         "GET, HEAD, OPTIONS",
+		templatesURL:           "GET, HEAD, OPTIONS",
+		templatesURL + "x/":    "GET, HEAD, OPTIONS",
+		creditsURL:             "GET, HEAD, OPTIONS",
+		base + "/videos/x.mp4": "GET, HEAD, OPTIONS",
+		base + "/preview":      "GET, HEAD, OPTIONS",
 	} {
 		got := roundTrip(t, creatifytest.New(creatifytest.Config{}), newRequest(t.Context(), "DELETE", url, ""))
 		equal(t, "Allow for "+url, got.header.Get("Allow"), want)
@@ -349,6 +351,7 @@ func TestEachCallIsCountedForItself(t *testing.T) {
 		{creatifytest.CallListTemplates, "GET", templatesURL},
 		{creatifytest.CallGetTemplate, "GET", templatesURL + unknownID + "/"},
 		{creatifytest.CallCredits, "GET", creditsURL},
+		{creatifytest.CallVideo, "GET", base + "/videos/" + unknownID + ".mp4"},
 	}
 	api := creatifytest.New(creatifytest.Config{})
 	for i, test := range tests {

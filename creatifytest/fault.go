@@ -89,11 +89,15 @@ func (a *API) Inject(faults ...Fault) {
 // if none does.
 func (a *API) receive(r *http.Request) Fault {
 	call, _ := callOf(r.URL.Path)
+	leaks := call.isFile() && (r.Header.Get("X-API-ID") != "" || r.Header.Get("X-API-KEY") != "")
 	if methodOf(r) != call.method() {
 		call = ""
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if leaks {
+		a.leaked++
+	}
 	a.calls[""]++
 	if call != "" {
 		a.calls[call]++
@@ -144,14 +148,15 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (a *API) answer(r *http.Request, body []byte, fault *Fault) reply {
 	var rep reply
 	if 200 <= fault.Status && fault.Status <= 999 {
-		rep = reply{status: fault.Status, header: make(http.Header), body: []byte(fault.Body)}
+		rep = reply{status: fault.Status, header: make(http.Header)}
+		rep.setBody([]byte(fault.Body))
 		if fault.Body != "" {
-			rep.header.Set("Content-Type", contentType(rep.body))
+			rep.header.Set("Content-Type", contentType([]byte(fault.Body)))
 		}
 	} else {
 		rep = a.process(r, body)
 		if fault.Body != "" {
-			rep.body = []byte(fault.Body)
+			rep.setBody([]byte(fault.Body))
 		}
 	}
 	for name, values := range fault.Header {

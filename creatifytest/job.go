@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -30,6 +31,10 @@ type Life struct {
 	// VideoSeconds is the length of the video, which decides the price and,
 	// once the job is done, its duration. 0 means 15.
 	VideoSeconds float64
+
+	// VideoSize is the length of the video's file in bytes. 0 means 64 KiB for
+	// each of the VideoSeconds.
+	VideoSize int64
 
 	// Render says how the render of the job goes, if one is asked for.
 	Render RenderLife
@@ -97,6 +102,35 @@ func (l *Life) at(elapsed time.Duration) Step {
 	}
 }
 
+// changes returns the steps at which the job takes on another status.
+func (l *Life) changes() []Step {
+	duration := cmp.Or(l.Duration, defaultDuration)
+	if duration < 0 {
+		duration = defaultDuration
+	}
+	times := []time.Duration{0, duration / 10, duration / 5, duration}
+	if len(l.Steps) > 0 {
+		times = []time.Duration{0}
+		for _, step := range l.Steps {
+			times = append(times, step.At)
+		}
+		slices.Sort(times)
+	}
+	var changes []Step
+	for _, t := range times {
+		changes = appendChange(changes, l.at(t))
+	}
+	return changes
+}
+
+// appendChange appends a step, unless it has the status of the last.
+func appendChange(steps []Step, step Step) []Step {
+	if len(steps) > 0 && steps[len(steps)-1].Status == step.Status {
+		return steps
+	}
+	return append(steps, step)
+}
+
 func (l *Life) stepAt(elapsed time.Duration) Step {
 	last := Step{Status: pending}
 	for _, step := range l.Steps {
@@ -114,14 +148,15 @@ func (l *Life) end() (end time.Duration, ends bool) {
 		return cmp.Or(l.Duration, defaultDuration), l.Duration >= 0
 	}
 	for _, step := range l.Steps {
-		switch l.stepAt(step.At).Status {
-		case done, failed, rejected:
-			if !ends || step.At < end {
-				end, ends = step.At, true
-			}
+		if isEnd(l.stepAt(step.At).Status) && (!ends || step.At < end) {
+			end, ends = step.At, true
 		}
 	}
 	return end, ends
+}
+
+func isEnd(status string) bool {
+	return status == done || status == failed || status == rejected
 }
 
 func (l *Life) videoSeconds() float64 {
@@ -150,6 +185,7 @@ func price(call Call, model string, seconds float64) float64 {
 }
 
 type job struct {
+	api      *API
 	id       string
 	mediaJob string
 	created  time.Time
@@ -202,6 +238,7 @@ func (a *API) newJob(call Call, contentType string, body []byte) (*job, *reply) 
 		a.next = a.next[1:]
 	}
 	j := &job{
+		api:      a,
 		id:       newUUID(a.ids),
 		mediaJob: newUUID(a.ids),
 		created:  time.Now(),
@@ -212,6 +249,7 @@ func (a *API) newJob(call Call, contentType string, body []byte) (*job, *reply) 
 	}
 	a.jobs[j.id] = j
 	a.order = append(a.order, j.id)
+	a.announce(j, j.created, j.life.changes())
 	return j, nil
 }
 
@@ -231,13 +269,18 @@ func insufficientCredits() *reply {
 }
 
 func (a *API) getJob(id string) reply {
-	a.mu.Lock()
-	j := a.jobs[id]
-	a.mu.Unlock()
+	j := a.job(id)
 	if j == nil {
 		return unknownJob()
 	}
 	return j.reply(http.StatusOK, time.Now())
+}
+
+// job returns nil for an unknown ID.
+func (a *API) job(id string) *job {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.jobs[id]
 }
 
 func unknownJob() reply {
@@ -320,23 +363,15 @@ func (j *job) showCreated(now time.Time) jobReply {
 	case done:
 		shown.Duration = new(j.life.videoSeconds())
 		if j.call == CallCreateVideo {
-			shown.VideoOutput = new(j.videoURL())
+			shown.VideoOutput = new(j.videoURL(now))
 		} else {
-			shown.Preview = new("https://app.creatify.ai/preview?layout=" + j.id)
+			shown.Preview = new(j.previewURL())
 		}
 	case failed, rejected:
 		shown.FailedReason = orNull(j.life.Reason)
 	}
 	return shown
 }
-
-func (j *job) videoURL() string {
-	return filesURL + j.id + ".mp4"
-}
-
-// filesURL is where files are said to be. Its host is made up; nothing under
-// .test exists.
-const filesURL = "https://video.creatify.test/"
 
 // orNull returns what shows as null if s is empty.
 func orNull(s string) *string {

@@ -27,6 +27,12 @@ type RenderLife struct {
 	// Reason is the failed_reason of a failed or rejected render; "" shows as
 	// null.
 	Reason string
+
+	// URLLifetime is how long the URL of the job's video serves it; 0 means for
+	// ever. Each reply that shows the job then has a new URL, and one that has
+	// expired is answered with 403. It holds for a video that was made without
+	// a preview, too.
+	URLLifetime time.Duration
 }
 
 // at returns what the job shows some time after the call for its render. The
@@ -50,6 +56,17 @@ func (l *RenderLife) at(elapsed time.Duration) (Step, bool) {
 		progress = min(progress, stuck)
 	}
 	return Step{At: lag, Status: running, Progress: progress}, true
+}
+
+// changes returns the steps at which the render takes on another status.
+func (l *RenderLife) changes() []Step {
+	var changes []Step
+	for _, t := range []time.Duration{l.Lag, cmp.Or(l.Duration, defaultDuration)} {
+		if step, begun := l.at(max(t, 0)); begun {
+			changes = appendChange(changes, step)
+		}
+	}
+	return changes
 }
 
 func (a *API) render(id, contentType string, body []byte) reply {
@@ -87,6 +104,7 @@ func (a *API) startRender(id string) (*job, *reply) {
 	rendered.rendered = now
 	rendered.charged += price
 	a.jobs[id] = &rendered
+	a.announce(&rendered, now, j.life.Render.changes())
 	return &rendered, nil
 }
 
@@ -101,7 +119,7 @@ func (j *job) showRender(shown *jobReply, now time.Time) {
 	shown.Progress = step.Progress
 	switch step.Status {
 	case done:
-		shown.VideoOutput = new(j.videoURL())
+		shown.VideoOutput = new(j.videoURL(now))
 	case failed, rejected:
 		shown.FailedReason = orNull(j.life.Render.Reason)
 	}

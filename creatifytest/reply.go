@@ -2,6 +2,7 @@ package creatifytest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -12,7 +13,12 @@ import (
 type reply struct {
 	status int
 	header http.Header
-	body   []byte
+	body   io.Reader
+	length int64 // of the body, also of one that is left out in reply to HEAD
+}
+
+func (rep *reply) setBody(body []byte) {
+	rep.body, rep.length = bytes.NewReader(body), int64(len(body))
 }
 
 const jsonType = "application/json"
@@ -22,7 +28,9 @@ func jsonReply(status int, v any) reply {
 	if err != nil {
 		return unencodable(err)
 	}
-	return reply{status: status, header: http.Header{"Content-Type": {jsonType}}, body: body}
+	rep := reply{status: status, header: http.Header{"Content-Type": {jsonType}}}
+	rep.setBody(body)
+	return rep
 }
 
 // detail returns the reply that says one thing.
@@ -41,20 +49,24 @@ func (rep *reply) write(w http.ResponseWriter, cut int) {
 	for name, values := range rep.header {
 		w.Header()[name] = values
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(rep.body)))
+	w.Header().Set("Content-Length", strconv.FormatInt(rep.length, 10))
 	w.WriteHeader(rep.status)
-	if cut <= 0 || cut >= len(rep.body) {
-		w.Write(rep.body) // an error means that the client has gone
+	if !rep.isCut(cut) {
+		io.Copy(w, rep.body) // an error means that the client has gone
 		return
 	}
-	w.Write(rep.body[:cut])
+	io.CopyN(w, rep.body, int64(cut))
 	http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }
 
+func (rep *reply) isCut(cut int) bool {
+	return 0 < cut && int64(cut) < rep.length
+}
+
 // response returns the reply as the client sees it.
 func (rep *reply) response(req *http.Request, cut int) *http.Response {
-	rep.header.Set("Content-Length", strconv.Itoa(len(rep.body)))
+	rep.header.Set("Content-Length", strconv.FormatInt(rep.length, 10))
 	return &http.Response{
 		Status:        strconv.Itoa(rep.status) + " " + http.StatusText(rep.status),
 		StatusCode:    rep.status,
@@ -62,22 +74,37 @@ func (rep *reply) response(req *http.Request, cut int) *http.Response {
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 		Header:        rep.header,
-		Body:          rep.reader(req.Method, cut),
-		ContentLength: int64(len(rep.body)),
+		Body:          rep.reader(req, cut),
+		ContentLength: rep.length,
 		Request:       req,
 	}
 }
 
-func (rep *reply) reader(method string, cut int) io.ReadCloser {
+func (rep *reply) reader(req *http.Request, cut int) io.ReadCloser {
 	switch {
-	case method == http.MethodHead:
+	case req.Method == http.MethodHead:
 		return http.NoBody
-	case cut <= 0 || cut >= len(rep.body):
-		return io.NopCloser(bytes.NewReader(rep.body))
+	case rep.isCut(cut):
+		return &body{req.Context(), io.MultiReader(io.LimitReader(rep.body, int64(cut)), brokenReader{})}
 	default:
-		return io.NopCloser(io.MultiReader(bytes.NewReader(rep.body[:cut]), brokenReader{}))
+		return &body{req.Context(), rep.body}
 	}
 }
+
+// body is the body of a response, which ends with the request's context.
+type body struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.ctx.Err() != nil {
+		return 0, context.Cause(b.ctx)
+	}
+	return b.Reader.Read(p)
+}
+
+func (b *body) Close() error { return nil }
 
 // brokenReader is where a body breaks off.
 type brokenReader struct{}

@@ -1,10 +1,16 @@
 // Creatify-mock serves a fake of Creatify's custom-template API, in memory,
 // for trying out programs without an account and without paying.
 //
-//	creatify-mock [-addr host:port] [-job-duration 20s] [-fail reason] [-credits 1000]
+//	creatify-mock [-addr host:port] [-job-duration 20s] [-render-duration 20s]
+//	    [-fail reason] [-credits 1000] [-webhooks-anywhere]
 //
 // It prints its URL and the environment variables to set, logs requests to
 // standard error, and runs until it is interrupted.
+//
+// The preview of a job is a page for a browser, and its video a file of noise,
+// both at the same URL as the API. Jobs with a webhook_url are sent notices, but
+// only on this machine unless -webhooks-anywhere is given: else whoever reaches
+// the fake could have it call any host that this machine reaches.
 package main
 
 import (
@@ -19,6 +25,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -45,12 +52,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "creatify-mock:", err)
 		return 1
 	}
-	fmt.Fprintf(stdout, "Creatify's custom-template API, in memory, at http://%s\n\n", listener.Addr())
-	fmt.Fprintf(stdout, "export CREATIFY_BASE_URL=http://%s\n", listener.Addr())
+	url := "http://" + listener.Addr().String()
+	fmt.Fprintf(stdout, "Creatify's custom-template API, in memory, at %s\n\n", url)
+	fmt.Fprintf(stdout, "export CREATIFY_BASE_URL=%s\n", url)
 	fmt.Fprintf(stdout, "export CREATIFY_API_ID=%s\n", creatifytest.APIID)
 	fmt.Fprintf(stdout, "export CREATIFY_API_KEY=%s\n", creatifytest.APIKey)
 
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	options.config.BaseURL = url
+	options.config.Webhooks.Client = webhookClient(logger, options.webhooksAnywhere)
 	if err := serve(ctx, listener, creatifytest.New(options.config), logger); err != nil {
 		fmt.Fprintln(stderr, "creatify-mock:", err)
 		return 1
@@ -59,8 +69,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 type options struct {
-	addr   string
-	config creatifytest.Config
+	addr             string
+	webhooksAnywhere bool
+	config           creatifytest.Config
 }
 
 // parseFlags has told the user what is wrong when it returns an error.
@@ -69,8 +80,10 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:0", "`address` to listen on; port 0 picks a free one")
 	duration := flags.Duration("job-duration", 20*time.Second, "`time` from a job's creation to its end")
-	reason := flags.String("fail", "", "let every job fail, for this `reason`")
+	render := flags.Duration("render-duration", 20*time.Second, "`time` from the call for a job's render to its end")
+	reason := flags.String("fail", "", "let every job fail, for this `reason`; there is nothing to render then")
 	credits := flags.Float64("credits", 1000, "`balance` at the start, more than 0")
+	anywhere := flags.Bool("webhooks-anywhere", false, "send notices to other machines as well")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -80,6 +93,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case *duration <= 0:
 		err = fmt.Errorf("-job-duration is %v, but must be more than 0", *duration)
+	case *render <= 0:
+		err = fmt.Errorf("-render-duration is %v, but must be more than 0", *render)
 	case !(0 < *credits && *credits <= math.MaxFloat64):
 		err = fmt.Errorf("-credits is %v, but must be a number more than 0", *credits)
 	}
@@ -88,11 +103,15 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		flags.Usage()
 		return options{}, err
 	}
-	life := creatifytest.Life{Duration: *duration}
+	life := creatifytest.Life{Duration: *duration, Render: creatifytest.RenderLife{Duration: *render}}
 	if *reason != "" {
 		life.End, life.Reason = "failed", *reason
 	}
-	return options{addr: *addr, config: creatifytest.Config{Credits: *credits, Life: life}}, nil
+	return options{
+		addr:             *addr,
+		webhooksAnywhere: *anywhere,
+		config:           creatifytest.Config{Credits: *credits, Life: life},
+	}, nil
 }
 
 const (
@@ -100,9 +119,15 @@ const (
 	shutdownTimeout   = 3 * time.Second
 )
 
-// serve serves the API until ctx ends. Requests under way may then finish, for
-// as long as shutdownTimeout.
-func serve(ctx context.Context, listener net.Listener, api http.Handler, logger *slog.Logger) error {
+// serve serves the API and sends its webhooks until ctx ends. Requests under way
+// may then finish, for as long as shutdownTimeout.
+func serve(ctx context.Context, listener net.Listener, api *creatifytest.API, logger *slog.Logger) error {
+	var webhooks sync.WaitGroup
+	defer webhooks.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	webhooks.Go(func() { api.RunWebhooks(ctx) }) // until ctx ends
+
 	server := &http.Server{
 		Handler:           logged(api, logger),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -115,8 +140,8 @@ func serve(ctx context.Context, listener net.Listener, api http.Handler, logger 
 		return err
 	case <-ctx.Done():
 	}
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-	defer cancel()
+	deadline, stop := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer stop()
 	if err := server.Shutdown(deadline); err != nil {
 		logger.Warn("connections were closed while in use", "error", err)
 		server.Close()

@@ -6,8 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +133,131 @@ func TestRunServesJobs(t *testing.T) {
 	}
 }
 
+// open fetches a URL as a browser does.
+func open(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(content)
+}
+
+func TestRunServesPreviewsAndVideos(t *testing.T) {
+	p := start(t, "-job-duration", "1ns", "-render-duration", "1ns")
+	path := "/api/custom_template_jobs/" + p.create(t) + "/"
+	p.call(t, "POST", path+"render/", "{}")
+	_, job := p.call(t, "GET", path, "")
+
+	if preview := job["preview"].(string); !strings.HasPrefix(preview, p.url+"/preview?layout=") {
+		t.Errorf("the preview's URL is %s", preview)
+	}
+	if status, page := open(t, job["preview"].(string)); status != 200 || !strings.Contains(page, "<h1>secret name</h1>") {
+		t.Errorf("the preview is %d %s", status, page)
+	}
+	if status, video := open(t, job["video_output"].(string)); status != 200 || len(video) != 15*64<<10 {
+		t.Errorf("the video is %d and has %d bytes", status, len(video))
+	}
+}
+
+func TestRunRendersInTheTimeGiven(t *testing.T) {
+	p := start(t, "-job-duration", "1ns", "-render-duration", "1h")
+	path := "/api/custom_template_jobs/" + p.create(t) + "/"
+	p.call(t, "POST", path+"render/", "{}")
+	if _, job := p.call(t, "GET", path, ""); job["status"] != "running" {
+		t.Errorf("the job is %v, want running", job["status"])
+	}
+}
+
+func TestRunSendsWebhooks(t *testing.T) {
+	notices := make(chan map[string]any, 2)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var notice map[string]any
+		json.NewDecoder(r.Body).Decode(&notice)
+		notices <- notice
+	}))
+	defer hook.Close()
+	host := strings.TrimPrefix(hook.URL, "http://")
+	tests := []struct {
+		name string
+		args []string
+		host string
+	}{
+		{"to this machine", nil, host},
+		{"to this machine by its name", nil, strings.Replace(host, "127.0.0.1", "localhost", 1)},
+		// What this address leads to is this machine too, but it does not say so.
+		{"to any machine if told to", []string{"-webhooks-anywhere"}, strings.Replace(host, "127.0.0.1", "0.0.0.0", 1)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if runtime.GOOS == "windows" && strings.HasPrefix(test.host, "0.0.0.0") {
+				t.Skip("Windows connects to no such address")
+			}
+			p := start(t, append(test.args, "-job-duration", "1ms")...)
+			body := strings.Replace(jobBody, "{", `{"webhook_url": "http://`+test.host+`/secret?secret=1",`, 1)
+			for range 2 { // when the second notice comes, the first is logged
+				_, job := p.call(t, "POST", "/api/custom_template_jobs/preview_async/", body)
+				if notice := <-notices; notice["id"] != job["id"] || notice["status"] != "done" {
+					t.Errorf("the notice is %v, want that job %v is done", notice, job["id"])
+				}
+			}
+			_, log := p.stop()
+			if want := "msg=webhook host=" + test.host + " status=200"; !strings.Contains(log, want) {
+				t.Errorf("the log lacks %q:\n%s", want, log)
+			}
+			if strings.Contains(log, "secret") {
+				t.Errorf("the log holds a secret:\n%s", log)
+			}
+		})
+	}
+}
+
+func TestWebhooksStayOnThisMachine(t *testing.T) {
+	const elsewhere = "http://192.0.2.1:9/secret" // an address that nobody has
+	redirect := httptest.NewServer(http.RedirectHandler(elsewhere, http.StatusTemporaryRedirect))
+	defer redirect.Close()
+	for name, url := range map[string]string{
+		"another machine":                 elsewhere,
+		"this machine, which redirects":   redirect.URL,
+		"another machine, in IPv6":        "http://[2001:db8::1]:9/secret",
+		"another machine, in mapped IPv4": "http://[::ffff:192.0.2.1]:9/secret",
+		"any address":                     "http://0.0.0.0:9/secret",
+		"a name, which is not looked up":  "http://creatify.test/secret",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			client := webhookClient(slog.New(slog.NewTextHandler(&log, nil)), false)
+			resp, err := client.Post(url, "application/json", strings.NewReader("{}"))
+			if err == nil {
+				resp.Body.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), "see -webhooks-anywhere") {
+				t.Errorf("the error is %v, want that the host is not on this machine", err)
+			}
+			if !strings.Contains(log.String(), "level=WARN msg=webhook") || strings.Contains(log.String(), "secret") {
+				t.Errorf("the log is %s, want a warning without the path", &log)
+			}
+		})
+	}
+}
+
+func TestWebhooksStayOnThisMachineIfLocalhostIsAnother(t *testing.T) {
+	for address, want := range map[string]error{
+		"127.0.0.1:80": nil, "127.9.9.9:80": nil, "[::1]:80": nil, "[::ffff:127.0.0.1]:80": nil,
+		"192.0.2.1:80": errNotHere, "[2001:db8::1]:80": errNotHere, "[fe80::1%eth0]:80": errNotHere,
+	} {
+		if err := toLoopback("tcp", address, nil); err != want {
+			t.Errorf("the error for %s is %v, want %v", address, err, want)
+		}
+	}
+}
+
 func TestRunStartsWithTheCreditsGiven(t *testing.T) {
 	p := start(t, "-credits", "2.5")
 	_, reply := p.call(t, "GET", "/api/remaining_credits/", "")
@@ -142,10 +270,6 @@ func TestRunStopsWithItsContext(t *testing.T) {
 	p := start(t)
 	if code, stderr := p.stop(); code != 0 {
 		t.Errorf("the exit code is %d, want 0: %s", code, stderr)
-	}
-	if conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://")); err == nil {
-		conn.Close()
-		t.Error("it still listens")
 	}
 }
 
@@ -179,6 +303,7 @@ func TestRunRefusesBadFlags(t *testing.T) {
 		{"an argument", []string{"x"}, `unexpected argument "x"`},
 		{"no duration", []string{"-job-duration", "0s"}, "-job-duration is 0s, but must be more than 0"},
 		{"a negative duration", []string{"-job-duration", "-1s"}, "-job-duration is -1s, but must be more than 0"},
+		{"no duration of a render", []string{"-render-duration", "0s"}, "-render-duration is 0s, but must be more than 0"},
 		{"no credits", []string{"-credits", "0"}, "-credits is 0, but must be a number more than 0"},
 		{"credits without end", []string{"-credits", "Inf"}, "-credits is +Inf, but must be a number more than 0"},
 		{"credits that are no number", []string{"-credits", "NaN"}, "-credits is NaN, but must be a number more than 0"},

@@ -30,7 +30,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // so that a second Ctrl-C kills
-	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 4500 * time.Millisecond}})
+	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 8 * time.Second}})
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, fake))
 }
 
@@ -61,6 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 	progress := newProgress(stderr)
 	options := []creatify.WaitOption{
 		creatify.WithMaxWait(flags.maxWait),
+		creatify.WithLagCost(10), // somebody watches; a service does better with the default
 		creatify.WithOnCreated(func(job *creatify.Job) {
 			// A service stores the ID here: with it the wait can go on after a crash, without a second charge.
 			fmt.Fprintf(stderr, "Job %s is created. %s\n", job.ID, resume(job.ID, flags.account))
