@@ -95,7 +95,7 @@ func TestOutcomesWithAnAccount(t *testing.T) {
 		},
 		{
 			name:   "a server error that names the job can be resumed",
-			faults: []creatifytest.Fault{{Status: 500, Body: `{"id":"` + someJobID + `"}`}},
+			faults: []creatifytest.Fault{{Status: 500, Body: `{"id": "` + someJobID + `", "status": "pending"}`}},
 			code:   3, says: []string{"may have been charged", resumeIt + someJobID + "\n"}, creates: 1,
 		},
 		{
