@@ -1,0 +1,376 @@
+package main
+
+import (
+	"encoding/json"
+	"go/format"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creatify-community/creatify-go"
+	"github.com/creatify-community/creatify-go/creatifytest"
+)
+
+// TestTheFileCompilesAndRuns has the go command build a program with the file, in a module of its own.
+func TestTheFileCompilesAndRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes the go command seconds")
+	}
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, goldenTemplates()...)
+	dir := t.TempDir()
+	mustRun(t, exitOK, "-out", filepath.Join(dir, "templates_gen.go"), "-package", "main")
+	writeFile(t, filepath.Join(dir, "go.sum"), readFile(t, filepath.Join(root, "go.sum")))
+	writeFile(t, filepath.Join(dir, "go.mod"), `module example.test/program
+
+go 1.26.0
+
+require github.com/creatify-community/creatify-go v0.0.0
+
+replace github.com/creatify-community/creatify-go => `+root+"\n")
+	writeFile(t, filepath.Join(dir, "main.go"), `package main
+
+import (
+	"encoding/json"
+	"os"
+
+	"github.com/creatify-community/creatify-go"
+)
+
+func main() {
+	every := EveryType{
+		AText: "Spring sale", AnImage: "https://files.test/i.png", AVideo: "https://files.test/v.mp4",
+		AnAudio: "https://files.test/a.mp3", AnAvatar: "anna", AVoiceover: "",
+		ACarousel: creatify.RawVariable([]byte("{\"type\":\"carousel\"}")), OfNoType: creatify.Text("anything"),
+	}
+	json.NewEncoder(os.Stdout).Encode([]creatify.JobParams{
+		NewDemo(DemoHeadline("Spring sale"), DemoPhoto("https://files.test/photo.png")).Params(),
+		every.Params(),
+		NewTwin_ffffffff().Params(),
+	})
+}
+`)
+	goRun := func() ([]byte, error) {
+		command := exec.CommandContext(t.Context(), "go", "run", ".")
+		command.Dir = dir
+		command.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off", "GOPROXY=off")
+		return command.CombinedOutput()
+	}
+	got, err := goRun()
+	if err != nil {
+		t.Fatalf("go run: %v\n%s", err, got)
+	}
+	want, err := json.Marshal([]creatify.JobParams{
+		{TemplateID: idA, Variables: creatify.Variables{
+			"headline": creatify.Text("Spring sale"), "photo": creatify.Image("https://files.test/photo.png"),
+		}},
+		{TemplateID: "cccccccc-0d44-4b50-8888-8dd25736052a", Variables: creatify.Variables{
+			"a text": creatify.Text("Spring sale"), "an image": creatify.Image("https://files.test/i.png"),
+			"a video": creatify.Video("https://files.test/v.mp4"), "an audio": creatify.Audio("https://files.test/a.mp3"),
+			"an avatar": creatify.Avatar("anna"), "a voiceover": creatify.Voiceover(""),
+			"a carousel": creatify.RawVariable([]byte(`{"type":"carousel"}`)), "of no type": creatify.Text("anything"),
+		}},
+		{TemplateID: "ffffffff-0d44-4b50-8888-8dd25736052a", Variables: creatify.Variables{}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(got)) != string(want) {
+		t.Errorf("the program prints\n%s\nwant\n%s", got, want)
+	}
+
+	// With one more variable in the template the same program is wrong.
+	changed := goldenTemplates()
+	changed[0].Variables["music"] = "audio"
+	serve(t, changed...)
+	mustRun(t, exitOK, "-out", filepath.Join(dir, "templates_gen.go"), "-package", "main")
+	if got, err := goRun(); err == nil || !strings.Contains(string(got), "not enough arguments in call to NewDemo") {
+		t.Errorf("without a variable the program compiles, or not for that reason: %v\n%s", err, got)
+	}
+}
+
+func TestTemplatesMayBeNamed(t *testing.T) {
+	serve(t, demo(), creatifytest.Template{ID: idB, Name: "Other"})
+	tests := []struct {
+		name string
+		args []string
+		want string // the types
+	}{
+		{"without names all are written", nil, "Demo Other"},
+		{"one is named", []string{"-template", idB}, "Other"},
+		{"both are named, one of them twice", []string{"-template", idB, "-template", idA, "-template", idB}, "Demo Other"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			source, _ := mustRun(t, exitOK, test.args...)
+			var got []string
+			for line := range strings.Lines(source) {
+				if name, ok := strings.CutSuffix(strings.TrimPrefix(line, "type "), " struct {\n"); ok {
+					got = append(got, name)
+				} else if name, ok := strings.CutSuffix(strings.TrimPrefix(line, "type "), " struct{}\n"); ok {
+					got = append(got, name)
+				}
+			}
+			if got := strings.Join(got, " "); got != test.want {
+				t.Errorf("the types are %s, want %s:\n%s", got, test.want, source)
+			}
+		})
+	}
+}
+
+func TestTheFilesPackage(t *testing.T) {
+	tests := []struct {
+		name      string
+		goPackage string
+		folder    string
+		args      []string
+		want      string
+	}{
+		{"the flag decides", "videos", "clips", []string{"-package", "ads"}, "ads"},
+		{"without it what go generate says", "videos", "clips", nil, "videos"},
+		{"without that the folder", "", "clips", nil, "clips"},
+		{"as far as it can", "", "2-Clips", nil, "p2clips"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			serve(t, demo())
+			t.Setenv("GOPACKAGE", test.goPackage)
+			folder := filepath.Join(t.TempDir(), test.folder)
+			if err := os.Mkdir(folder, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			t.Chdir(folder)
+			stdout, _ := mustRun(t, exitOK, test.args...)
+			if !strings.Contains(stdout, "\npackage "+test.want+"\n") {
+				t.Errorf("it is not package %s:\n%s", test.want, stdout)
+			}
+			t.Chdir("..")
+			path := filepath.Join(test.folder, "templates_gen.go")
+			mustRun(t, exitOK, append(test.args, "-out", path)...)
+			if got := readFile(t, path); got != stdout {
+				t.Errorf("with -out the file is\n%s\nwant\n%s", got, stdout)
+			}
+		})
+	}
+}
+
+func TestTheFileIsWrittenOnlyWhenItChanges(t *testing.T) {
+	serve(t, demo())
+	dir := t.TempDir()
+	path := filepath.Join(dir, "templates_gen.go")
+	mustRun(t, exitOK, "-out", path)
+	first := readFile(t, path)
+	long := time.Now().Add(-time.Hour).Truncate(time.Second)
+	if err := os.Chtimes(path, long, long); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, exitOK, "-out", path)
+	before := stat(t, path)
+	if !before.ModTime().Equal(long) {
+		t.Error("it was written again although it is the same")
+	}
+
+	changed := demo()
+	changed.Name = "Trial"
+	serve(t, changed)
+	mustRun(t, exitOK, "-out", path)
+	if got := readFile(t, path); got != strings.ReplaceAll(first, "Demo", "Trial") {
+		t.Errorf("the new file is\n%s", got)
+	}
+	if mode := stat(t, path).Mode(); mode != before.Mode() {
+		t.Errorf("its mode is %v now, want that of the old file", mode)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("the folder holds %v (err = %v), want the file alone", entries, err)
+	}
+}
+
+func stat(t *testing.T, path string) fs.FileInfo {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+func TestAFileOfSomebodyElsesIsLeftAlone(t *testing.T) {
+	serve(t, demo())
+	path := filepath.Join(t.TempDir(), "main.go")
+	const precious = "package main\n"
+	writeFile(t, path, precious)
+	if _, stderr := mustRun(t, exitFailed, "-out", path); !strings.Contains(stderr, "was not written by creatify-gen") {
+		t.Errorf("it does not say why: %s", stderr)
+	}
+	if got := readFile(t, path); got != precious {
+		t.Errorf("the file is now\n%s", got)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	serve(t, demo(), creatifytest.Template{ID: idB, Name: "Other"})
+	written, _ := mustRun(t, exitOK, "-package", "templates")
+	change := func(old, new string) string { return strings.ReplaceAll(written, old, new) }
+	tests := []struct {
+		name string
+		file string // none if empty
+		code int
+		want string
+	}{
+		{"the file is what would be written", written, exitOK, ""},
+		{"git has changed its line ends", change("\n", "\r\n"), exitOK, ""},
+		{"there is no file", "", exitDiffers, "there is no such file, or it is empty\n"},
+		{"a variable has another name", change(`"photo"`, `"picture"`), exitDiffers,
+			"- Demo: \"picture\" is creatify.Image(t.Photo)\n+ Demo: \"photo\" is creatify.Image(t.Photo)\n"},
+		{"a variable has another type", change("creatify.Image", "creatify.Video"), exitDiffers,
+			"- Demo: \"photo\" is creatify.Video(t.Photo)\n+ Demo: \"photo\" is creatify.Image(t.Photo)\n"},
+		{"a template has another ID", change(idB, creatifytest.TemplateID), exitDiffers,
+			"- OtherTemplateID = \"" + creatifytest.TemplateID + "\"\n+ OtherTemplateID = \"" + idB + "\"\n"},
+		{"there is no template yet", header + "\npackage templates\n", exitDiffers,
+			"+ DemoTemplateID = \"" + idA + "\"\n+ Demo: \"headline\" is creatify.Text(t.Headline)\n" +
+				"+ Demo: \"photo\" is creatify.Image(t.Photo)\n+ OtherTemplateID = \"" + idB + "\"\n"},
+		{"the package is another", change("package templates", "package ads"), exitDiffers,
+			"the templates are the same, but not the package, a comment or other code\n"},
+		{"the file is no Go", "To do", exitDiffers, "the file is not valid Go\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "templates_gen.go")
+			if test.file != "" {
+				writeFile(t, path, test.file)
+			}
+			stdout, stderr := mustRun(t, test.code, "-check", "-out", path, "-package", "templates")
+			if stdout != test.want {
+				t.Errorf("it prints\n%s\nwant\n%s", stdout, test.want)
+			}
+			if (test.code == exitOK) != (stderr == "") {
+				t.Errorf("it prints %q to the standard error", stderr)
+			}
+			if test.file == "" {
+				if _, err := os.Stat(path); err == nil {
+					t.Error("it has written the file")
+				}
+			} else if got := readFile(t, path); got != test.file {
+				t.Errorf("the file is now\n%s", got)
+			}
+		})
+	}
+}
+
+func TestBadArgumentsAreExplained(t *testing.T) {
+	api := serve(t, demo())
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"an unknown flag", []string{"-output", "x.go"}, "flag provided but not defined: -output"},
+		{"an argument", []string{"templates_gen.go"}, `unexpected argument "templates_gen.go"`},
+		{"no file", []string{"-out", ""}, "-out is empty"},
+		{"nothing to check", []string{"-check"}, "-check needs -out"},
+		{"an empty ID", []string{"-template", ""}, "the ID is empty"},
+		{"a package that is a keyword", []string{"-package", "func"}, `"func" cannot be a package's name`},
+		{"a package that is code", []string{"-package", "x; import \"os\""}, "cannot be a package's name"},
+		{"a blank package", []string{"-package", "_"}, `"_" cannot be a package's name`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			stdout, stderr := mustRun(t, exitUsage, test.args...)
+			if !strings.Contains(stderr, test.want) || !strings.Contains(stderr, "Usage: creatify-gen") || stdout != "" {
+				t.Errorf("it prints %q, want %q and the usage", stderr, test.want)
+			}
+		})
+	}
+	if calls := api.Calls(""); calls != 0 {
+		t.Errorf("%d requests were sent", calls)
+	}
+}
+
+func TestHelpIsNoError(t *testing.T) {
+	if _, stderr := mustRun(t, exitOK, "-h"); !strings.Contains(stderr, "Usage: creatify-gen") {
+		t.Errorf("it prints %q, want the usage", stderr)
+	}
+}
+
+func TestAnAccountThatCannotBeReadIsAnError(t *testing.T) {
+	tests := []struct {
+		name  string
+		fault creatifytest.Fault
+		args  []string
+		want  string
+	}{
+		{"the credentials are wrong", creatifytest.Fault{Status: http.StatusUnauthorized, Body: `{"detail": "Invalid key."}`}, nil, "401"},
+		{"a template is unknown", creatifytest.Fault{}, []string{"-template", idB}, `template "` + idB + `": `},
+		{"an ID cannot be one", creatifytest.Fault{}, []string{"-template", ".."}, "cannot be an ID"},
+		{"the list is none", creatifytest.Fault{Call: creatifytest.CallListTemplates, Body: `{"results": []}`}, nil, "not a list"},
+		{"an item of the list has no ID", creatifytest.Fault{Call: creatifytest.CallListTemplates, Body: `[{}]`}, nil, "template_id: is empty"},
+		{"the reply is about another template", templateReply(`{"template_id": "` + idB + `", "variables": {}}`), nil, "about another one"},
+		{"the variables are not there", templateReply(`{"template_id": "` + idA + `"}`), nil, "does not list its variables by name"},
+		{"the variables are a list", templateReply(`{"variables": [{"name": "headline"}]}`), nil, "does not list its variables by name"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			serve(t, demo()).Inject(test.fault)
+			path := filepath.Join(t.TempDir(), "templates_gen.go")
+			writeFile(t, path, header)
+			stdout, stderr := mustRun(t, exitFailed, append(test.args, "-out", path)...)
+			if !strings.HasPrefix(stderr, "creatify-gen: ") || !strings.Contains(stderr, test.want) || stdout != "" {
+				t.Errorf("it prints %q, want %q", stderr, test.want)
+			}
+			if strings.Contains(stderr, creatifytest.APIKey) {
+				t.Errorf("it prints the key: %q", stderr)
+			}
+			if got := readFile(t, path); got != header {
+				t.Errorf("the file is now\n%s", got)
+			}
+			if _, stderr := mustRun(t, exitFailed, append(test.args, "-check", "-out", filepath.Dir(path))...); stderr == "" {
+				t.Error("-check does not say what is wrong")
+			}
+		})
+	}
+}
+
+func templateReply(body string) creatifytest.Fault {
+	return creatifytest.Fault{Call: creatifytest.CallGetTemplate, Body: body}
+}
+
+func TestATemplateWhoseVariablesAreNullHasNone(t *testing.T) {
+	serve(t, demo()).Inject(templateReply(`{"name": "Bare", "variables": null}`))
+	got, _ := mustRun(t, exitOK)
+	if !strings.Contains(got, "type Bare struct") || !strings.Contains(got, "func NewBare() Bare") {
+		t.Errorf("it wrote\n%s", got)
+	}
+	typeCheck(t, got, "")
+}
+
+func TestMissingCredentialsAreAnError(t *testing.T) {
+	serve(t, demo())
+	t.Setenv("CREATIFY_API_KEY", "")
+	if _, stderr := mustRun(t, exitFailed); !strings.Contains(stderr, "CREATIFY_API_KEY") {
+		t.Errorf("it prints %q, which does not name what is missing", stderr)
+	}
+}
+
+func TestAFolderThatIsNotThereIsAnError(t *testing.T) {
+	serve(t, demo())
+	mustRun(t, exitFailed, "-out", filepath.Join(t.TempDir(), "nowhere", "templates_gen.go"), "-package", "x")
+}
+
+func TestTheOutputIsFormatted(t *testing.T) {
+	serve(t, goldenTemplates()...)
+	got, _ := mustRun(t, exitOK)
+	if formatted, err := format.Source([]byte(got)); err != nil || string(formatted) != got {
+		t.Errorf("gofmt would change it (err = %v):\n%s", err, got)
+	}
+}
