@@ -28,10 +28,10 @@ type Tracker struct {
 	mu       sync.Mutex
 	running  bool // the dispatcher
 	idle     sync.WaitGroup
-	tracked  map[string]*tracked // those that have not been handed over
-	queue    dueQueue            // those that wait for their next poll
-	ended    []*tracked          // those whose result has not been handed over, in the order of their ends
-	news     chan struct{}       // closed and replaced when ended or finished changes
+	tracked  map[trackKey]*tracked // those that have not been handed over
+	queue    dueQueue              // those that wait for their next poll
+	ended    []*tracked            // those whose result has not been handed over, in the order of their ends
+	news     chan struct{}         // closed and replaced when ended or finished changes
 	finished bool
 	paused   time.Time // no poll before this: the server asked for it
 	refusals int       // 429s in a row
@@ -59,6 +59,12 @@ type PendingJob struct {
 	ModelVersion ModelVersion `json:"model_version,omitempty"`
 }
 
+// trackKey is what is tracked once: the preview and the video of a job are two waits.
+type trackKey struct {
+	id   string
+	kind JobKind
+}
+
 // tracked is one job of a tracker. Its wait belongs to whoever has it: the queue, or the poll under way.
 type tracked struct {
 	wait
@@ -72,7 +78,7 @@ type tracked struct {
 
 // NewTracker makes a tracker. Options that make no sense are reported by its Add.
 func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
-	t := &Tracker{jobs: s, wake: make(chan struct{}, 1), tracked: make(map[string]*tracked), news: make(chan struct{})}
+	t := &Tracker{jobs: s, wake: make(chan struct{}, 1), tracked: make(map[trackKey]*tracked), news: make(chan struct{})}
 	t.ctx, t.close = context.WithCancel(context.Background())
 	var problems []Problem
 	t.config, problems = newWaitConfig(options.Wait)
@@ -96,12 +102,12 @@ const maxConcurrency = 60
 // ErrTrackerClosed says that a job was given to a [Tracker] after its Close or Finish.
 var ErrTrackerClosed = errors.New("creatify: the tracker is closed")
 
-// Add waits for the preview of a job, which is polled at once. A job that is tracked already stays as it is.
+// Add waits for the preview of a job, which is polled at once. One that is waited for already stays as it is.
 func (t *Tracker) Add(id string) error {
 	return t.add(PendingJob{ID: id, Kind: KindPreview}, nil)
 }
 
-// AddVideo is Add for a job's rendered video.
+// AddVideo is Add for a job's rendered video, which is a wait of its own.
 func (t *Tracker) AddVideo(id string) error {
 	return t.add(PendingJob{ID: id, Kind: KindVideo}, nil)
 }
@@ -160,7 +166,8 @@ func (t *Tracker) add(job PendingJob, begin func(*tracked)) error {
 	if t.finished {
 		return ErrTrackerClosed
 	}
-	if t.tracked[job.ID] != nil {
+	key := trackKey{job.ID, job.Kind}
+	if t.tracked[key] != nil {
 		return nil
 	}
 	j := &tracked{wait: *newWait(job.ID, job.Kind, now, t.config), deadline: now.Add(t.config.maxWait), pollAt: pollAt{due: now}, index: -1}
@@ -168,7 +175,7 @@ func (t *Tracker) add(job PendingJob, begin func(*tracked)) error {
 		j.born = job.Started
 	}
 	j.key.template, j.key.model = job.TemplateID, job.ModelVersion
-	t.tracked[job.ID] = j
+	t.tracked[key] = j
 	if begin != nil {
 		begin(j)
 	} else {
@@ -182,9 +189,15 @@ func (t *Tracker) add(job PendingJob, begin func(*tracked)) error {
 func (t *Tracker) Notify(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	j := t.tracked[id]
+	preview := t.hurry(trackKey{id, KindPreview})
+	video := t.hurry(trackKey{id, KindVideo})
+	return preview || video
+}
+
+func (t *Tracker) hurry(key trackKey) bool {
+	j := t.tracked[key]
 	switch {
-	case j == nil || j.result != nil || j.err != nil:
+	case j == nil || j.ended():
 		return false
 	case j.index < 0: // a poll is under way, and may be too early
 		j.again = true
@@ -196,12 +209,18 @@ func (t *Tracker) Notify(id string) bool {
 	return true
 }
 
+func (j *tracked) ended() bool { return j.result != nil || j.err != nil }
+
 // Tracks says whether a job is being waited for.
 func (t *Tracker) Tracks(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	j := t.tracked[id]
-	return j != nil && j.result == nil && j.err == nil
+	for _, kind := range []JobKind{KindPreview, KindVideo} {
+		if j := t.tracked[trackKey{id, kind}]; j != nil && !j.ended() {
+			return true
+		}
+	}
+	return false
 }
 
 // Pending returns the jobs whose results have not been handed over, the oldest first. Store it before a restart, and give
@@ -228,7 +247,7 @@ func (t *Tracker) Results(ctx context.Context) iter.Seq2[*Job, error] {
 				j := t.ended[0]
 				t.ended[0] = nil
 				t.ended = t.ended[1:]
-				delete(t.tracked, j.id)
+				delete(t.tracked, trackKey{j.id, j.kind})
 				if len(t.tracked) == 0 {
 					t.announce()
 				}

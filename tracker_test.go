@@ -294,6 +294,31 @@ func TestAJobThatIsAddedAsItIsCreatedKeepsItsTemplate(t *testing.T) {
 	})
 }
 
+func TestThePreviewAndTheVideoOfAJobAreTwoWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		job := create(t, api, client, creatifytest.Life{})
+		require.NoError(t, tracker.Add(job.ID))
+		require.NoError(t, tracker.AddVideo(job.ID))
+		assert.Len(t, tracker.Pending(), 2)
+		tracker.Finish()
+		var got []bool
+		for job, err := range tracker.Results(t.Context()) {
+			require.NoError(t, err)
+			got = append(got, job.VideoOutput != "")
+			if len(got) == 1 {
+				_, err := client.Jobs.Render(t.Context(), job.ID)
+				require.NoError(t, err)
+				assert.True(t, tracker.Tracks(job.ID))
+				assert.True(t, tracker.Notify(job.ID))
+			}
+		}
+		assert.Equal(t, []bool{false, true}, got)
+		assert.False(t, tracker.Tracks(job.ID))
+	})
+}
+
 func TestJobsThatFailToBeReadTogetherAreNotReadTogetherAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var times []time.Time
