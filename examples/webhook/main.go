@@ -137,7 +137,12 @@ func serve(ctx context.Context, f *flags, stdout, stderr io.Writer, life creatif
 		return err
 	}
 	config.download = func(ctx context.Context, id, path string) error {
-		return downloadFile(ctx, config.client, id, path)
+		var opts []creatify.DownloadOption
+		if !f.account {
+			opts = append(opts, creatify.WithPrivateAddresses()) // the fake is on this machine
+		}
+		_, err := config.client.Jobs.DownloadFile(ctx, id, path, opts...)
+		return err
 	}
 
 	service, err := newService(config, store)
@@ -189,33 +194,4 @@ func localURL(listener net.Listener) string {
 		addr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: addr.Port}
 	}
 	return "http://" + addr.String()
-}
-
-// downloadFile saves a job's video.
-func downloadFile(ctx context.Context, client *creatify.Client, id, path string) error {
-	job, err := client.Jobs.Get(ctx, id)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, job.VideoOutput, nil)
-	if err != nil {
-		return err
-	}
-	reply, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer reply.Body.Close()
-	if reply.StatusCode != http.StatusOK {
-		return fmt.Errorf("the video: %s", reply.Status)
-	}
-	file, err := os.Create(path + ".part")
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(file, reply.Body)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(path+".part", path)
 }

@@ -61,18 +61,23 @@ func (e errorText) Error() string { return string(e) }
 
 // inChain says whether the credentials are in the text of an error or of anything that it wraps.
 func (c *Credentials) inChain(err error) bool {
+	return anyInChain(err, func(text string) bool { return string(c.redact([]byte(text), minSecret)) != text })
+}
+
+// anyInChain says whether the text of an error, or of anything that it wraps, is of a kind.
+func anyInChain(err error, is func(text string) bool) bool {
 	if err == nil {
 		return false
 	}
-	if text := err.Error(); string(c.redact([]byte(text), minSecret)) != text {
+	if is(err.Error()) {
 		return true
 	}
 	switch err := err.(type) {
 	case interface{ Unwrap() error }:
-		return c.inChain(err.Unwrap())
+		return anyInChain(err.Unwrap(), is)
 	case interface{ Unwrap() []error }:
 		for _, e := range err.Unwrap() {
-			if c.inChain(e) {
+			if anyInChain(e, is) {
 				return true
 			}
 		}

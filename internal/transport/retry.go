@@ -18,7 +18,7 @@ const maxRetryAfter = time.Minute
 // pause says how long to wait before the next attempt, and whether it is worth it: not when the server asks for more than
 // maxRetryAfter, nor when the deadline would pass first.
 func (x *exchange) pause(ctx context.Context, now time.Time) (time.Duration, bool) {
-	wait := x.client.retry.backoff(x.tries)
+	wait := x.client.retry.Backoff(x.tries)
 	if x.err == nil {
 		if after, ok := RetryAfter(x.reply, now); ok {
 			if after > maxRetryAfter {
@@ -34,8 +34,8 @@ func (x *exchange) pause(ctx context.Context, now time.Time) (time.Duration, boo
 	return wait, true
 }
 
-// backoff doubles with each try and draws from the upper half of the result.
-func (r Retry) backoff(tries int) time.Duration {
+// Backoff is the wait after so many tries: it doubles with each try and draws from the upper half of the result.
+func (r Retry) Backoff(tries int) time.Duration {
 	wait := r.MaxBackoff
 	if shift := tries - 1; shift < 62 && r.MinBackoff <= r.MaxBackoff>>shift {
 		wait = r.MinBackoff << shift

@@ -43,6 +43,8 @@ type Client struct {
 	base    string // BaseURL without a slash at its end
 	http    http.Client
 	next    http.RoundTripper
+	ours    bool                                       // next was made here, with nothing of the caller's in it
+	veto    func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
 	creds   *Credentials
 	agent   []string
 	timeout time.Duration
@@ -66,14 +68,15 @@ func New(c Config) *Client {
 	}
 	switch {
 	case c.HTTPClient == nil:
-		t.next = newTransport()
+		t.next, t.ours = newTransport(), true
 	case c.HTTPClient.Transport == nil:
 		t.http, t.next = *c.HTTPClient, http.DefaultTransport
 	default:
 		t.http, t.next = *c.HTTPClient, c.HTTPClient.Transport
 	}
 	t.most, t.http.Timeout = t.http.Timeout, 0 // net/http would count the time in the rate limit's queue
-	t.http.CheckRedirect = t.redirectGuard(t.http.CheckRedirect)
+	t.veto = t.http.CheckRedirect
+	t.http.CheckRedirect = t.redirectGuard(t.veto)
 	if t.logger == nil {
 		t.logger = slog.New(slog.DiscardHandler)
 	}

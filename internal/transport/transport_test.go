@@ -313,7 +313,7 @@ func TestBackoffDoublesWithJitterAndNeverOverflows(t *testing.T) {
 		want *= time.Second
 		lowest, highest := time.Hour, time.Duration(0)
 		for range 1000 {
-			d := r.backoff(tries)
+			d := r.Backoff(tries)
 			lowest, highest = min(lowest, d), max(highest, d)
 		}
 		assert.GreaterOrEqual(t, lowest, want/2, "after %d tries", tries)
