@@ -67,7 +67,8 @@ type Budget struct {
 }
 
 type jobSpending struct {
-	credits float64
+	credits float64   // reserved or settled
+	settled float64   // what the job said that it used, when it was settled last
 	waitFor Operation // whose end settles it; empty when it is settled
 }
 
@@ -148,31 +149,31 @@ func (r reservation) assign(id string) {
 	}
 	r.budget.mu.Lock()
 	defer r.budget.mu.Unlock()
-	job := r.budget.jobs[id]
+	job := r.budget.jobs[foldID(id)]
 	if job == nil {
 		job = &jobSpending{}
-		r.budget.jobs[id] = job
+		r.budget.jobs[foldID(id)] = job
 	}
 	job.credits += r.credits
 	job.waitFor = r.operation
 }
 
-// settle takes in what a job says that it used, once what was paid for last has ended. A job that says 0 may be charged
-// later, so that its estimate stays.
+// settle takes in what a job says that it used, once what was paid for last has ended. A job that says no more than it said
+// before may be charged later, so that the estimate stays.
 func (b *Budget) settle(job *Job) {
-	if b == nil || job.broken || job.CreditsUsed <= 0 {
+	if b == nil || job.broken {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.jobs[job.ID]
-	if s == nil || s.waitFor == "" {
+	s := b.jobs[foldID(job.ID)]
+	if s == nil || s.waitFor == "" || job.CreditsUsed <= s.settled {
 		return
 	}
 	failed := job.Status == StatusFailed || job.Status == StatusRejected
 	ready := job.Status == StatusDone && (s.waitFor == OperationPreview && job.Preview != "" || job.VideoOutput != "")
 	if failed || ready {
 		b.spent += job.CreditsUsed - s.credits
-		s.credits, s.waitFor = job.CreditsUsed, ""
+		s.credits, s.settled, s.waitFor = job.CreditsUsed, job.CreditsUsed, ""
 	}
 }

@@ -2,6 +2,7 @@ package creatify
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"math"
@@ -19,7 +20,7 @@ func decodeJob(body []byte) (*Job, error) {
 	j.broken = !members(body, func(name []byte, v value) {
 		switch string(name) {
 		case "id":
-			j.ID = v.string()
+			j.ID = cmp.Or(v.string(), j.ID)
 		case "status":
 			j.Status = Status(v.string())
 		case "progress":

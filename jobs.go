@@ -77,9 +77,10 @@ func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
 	}
 	call := transport.Call{Path: jobPath(id) + "render/", Body: []byte("{}")}
 	for {
-		render, leads := s.api.renders.join(id)
+		render, leads := s.api.renders.join(foldID(id))
 		if leads {
-			defer s.api.renders.leave(id, render)
+			defer s.api.renders.leave(foldID(id), render)
+			render.err = &OutcomeUnknownError{Method: http.MethodPost, Path: call.Path, JobID: id, Err: errors.New("the call panicked")}
 			render.job, render.err = s.api.pay(ctx, call, OperationRender, OutcomeUnknownError{JobID: id})
 			if render.err != nil {
 				return nil, render.err
@@ -165,6 +166,7 @@ func idProblems(field, id string) []Problem {
 }
 
 // sameID compares two IDs as UUIDs are compared: neither case nor hyphens matter.
-func sameID(a, b string) bool {
-	return strings.EqualFold(strings.ReplaceAll(a, "-", ""), strings.ReplaceAll(b, "-", ""))
-}
+func sameID(a, b string) bool { return foldID(a) == foldID(b) }
+
+// foldID spells an ID the one way that all its spellings have in common.
+func foldID(id string) string { return strings.ToLower(strings.ReplaceAll(id, "-", "")) }

@@ -18,8 +18,8 @@ import (
 type Tracker struct {
 	jobs    *JobsService
 	config  *waitConfig
-	bad     error // options that make no sense
-	slots   chan struct{}
+	bad     error         // options that make no sense
+	slots   int           // polls that may be under way
 	limiter *rate.Limiter // nil for none
 	ctx     context.Context
 	close   context.CancelFunc
@@ -30,11 +30,15 @@ type Tracker struct {
 	idle     sync.WaitGroup
 	tracked  map[trackKey]*tracked // those that have not been handed over
 	queue    dueQueue              // those that wait for their next poll
+	ends     endQueue              // those whose wait goes on, by its deadline
+	polling  int                   // polls under way
 	ended    []*tracked            // those whose result has not been handed over, in the order of their ends
 	news     chan struct{}         // closed and replaced when ended or finished changes
 	finished bool
-	paused   time.Time // no poll before this: the server asked for it
-	refusals int       // 429s in a row
+	held     time.Time // no poll before this: the rate budget is used up
+	paused   time.Time // nor before this: the server asked for it
+	pausedAt time.Time // when it did so
+	refusals int       // times in a row that it did
 }
 
 // TrackerOptions sets how a [Tracker] works. The zero value is ready for use.
@@ -61,17 +65,19 @@ type PendingJob struct {
 
 // trackKey is what is tracked once: the preview and the video of a job are two waits.
 type trackKey struct {
-	id   string
+	id   string // as foldID has it
 	kind JobKind
 }
 
 // tracked is one job of a tracker. Its wait belongs to whoever has it: the queue, or the poll under way.
 type tracked struct {
 	wait
-	pollAt
 	deadline time.Time
-	index    int  // in the queue; -1 outside
-	again    bool // poll it again at once
+	due      time.Time
+	since    time.Time // the wait's born, for Pending
+	place    int       // in the queue; -1 outside
+	end      int       // place in the ends; -1 outside
+	again    bool      // poll it again at once
 	result   *Job
 	err      error
 }
@@ -86,10 +92,10 @@ func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
 		problems = append(problems, Problem{"Concurrency", "must be from 0 to 60"})
 		options.Concurrency = 0
 	}
-	t.slots = make(chan struct{}, cmp.Or(options.Concurrency, 16))
+	t.slots = cmp.Or(options.Concurrency, 16)
 	switch r := options.PollsPerSecond; {
 	case r > 0:
-		t.limiter = rate.NewLimiter(rate.Limit(r), cap(t.slots))
+		t.limiter = rate.NewLimiter(rate.Limit(r), t.slots)
 	case r != 0: // negative, or no number
 		problems = append(problems, Problem{"PollsPerSecond", "must be 0 or above"})
 	}
@@ -104,12 +110,12 @@ var ErrTrackerClosed = errors.New("creatify: the tracker is closed")
 
 // Add waits for the preview of a job, which is polled at once. One that is waited for already stays as it is.
 func (t *Tracker) Add(id string) error {
-	return t.add(PendingJob{ID: id, Kind: KindPreview}, nil)
+	return t.resume(PendingJob{ID: id, Kind: KindPreview})
 }
 
 // AddVideo is Add for a job's rendered video, which is a wait of its own.
 func (t *Tracker) AddVideo(id string) error {
-	return t.add(PendingJob{ID: id, Kind: KindVideo}, nil)
+	return t.resume(PendingJob{ID: id, Kind: KindVideo})
 }
 
 // AddCreated is Add for a preview that was created just now with these parameters. It saves the first poll, and the wait
@@ -118,16 +124,17 @@ func (t *Tracker) AddCreated(job *Job, params JobParams) error {
 	if job == nil {
 		return invalid("job", "is nil")
 	}
-	added := false
-	err := t.add(PendingJob{ID: job.ID, Kind: KindPreview}, func(j *tracked) {
-		j.wait = *newCreatedWait(job, params, j.started, t.config)
-		v := verdict{}
-		if !job.broken {
-			v = j.saw(job, j.started)
-		}
-		t.judged(j, job, v, j.next(t, v, j.started))
-		added = true
-	})
+	if t.bad != nil {
+		return t.bad
+	}
+	job, now := job.clone(), time.Now()
+	j := t.newTracked(newCreatedWait(job, params, now, t.config), now)
+	v := verdict{}
+	if !job.broken {
+		v = j.saw(job, now)
+	}
+	due := j.next(t, v, now)
+	added, err := t.add(j, func() { t.judged(j, job, v, due) })
 	if added && t.config.onUpdate != nil {
 		t.config.onUpdate(job.clone())
 	}
@@ -141,56 +148,66 @@ func (t *Tracker) Resume(jobs []PendingJob) error {
 	var errs []error
 	for _, job := range jobs {
 		job.Kind = cmp.Or(job.Kind, KindPreview)
-		errs = append(errs, t.add(job, nil))
+		errs = append(errs, t.resume(job))
 	}
 	return errors.Join(errs...)
 }
 
-func (t *Tracker) add(job PendingJob, begin func(*tracked)) error {
+func (t *Tracker) resume(job PendingJob) error {
 	if t.bad != nil {
 		return t.bad
 	}
-	problems := jobIDProblems(job.ID)
-	if begin != nil {
-		problems = nil // the server gave the ID
+	now := time.Now()
+	j := t.newTracked(newWait(job.ID, job.Kind, now, t.config), now)
+	if !job.Started.IsZero() && job.Started.Before(now) {
+		j.born, j.since = job.Started, job.Started
 	}
-	if job.Kind != KindPreview && job.Kind != KindVideo {
+	j.key.template, j.key.model = job.TemplateID, job.ModelVersion
+	_, err := t.add(j, func() { t.enqueue(j) })
+	return err
+}
+
+func (t *Tracker) newTracked(w *wait, now time.Time) *tracked {
+	return &tracked{wait: *w, deadline: now.Add(t.config.maxWait), due: now, since: w.born, place: -1, end: -1}
+}
+
+// add takes in a job that is not tracked yet, and begins with it.
+func (t *Tracker) add(j *tracked, begin func()) (added bool, _ error) {
+	problems := jobIDProblems(j.id)
+	if j.kind != KindPreview && j.kind != KindVideo {
 		problems = append(problems, Problem{"kind", "is neither preview nor video"})
 	}
 	if len(problems) > 0 {
-		return &ValidationError{problems}
+		return false, &ValidationError{problems}
 	}
-	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.finished {
-		return ErrTrackerClosed
+		return false, ErrTrackerClosed
 	}
-	key := trackKey{job.ID, job.Kind}
+	key := trackKey{foldID(j.id), j.kind}
 	if t.tracked[key] != nil {
-		return nil
+		return false, nil
 	}
-	j := &tracked{wait: *newWait(job.ID, job.Kind, now, t.config), deadline: now.Add(t.config.maxWait), pollAt: pollAt{due: now}, index: -1}
-	if !job.Started.IsZero() && job.Started.Before(now) {
-		j.born = job.Started
-	}
-	j.key.template, j.key.model = job.TemplateID, job.ModelVersion
 	t.tracked[key] = j
-	if begin != nil {
-		begin(j)
+	heap.Push(&t.ends, j)
+	begin()
+	if !t.running && len(t.ends) > 0 && t.ctx.Err() == nil {
+		t.running = true
+		t.idle.Go(t.dispatch)
 	} else {
-		t.enqueue(j)
+		t.poke() // the deadline may be the first
 	}
-	return nil
+	return true, nil
 }
 
-// Notify polls a job at once, because there is reason to believe that it has moved: a webhook, say. It returns false for a
-// job that is not tracked.
+// Notify polls a job at once, because there is reason to believe that it has moved: a webhook, say. While polls of the job go
+// wrong, it changes nothing. It returns false for a job that is not tracked.
 func (t *Tracker) Notify(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	preview := t.hurry(trackKey{id, KindPreview})
-	video := t.hurry(trackKey{id, KindVideo})
+	preview := t.hurry(trackKey{foldID(id), KindPreview})
+	video := t.hurry(trackKey{foldID(id), KindVideo})
 	return preview || video
 }
 
@@ -199,11 +216,11 @@ func (t *Tracker) hurry(key trackKey) bool {
 	switch {
 	case j == nil || j.ended():
 		return false
-	case j.index < 0: // a poll is under way, and may be too early
+	case j.place < 0: // a poll is under way, and may be too early
 		j.again = true
-	case !j.lastCall:
-		j.due = time.Time{} // before those that are late already
-		heap.Fix(&t.queue, j.index)
+	case j.errs == 0 && j.due.After(time.Now()):
+		j.due = time.Now() // those that are late already keep their turn
+		heap.Fix(&t.queue, j.place)
 		t.poke()
 	}
 	return true
@@ -216,7 +233,7 @@ func (t *Tracker) Tracks(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, kind := range []JobKind{KindPreview, KindVideo} {
-		if j := t.tracked[trackKey{id, kind}]; j != nil && !j.ended() {
+		if j := t.tracked[trackKey{foldID(id), kind}]; j != nil && !j.ended() {
 			return true
 		}
 	}
@@ -230,7 +247,7 @@ func (t *Tracker) Pending() []PendingJob {
 	defer t.mu.Unlock()
 	pending := make([]PendingJob, 0, len(t.tracked))
 	for _, j := range t.tracked {
-		pending = append(pending, PendingJob{j.id, j.kind, j.born, j.key.template, j.key.model})
+		pending = append(pending, PendingJob{j.id, j.kind, j.since, j.key.template, j.key.model})
 	}
 	slices.SortFunc(pending, func(a, b PendingJob) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID)) })
 	return pending
@@ -241,13 +258,13 @@ func (t *Tracker) Pending() []PendingJob {
 // after Finish, when there is nothing left to wait for.
 func (t *Tracker) Results(ctx context.Context) iter.Seq2[*Job, error] {
 	return func(yield func(*Job, error) bool) {
-		for {
+		for ctx.Err() == nil {
 			t.mu.Lock()
 			if len(t.ended) > 0 {
 				j := t.ended[0]
 				t.ended[0] = nil
 				t.ended = t.ended[1:]
-				delete(t.tracked, trackKey{j.id, j.kind})
+				delete(t.tracked, trackKey{foldID(j.id), j.kind})
 				if len(t.tracked) == 0 {
 					t.announce()
 				}
@@ -280,8 +297,8 @@ func (t *Tracker) Finish() {
 	t.announce()
 }
 
-// Close stops all polls and waits until they have stopped. What has not ended stays in Pending. Close can be called more
-// than once.
+// Close stops all polls and waits until they have stopped, so it is not to be called by a function that a poll calls, such as
+// that of WithOnUpdate. What has not ended stays in Pending. Close can be called more than once.
 func (t *Tracker) Close() {
 	t.Finish()
 	t.close()
@@ -305,18 +322,15 @@ func (t *Tracker) poke() {
 	}
 }
 
-// enqueue puts a job into the queue, and sees to it that somebody looks after that.
+// enqueue puts a job into the queue.
 func (t *Tracker) enqueue(j *tracked) {
 	heap.Push(&t.queue, j)
-	if !t.running && t.ctx.Err() == nil {
-		t.running = true
-		t.idle.Go(t.dispatch)
-	} else if j.index == 0 {
+	if j.place == 0 {
 		t.poke()
 	}
 }
 
-// dispatch starts polls as they fall due, until there is nothing left to poll.
+// dispatch starts polls as they fall due and ends waits as their time is up, until no wait goes on.
 func (t *Tracker) dispatch() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -327,128 +341,149 @@ func (t *Tracker) dispatch() {
 		case <-t.wake:
 		case <-timer.C:
 		}
-		for t.start() {
-		}
 		t.mu.Lock()
-		if len(t.queue) == 0 {
+		now := time.Now()
+		t.expire(now)
+		for t.start(now) {
+		}
+		if len(t.ends) == 0 {
 			t.running = false
 			t.mu.Unlock()
 			return
 		}
-		timer.Reset(time.Until(t.nextDue()))
+		next := t.ends[0].deadline
+		if due, ok := t.nextPoll(); ok && due.Before(next) {
+			next = due
+		}
 		t.mu.Unlock()
+		timer.Reset(time.Until(next))
 	}
 }
 
-// nextDue is when the next poll may be made. There is one in the queue.
-func (t *Tracker) nextDue() time.Time {
-	if due := t.queue[0].due; due.After(t.paused) || t.queue[0].lastCall {
-		return due
+// expire ends the waits whose time is up, however long the queue is. A poll under way ends by its own deadline.
+func (t *Tracker) expire(now time.Time) {
+	for len(t.ends) > 0 && !t.ends[0].deadline.After(now) {
+		j := heap.Pop(&t.ends).(*tracked)
+		if j.place >= 0 {
+			heap.Remove(&t.queue, j.place)
+			t.hand(j, nil, j.wait.end(now, ErrWaitTimeout))
+		}
 	}
-	return t.paused
 }
 
-// start starts the next poll if it is due, as soon as there is a slot and the budget allows. It returns false if none was
-// due.
-func (t *Tracker) start() bool {
-	t.mu.Lock()
-	due := len(t.queue) > 0 && !t.nextDue().After(time.Now())
-	t.mu.Unlock()
-	if !due {
+// nextPoll is when the next poll may be made, if there is a slot for one and a job that waits for one.
+func (t *Tracker) nextPoll() (time.Time, bool) {
+	if len(t.queue) == 0 || t.polling == t.slots {
+		return time.Time{}, false
+	}
+	next := t.queue[0].due
+	for _, before := range []time.Time{t.paused, t.held} {
+		if before.After(next) {
+			next = before
+		}
+	}
+	return next, true
+}
+
+// start starts the next poll if it is due. It returns false if none is.
+func (t *Tracker) start(now time.Time) bool {
+	if next, ok := t.nextPoll(); !ok || next.After(now) {
 		return false
 	}
-	select {
-	case t.slots <- struct{}{}:
-	case <-t.ctx.Done():
-		return false
-	}
-	if t.limiter != nil && t.limiter.Wait(t.ctx) != nil {
-		return false
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.queue) == 0 || t.nextDue().After(time.Now()) { // a 429 came meanwhile
-		<-t.slots
-		return false
+	if t.limiter != nil {
+		turn := t.limiter.ReserveN(now, 1)
+		if wait := turn.DelayFrom(now); wait > 0 {
+			turn.CancelAt(now)
+			t.held = now.Add(wait)
+			return false
+		}
 	}
 	j := heap.Pop(&t.queue).(*tracked)
-	t.idle.Go(func() {
-		t.poll(j)
-		<-t.slots
-	})
+	t.polling++
+	t.idle.Go(func() { t.poll(j) })
 	return true
 }
 
-// poll polls a job, or ends its wait if its time is up.
+// poll polls a job.
 func (t *Tracker) poll(j *tracked) {
-	if j.lastCall {
+	asked := time.Now()
+	var job *Job
+	var v verdict
+	var due time.Time
+	answered := false
+	// Deferred, so that a job is not lost to a callback that never returns.
+	defer func() {
+		now := time.Now()
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.hand(j, nil, j.end(time.Now(), ErrWaitTimeout))
+		t.polling--
+		j.since = j.born
+		switch {
+		case answered:
+			t.slowDown(j, asked, now)
+			t.judged(j, job, v, due)
+		case t.ctx.Err() != nil: // the tracker is closed, and the job stays pending
+		case now.Before(j.deadline):
+			t.judged(j, nil, verdict{}, now.Add(time.Minute))
+		default:
+			t.hand(j, nil, j.wait.end(now, ErrWaitTimeout))
+		}
+		t.poke() // there is a slot
+	}()
+	ctx, cancel := context.WithDeadline(t.ctx, j.deadline)
+	defer cancel()
+	var ok bool
+	if job, v, ok = t.jobs.poll(ctx, &j.wait); !ok {
 		return
 	}
-	ctx, cancel := context.WithDeadline(t.ctx, j.deadline)
-	job, v, answered := t.jobs.poll(ctx, &j.wait)
-	cancel()
 	if v.changed && t.config.onUpdate != nil {
 		t.config.onUpdate(job.clone())
 	}
-	now := time.Now()
-	next := pollAt{}
-	if answered {
-		next = j.next(t, v, now)
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case answered:
-		t.slowDown(j, now)
-		t.judged(j, job, v, next)
-	case t.ctx.Err() == nil:
-		t.hand(j, nil, j.end(now, ErrWaitTimeout))
-	} // else the tracker is closed, and the job stays pending
+	due = j.next(t, v, time.Now())
+	answered = true
 }
 
-// pollAt is when a job is due, and whether its time is up then.
-type pollAt struct {
-	due      time.Time
-	lastCall bool
-}
-
-// next is when a job is due that goes on.
-func (j *tracked) next(t *Tracker, v verdict, now time.Time) pollAt {
+// next is when a job that goes on is due: after its deadline, if there is no time for another poll.
+func (j *tracked) next(t *Tracker, v verdict, now time.Time) time.Time {
 	if v.over {
-		return pollAt{}
+		return time.Time{}
 	}
 	delay, more := j.delay(&t.jobs.api.durations, now, j.deadline)
-	return pollAt{now.Add(delay), !more}
+	if !more {
+		return j.deadline.Add(time.Hour)
+	}
+	return now.Add(delay)
 }
 
 // judged hands over a job that has ended, and puts any other back into the queue.
-func (t *Tracker) judged(j *tracked, job *Job, v verdict, next pollAt) {
+func (t *Tracker) judged(j *tracked, job *Job, v verdict, due time.Time) {
 	switch {
 	case v.over && v.err != nil:
 		t.hand(j, nil, v.err)
 	case v.over:
 		t.hand(j, job, nil)
 	default:
-		if j.again {
-			j.again, next = false, pollAt{}
+		if j.again && j.errs == 0 {
+			due = time.Now()
 		}
-		j.pollAt = next
+		j.due, j.again = due, false
 		t.enqueue(j)
 	}
 }
 
 // hand puts a result where Results finds it.
 func (t *Tracker) hand(j *tracked, job *Job, err error) {
+	if j.end >= 0 {
+		heap.Remove(&t.ends, j.end)
+	}
 	j.result, j.err = job, err
 	t.ended = append(t.ended, j)
 	t.announce()
 }
 
-// slowDown lets a 429 to one job hold all of them back, for as long as the server asks, or longer from one to the next.
-func (t *Tracker) slowDown(j *tracked, now time.Time) {
+// slowDown lets a 429 to one job hold all of them back, for as long as the server asks, or longer from one time to the next.
+// Polls that were under way together are refused together, and count as one.
+func (t *Tracker) slowDown(j *tracked, asked, now time.Time) {
 	e, ok := errors.AsType[*APIError](j.pollErr)
 	if !ok || !e.Is(ErrRateLimited) {
 		if j.pollErr == nil {
@@ -456,8 +491,11 @@ func (t *Tracker) slowDown(j *tracked, now time.Time) {
 		}
 		return
 	}
-	pause := min(max(e.RetryAfter, time.Second<<min(t.refusals, 6)), maxRetryAfter)
-	t.refusals++
+	if asked.After(t.pausedAt) {
+		t.refusals++
+		t.pausedAt = now
+	}
+	pause := min(max(e.RetryAfter, time.Second<<min(t.refusals-1, 6)), maxRetryAfter)
 	if until := now.Add(pause); until.After(t.paused) {
 		t.paused = until
 	}
@@ -470,18 +508,43 @@ func (q dueQueue) Len() int           { return len(q) }
 func (q dueQueue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
 func (q dueQueue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
+	q[i].place, q[j].place = i, j
 }
 func (q *dueQueue) Push(x any) {
 	j := x.(*tracked)
-	j.index = len(*q)
+	j.place = len(*q)
 	*q = append(*q, j)
 }
 func (q *dueQueue) Pop() any {
-	old := *q
-	j := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	j.index = -1
+	j := popLast((*[]*tracked)(q))
+	j.place = -1
+	return j
+}
+
+// endQueue is a heap of jobs, the one whose time is up first on top.
+type endQueue []*tracked
+
+func (q endQueue) Len() int           { return len(q) }
+func (q endQueue) Less(i, j int) bool { return q[i].deadline.Before(q[j].deadline) }
+func (q endQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].end, q[j].end = i, j
+}
+func (q *endQueue) Push(x any) {
+	j := x.(*tracked)
+	j.end = len(*q)
+	*q = append(*q, j)
+}
+func (q *endQueue) Pop() any {
+	j := popLast((*[]*tracked)(q))
+	j.end = -1
+	return j
+}
+
+func popLast(q *[]*tracked) *tracked {
+	last := len(*q) - 1
+	j := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
 	return j
 }

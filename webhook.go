@@ -136,7 +136,7 @@ type webhookHandler struct {
 }
 
 const (
-	unknownFor   = time.Minute      // an ID that the API did not know is not asked for again
+	unknownFor   = 15 * time.Second // an ID that the API did not know is not asked for again
 	readWithin   = 10 * time.Second // the job, when a notice has come
 	comeAgain    = "10"             // seconds, for Retry-After
 	remembered   = 10_000
@@ -150,17 +150,15 @@ func (h *webhookHandler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := context.WithValue(r.Context(), referenceKey{}, r.URL.Query().Get(referenceParameter))
-	leave, ok := h.enter(ctx, notice.JobID)
-	if !ok {
-		return // the sender has gone
+	status := http.StatusServiceUnavailable // for the turn that does not come in time
+	if leave, ok := h.enter(ctx, foldID(notice.JobID)); ok {
+		defer leave()
+		status = h.handle(ctx, notice)
 	}
-	defer leave()
-	if status := h.handle(ctx, notice); status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", comeAgain)
-		w.WriteHeader(status)
-	} else {
-		w.WriteHeader(status)
 	}
+	w.WriteHeader(status)
 }
 
 // enter lets in one notice of a job at a time.
@@ -200,15 +198,15 @@ func (h *webhookHandler) handle(ctx context.Context, notice *Notice) int {
 	}
 	reading, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
-	if h.jobs.check(ctx) != nil {
-		return http.StatusInternalServerError // a client that was not made by New
+	if h.jobs.check(ctx) != nil || h.call == nil {
+		return http.StatusInternalServerError // a client that was not made by New, or nobody to call
 	}
 	job, err := h.jobs.read(reading, notice.JobID, true)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		h.unknown.add(notice.JobID, unknownFor)
 		return http.StatusNotFound
-	case err != nil, job.broken,
+	case err != nil, job.broken, job.Status == StatusDone && job.Preview == "" && job.VideoOutput == "",
 		notice.Status.Terminal() && !job.Status.Terminal(), notice.VideoOutput != "" && job.VideoOutput == "":
 		return http.StatusServiceUnavailable
 	}
@@ -225,7 +223,7 @@ func (h *webhookHandler) handle(ctx context.Context, notice *Notice) int {
 
 // stateOf is what a job is handed over once for. A job that is done with its preview is done again with its video.
 func stateOf(id string, status Status, video bool) string {
-	return fmt.Sprintf("%q %t %s", status, video, id)
+	return fmt.Sprintf("%q %t %s", status, video, foldID(id))
 }
 
 // WebhookHandler receives webhooks for the tracker's jobs, and polls such a job at once. Polling by schedule remains, for the

@@ -1,0 +1,332 @@
+package creatify_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/creatify-community/creatify-go"
+	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// statusOf answers each poll with a job that has this status.
+func statusOf(of func(id string) string) roundTrip {
+	return func(req *http.Request) (*http.Response, error) {
+		id := strings.Split(req.URL.Path, "/")[3]
+		return respond(req, 200, `{"id":"`+id+`","status":"`+of(id)+`","preview":"https://x.test"}`), nil
+	}
+}
+
+func TestAWaitOfATrackerEndsInTimeHoweverLongTheQueue(t *testing.T) {
+	for name, tt := range map[string]struct {
+		rate float64
+		rt   http.RoundTripper
+	}{
+		"a small budget": {1, statusOf(func(string) string { return "running" })},
+		"next to none":   {1e-9, statusOf(func(string) string { return "running" })},
+		"429 all the time": {0, roundTrip(func(req *http.Request) (*http.Response, error) {
+			return respond(req, 429, `{"detail": "Expected available in 60 seconds."}`), nil
+		})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tracker := newClient(t, tt.rt).Jobs.NewTracker(creatify.TrackerOptions{PollsPerSecond: tt.rate,
+					Wait: []creatify.WaitOption{creatify.WithMaxWait(65 * time.Second)}})
+				defer tracker.Close()
+				for _, id := range manyIDs(1000) {
+					require.NoError(t, tracker.Add(id))
+				}
+				tracker.Finish()
+				start, n := time.Now(), 0
+				for _, err := range tracker.Results(t.Context()) {
+					require.ErrorIs(t, err, creatify.ErrWaitTimeout)
+					n++
+				}
+				assert.Equal(t, 1000, n)
+				assert.Equal(t, 65*time.Second, time.Since(start))
+			})
+		})
+	}
+}
+
+func TestNoticesForOneJobDoNotStarveTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := newClient(t, statusOf(func(id string) string { return map[string]string{"a": "running", "b": "done"}[id] }))
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{PollsPerSecond: 1, Concurrency: 1})
+		defer tracker.Close()
+		require.NoError(t, tracker.Add("a"))
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go func() {
+			for ctx.Err() == nil {
+				time.Sleep(200 * time.Millisecond)
+				tracker.Notify("a")
+			}
+		}()
+		time.Sleep(10 * time.Second)
+		require.NoError(t, tracker.Add("b"))
+		start := time.Now()
+		for job, err := range tracker.Results(t.Context()) {
+			require.NoError(t, err)
+			assert.Equal(t, "b", job.ID)
+			break
+		}
+		assert.Less(t, time.Since(start), 10*time.Second)
+		stop()
+		time.Sleep(time.Second)
+	})
+}
+
+func TestNoticesDuringAnOutageDoNotEndAHealthyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		done := statusOf(func(string) string { return "done" })
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			if time.Since(start) < 2500*time.Millisecond {
+				return respond(req, 503, ""), nil
+			}
+			return done(req)
+		}))
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		require.NoError(t, tracker.Add("x"))
+		go func() {
+			for range 30 {
+				time.Sleep(50 * time.Millisecond)
+				tracker.Notify("x")
+			}
+		}()
+		for _, err := range tracker.Results(t.Context()) {
+			assert.NoError(t, err)
+			break
+		}
+		time.Sleep(5 * time.Second)
+	})
+}
+
+func TestABurstOf429sIsOneRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		done := statusOf(func(string) string { return "done" })
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			time.Sleep(100 * time.Millisecond)
+			if time.Since(start) < time.Second {
+				return respond(req, 429, ""), nil
+			}
+			return done(req)
+		}))
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		for _, id := range manyIDs(16) {
+			require.NoError(t, tracker.Add(id))
+		}
+		tracker.Finish()
+		for range tracker.Results(t.Context()) {
+		}
+		assert.Less(t, time.Since(start), 5*time.Second)
+	})
+}
+
+func TestResultsTakesNothingForAContextThatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newClient(t, statusOf(func(string) string { return "done" })).Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		for _, id := range manyIDs(10) {
+			require.NoError(t, tracker.Add(id))
+		}
+		time.Sleep(time.Minute)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range tracker.Results(ctx) {
+			t.Error("a result that nobody can do anything with")
+		}
+		assert.Len(t, tracker.Pending(), 10)
+	})
+}
+
+func TestATrackerMayBeAskedWhileItPolls(t *testing.T) { // for -race
+	synctest.Test(t, func(t *testing.T) {
+		born := time.Now().Add(-time.Minute).Format(time.RFC3339)
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			id := strings.Split(req.URL.Path, "/")[3]
+			return respond(req, 200, `{"id":"`+id+`","status":"running","created_at":"`+born+`"}`), nil
+		}))
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		for _, id := range manyIDs(200) {
+			require.NoError(t, tracker.Add(id))
+			tracker.Pending()
+		}
+		job := &creatify.Job{ID: "mine", Status: creatify.StatusPending}
+		require.NoError(t, tracker.AddCreated(job, params()))
+		tracker.Notify("mine")
+		*job = creatify.Job{}
+	})
+}
+
+func TestCallbacksMayUseTheTracker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tracker *creatify.Tracker
+		use := func() {
+			tracker.Pending()
+			tracker.Notify("x")
+			tracker.Add("y")
+		}
+		client := newClient(t, statusOf(func(string) string { return "running" }))
+		tracker = client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{
+			creatify.WithOnUpdate(func(*creatify.Job) { use() }),
+			creatify.WithSchedule(func(time.Duration, int) time.Duration {
+				return time.Duration(len(tracker.Pending())) * time.Minute
+			}),
+		}})
+		require.NoError(t, tracker.AddCreated(&creatify.Job{ID: "x", Status: creatify.StatusPending}, params()))
+		time.Sleep(5 * time.Minute)
+		assert.Len(t, tracker.Pending(), 2)
+		tracker.Close()
+	})
+}
+
+func TestACallbackThatNeverReturnsDoesNotLoseTheJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		client := newClient(t, statusOf(func(string) string { return "done" }))
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Concurrency: 1, Wait: []creatify.WaitOption{
+			creatify.WithOnUpdate(func(*creatify.Job) {
+				if calls.Add(1) == 1 {
+					runtime.Goexit() // as a test's FailNow does
+				}
+			})}})
+		defer tracker.Close()
+		require.NoError(t, tracker.Add("a"))
+		require.NoError(t, tracker.Add("b"))
+		tracker.Finish()
+		n := 0
+		for range tracker.Results(t.Context()) {
+			n++
+		}
+		assert.Equal(t, 2, n)
+	})
+}
+
+func TestAnIDInAnotherSpellingIsTheSameJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newClient(t, statusOf(func(string) string { return "running" })).Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		require.NoError(t, tracker.Add("AB-C"))
+		require.NoError(t, tracker.Add("abc"))
+		assert.Len(t, tracker.Pending(), 1)
+		assert.True(t, tracker.Tracks("ABC"))
+		assert.True(t, tracker.Notify("a-bc"))
+
+		posts := atomic.Int32{}
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			posts.Add(1)
+			time.Sleep(time.Second)
+			return respond(req, 200, `{"id":"`+jobID+`","status":"in_queue"}`), nil
+		}))
+		var renders sync.WaitGroup
+		for _, id := range []string{jobID, strings.ToUpper(jobID), strings.ReplaceAll(jobID, "-", "")} {
+			renders.Go(func() {
+				_, err := client.Jobs.Render(t.Context(), id)
+				assert.NoError(t, err)
+			})
+		}
+		renders.Wait()
+		assert.Equal(t, int32(1), posts.Load(), "and is rendered once")
+	})
+}
+
+func TestARenderWhoseTransportPanicsIsNotSentByTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		posts, unknown := atomic.Int32{}, atomic.Int32{}
+		client := newClient(t, roundTrip(func(*http.Request) (*http.Response, error) {
+			posts.Add(1)
+			time.Sleep(time.Second)
+			panic("instrumentation")
+		}))
+		var renders sync.WaitGroup
+		for range 5 {
+			renders.Go(func() {
+				defer func() { recover() }()
+				if _, err := client.Jobs.Render(t.Context(), jobID); errors.Is(err, creatify.ErrOutcomeUnknown) {
+					unknown.Add(1)
+				}
+			})
+		}
+		renders.Wait()
+		assert.Equal(t, int32(1), posts.Load())
+		assert.Equal(t, int32(4), unknown.Load())
+	})
+}
+
+func TestABudgetIsNotSettledByFiguresFromBefore(t *testing.T) {
+	charged, video, used := 0.0, "null", 0.0
+	budget := creatify.NewBudget(10, 0)
+	client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+		switch {
+		case strings.HasSuffix(req.URL.Path, "preview_async/"):
+			charged, used = charged+1, 1
+			return respond(req, 201, `{"id":"`+jobID+`","status":"pending"}`), nil
+		case req.Method == http.MethodPost:
+			charged += 4
+		}
+		return respond(req, 200, fmt.Sprintf(`{"id":"%s","status":"done","preview":"https://x.test","video_output":%s,"credits_used":%v}`, jobID, video, used)), nil
+	}), creatify.WithBudget(budget))
+	_, err := client.Jobs.CreatePreview(t.Context(), params())
+	require.NoError(t, err)
+	_, err = client.Jobs.Get(t.Context(), jobID)
+	require.NoError(t, err)
+	video = `"https://x.test/v"` // which the API shows before it has counted the credits
+	for range 20 {
+		if _, err = client.Jobs.Render(t.Context(), jobID); err != nil {
+			break
+		}
+		client.Jobs.Get(t.Context(), jobID)
+	}
+	assert.ErrorIs(t, err, creatify.ErrBudgetExceeded)
+	assert.LessOrEqual(t, charged, 10.0)
+}
+
+func TestTheWebhookHandlerIsNotHurried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := creatifytest.New(creatifytest.Config{})
+		client := newClient(t, api)
+		preview := any(nil)
+		api.NextJob(creatifytest.Life{Duration: 1, Reply: func(job map[string]any) { job["preview"] = preview }})
+		job, err := client.Jobs.CreatePreview(t.Context(), params())
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		var got []string
+		h := &hook{t: t, handler: client.Jobs.WebhookHandler(creatify.WebhookOptions{}, func(_ context.Context, job *creatify.Job) error {
+			time.Sleep(time.Minute)
+			got = append(got, job.Preview)
+			return nil
+		})}
+		assert.Equal(t, 503, h.post(notice(job.ID, "done")).StatusCode, "done without a preview is not done")
+		preview = "https://x.test"
+		var posts sync.WaitGroup
+		for range 3 {
+			posts.Go(func() { assert.Equal(t, 204, h.post(notice(job.ID, "done")).StatusCode) })
+		}
+		synctest.Wait()
+		cut := h.post(notice(job.ID, "done"), func(r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+			t.Cleanup(cancel)
+			*r = *r.WithContext(ctx)
+		})
+		assert.Equal(t, 503, cut.StatusCode, "whose turn did not come")
+		posts.Wait()
+		assert.Equal(t, []string{"https://x.test"}, got, "once")
+		assert.Equal(t, 500, (&hook{t: t, handler: client.Jobs.WebhookHandler(creatify.WebhookOptions{}, nil)}).post(notice(job.ID, "done")).StatusCode)
+	})
+}
