@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // TemplatesService reads the account's custom templates. It is [Client.Templates].
@@ -37,6 +40,140 @@ func (t *Template) RawJSON() json.RawMessage {
 		return nil
 	}
 	return slices.Clone(t.raw)
+}
+
+// Validate compares variables with those of the template, and checks their values, free of charge. What is wrong is one
+// [*ValidationError] with all problems.
+//
+// The API does not document the variables of a template, so Validate refuses only what it is sure of. Without a template
+// that has a variable of a readable type, such as one from [TemplatesService.List], it checks the values alone. Else a name
+// is refused that the template does not have, and so is a variable whose type is known and differs from a known one in the
+// template. A variable is missing if its type in the template is known and it has no default there: a value among its
+// properties, or anything as its "default". One that is said to be optional, or is a voiceover, may be left out.
+func (t *Template) Validate(vars Variables) error {
+	if t == nil {
+		return invalid("template", "is nil")
+	}
+	problems := vars.problems()
+	if t.Variables.areReadable() {
+		problems = append(problems, t.Variables.refusals(vars)...)
+		problems = append(problems, t.Variables.missing(vars)...)
+	}
+	if len(problems) > 0 {
+		return &ValidationError{problems}
+	}
+	return nil
+}
+
+// areReadable says whether a template's variables have the expected form. Otherwise their names may not be names.
+func (vs Variables) areReadable() bool {
+	for _, v := range vs {
+		if v.Type() != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// refusals lists what a template with the variables vs has no place for.
+func (vs Variables) refusals(given Variables) []Problem {
+	var all []Problem
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		want, known := vs[name]
+		switch wanted, got := want.Type(), given[name].Type(); {
+		case name == "": // which is a problem already
+		case !known:
+			all = append(all, Problem{"variables." + name, "is not in the template" + vs.suggestion(name)})
+		case wanted != got && wanted.property() != "" && got.property() != "":
+			all = append(all, Problem{"variables." + name, fmt.Sprintf("is of type %q; the template has %q", got, wanted)})
+		}
+	}
+	return all
+}
+
+// missing lists what a template with the variables vs needs besides.
+func (vs Variables) missing(given Variables) []Problem {
+	var all []Problem
+	for _, name := range slices.Sorted(maps.Keys(vs)) {
+		if _, ok := given[name]; !ok && vs[name].isNeeded() {
+			field := "variables." + oneLine(name)
+			all = append(all, Problem{field, fmt.Sprintf("is missing; the template has it with type %q and no default", vs[name].Type())})
+		}
+	}
+	return all
+}
+
+// isNeeded says whether a variable of a template surely needs a value.
+func (v Variable) isNeeded() bool {
+	own := v.Type().property()
+	if own == "" || v.Type() == TypeVoiceover {
+		return false
+	}
+	b, _ := v.MarshalJSON()
+	var definition map[string]any
+	if json.Unmarshal(b, &definition) != nil {
+		return false
+	}
+	properties, ok := definition["properties"].(map[string]any)
+	if !ok && definition["properties"] != nil {
+		return false
+	}
+	for _, m := range []map[string]any{definition, properties} {
+		if m["required"] == false || m["optional"] == true || !isBlank(m["default"]) {
+			return false
+		}
+	}
+	if value, ok := properties[own]; ok {
+		return isBlank(value)
+	}
+	for _, value := range properties { // one may be the default, by a name that is not known
+		if !isBlank(value) {
+			return false
+		}
+	}
+	return true
+}
+
+func isBlank(v any) bool { return v == nil || v == "" }
+
+// suggestion is the name nearest to one that does not exist, if it may be a slip of it.
+func (vs Variables) suggestion(name string) string {
+	const longest = 64 // what is longer is no slip, and slow to compare
+	best, nearest := "", 3
+	for _, known := range slices.Sorted(maps.Keys(vs)) {
+		if max(len(known), len(name)) > longest {
+			continue
+		}
+		if d := editDistance(strings.ToLower(name), strings.ToLower(known)); d < nearest && 2*d <= utf8.RuneCountInString(known) {
+			best, nearest = known, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// editDistance counts the letters to insert, drop or replace.
+func editDistance(from, to string) int {
+	a, b := []rune(from), []rune(to)
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range a {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range b {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 const templatesPath = "/api/custom_templates/"

@@ -76,26 +76,28 @@ type wireVariable struct {
 
 // Type says what the variable holds; it is empty where that cannot be told.
 func (v Variable) Type() VariableType {
-	kind, _ := v.read()
+	kind, _, _ := v.read()
 	return kind
 }
 
 // Value is the text, the URL or the ID that the variable holds; it is empty where that cannot be told.
 func (v Variable) Value() string {
-	_, value := v.read()
+	_, value, _ := v.read()
 	return value
 }
 
-func (v Variable) read() (VariableType, string) {
+// read says also whether there is a value, which may be empty. A voiceover may go without.
+func (v Variable) read() (kind VariableType, value string, ok bool) {
 	if v.raw == nil {
-		return v.kind, v.value
+		return v.kind, v.value, v.kind != ""
 	}
 	var w wireVariable
 	if json.Unmarshal(v.raw, &w) != nil {
-		return w.Type, ""
+		return w.Type, "", false
 	}
-	value, _ := w.Properties[w.Type.property()].(string)
-	return w.Type, value
+	property := w.Properties[w.Type.property()]
+	value, ok = property.(string)
+	return w.Type, value, ok || property == nil && w.Type == TypeVoiceover
 }
 
 // MarshalJSON writes the variable in the API's form.
