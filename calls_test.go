@@ -203,3 +203,32 @@ func TestTheOtherCallsCheckTheirArguments(t *testing.T) {
 	}
 	assert.Zero(t, api.Calls(""))
 }
+
+func TestTheFakeRefusesWhatATemplateDoesNotHave(t *testing.T) {
+	api := creatifytest.New(creatifytest.Config{StrictTemplates: true})
+	client := newClient(t, api)
+	headline, photo := creatify.Text("Hi"), creatify.Image("https://a.test/photo.jpg")
+	for name, tt := range map[string]struct {
+		template  string
+		variables creatify.Variables
+		want      string
+	}{
+		"an unknown template":   {jobID, creatify.Variables{}, "template_id: Invalid pk"},
+		"an unknown variable":   {creatifytest.TemplateID, creatify.Variables{"headline": headline, "photo": photo, "foto": photo}, `Variable "foto" is not in the template`},
+		"a variable missing":    {creatifytest.TemplateID, creatify.Variables{"headline": headline}, `Variable "photo" is required`},
+		"one of another type":   {creatifytest.TemplateID, creatify.Variables{"headline": headline, "photo": headline}, `Variable "photo" must be of type "image"`},
+		"variables as they are": {creatifytest.TemplateID, creatify.Variables{"headline": headline, "photo": photo}, ""},
+	} {
+		_, err := client.Jobs.CreatePreview(t.Context(), creatify.JobParams{TemplateID: tt.template, Variables: tt.variables})
+		if tt.want == "" {
+			assert.NoError(t, err, name)
+		} else {
+			assert.ErrorContains(t, err, tt.want, name)
+		}
+	}
+	assert.Equal(t, 1.0, api.Charged(), "a refusal costs nothing")
+	template, err := client.Templates.Get(t.Context(), creatifytest.TemplateID)
+	require.NoError(t, err)
+	assert.ErrorContains(t, template.Validate(creatify.Variables{"headlin": headline, "photo": photo}), `did you mean "headline"`)
+	assert.NoError(t, template.Validate(creatify.Variables{"headline": headline, "photo": photo}))
+}

@@ -87,9 +87,16 @@ type Config struct {
 
 	// Templates are the account's templates. nil means one named "Demo", with
 	// the ID [TemplateID], a text called headline and an image called photo.
-	// They are only shown: a job may name any other template. They are not
-	// copied and must not be changed while the API is in use.
+	// They are only shown, unless StrictTemplates is set: a job may name any
+	// other template. They are not copied and must not be changed while the API
+	// is in use.
 	Templates []Template
+
+	// StrictTemplates refuses, with 400 and free of charge, a job of a template
+	// that is not among Templates, or with variables that the template does not
+	// have, or has with another type, or without some that it has. How the real
+	// API refuses them is not documented.
+	StrictTemplates bool
 
 	// RequestsPerMinute is how many requests are served within any 60 s. Those
 	// beyond it are answered with 429 and do not count. 0 means no limit.

@@ -224,6 +224,9 @@ func (a *API) newJob(call Call, contentType string, body []byte) (*job, *reply) 
 	if refusal != nil {
 		return nil, refusal
 	}
+	if refusal := a.refuseVariables(request); refusal != nil {
+		return nil, refusal
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	life := a.config.Life

@@ -19,6 +19,7 @@ import (
 // jobRequest is the body of a request for a job, without what is not shown
 // again.
 type jobRequest struct {
+	templateID   string
 	variables    json.RawMessage
 	name         *string
 	webhookURL   *string
@@ -44,8 +45,8 @@ func parseJobRequest(contentType string, body []byte) (jobRequest, *reply) {
 		return jobRequest{}, refusal
 	}
 	p := fieldParser{fields: fields, errors: make(map[string][]string)}
-	p.templateID()
 	request := jobRequest{
+		templateID:   p.templateID(),
 		variables:    p.variables(),
 		name:         p.optionalString("name", 255),
 		webhookURL:   p.webhookURL(),
@@ -149,14 +150,14 @@ func isNull(value json.RawMessage) bool {
 	return kindOf(value) == "NoneType"
 }
 
-func (p *fieldParser) templateID() {
+func (p *fieldParser) templateID() (id string) {
 	if !p.require("template_id") {
-		return
+		return ""
 	}
-	var id string
 	if err := json.Unmarshal(p.fields["template_id"], &id); err != nil || !isUUID(id) {
 		p.fail("template_id", "Must be a valid UUID.")
 	}
+	return id
 }
 
 func isUUID(s string) bool {

@@ -1,6 +1,13 @@
 package creatifytest
 
-import "net/http"
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
 
 // Template is a custom template of the account.
 type Template struct {
@@ -73,4 +80,44 @@ func (a *API) getTemplate(id string) reply {
 		return jsonReply(http.StatusOK, shown)
 	}
 	return detail(http.StatusNotFound, "No CustomTemplate matches the given query.")
+}
+
+// refuseVariables returns the reply that refuses a job whose variables are not
+// those of its template, nil if they are or nobody looks.
+func (a *API) refuseVariables(request jobRequest) *reply {
+	if !a.config.StrictTemplates {
+		return nil
+	}
+	i := slices.IndexFunc(a.config.Templates, func(t Template) bool { return strings.EqualFold(t.ID, request.templateID) })
+	if i < 0 {
+		refusal := jsonReply(http.StatusBadRequest, map[string][]string{
+			"template_id": {fmt.Sprintf("Invalid pk %q - object does not exist.", request.templateID)},
+		})
+		return &refusal
+	}
+	want := a.config.Templates[i].Variables
+	var given map[string]struct {
+		Type any `json:"type"`
+	}
+	var wrong []string
+	if err := json.Unmarshal(request.variables, &given); err != nil {
+		wrong = append(wrong, "Expected a dictionary of dictionaries.")
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if kind, ok := want[name]; !ok {
+			wrong = append(wrong, fmt.Sprintf("Variable %q is not in the template.", name))
+		} else if given[name].Type != kind {
+			wrong = append(wrong, fmt.Sprintf("Variable %q must be of type %q.", name, kind))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if _, ok := given[name]; !ok {
+			wrong = append(wrong, fmt.Sprintf("Variable %q is required.", name))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	refusal := jsonReply(http.StatusBadRequest, map[string][]string{"variables": wrong})
+	return &refusal
 }
