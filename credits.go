@@ -1,7 +1,6 @@
 package creatify
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -46,9 +45,6 @@ func EstimateCredits(operation Operation, model ModelVersion, length time.Durati
 	}
 	return max(perBlock*blocks, perSecond*length.Seconds()), false
 }
-
-// ErrBudgetExceeded says that a [Budget] does not cover a call. Nothing was sent.
-var ErrBudgetExceeded = errors.New("creatify: the budget is exceeded")
 
 // Budget keeps the paid calls of one client or of several, given to them by [WithBudget], within a number of credits. It is
 // asked before each paid call, which it refuses with [ErrBudgetExceeded] before anything is sent. What a call will cost is

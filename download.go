@@ -102,52 +102,6 @@ func WithPrivateAddresses() DownloadOption {
 	return func(c *downloadConfig) { c.private = true }
 }
 
-var (
-	// ErrTooLarge: the video is larger than [WithMaxSize] allows.
-	ErrTooLarge = errors.New("creatify: the video is too large")
-	// ErrRefusedURL: the video's URL, the address that it leads to, or a redirect is one that is not downloaded from.
-	ErrRefusedURL = transport.ErrRefusedURL
-)
-
-// DownloadError says that a video was not downloaded, or not to its end. It unwraps to the cause.
-type DownloadError struct {
-	JobID      string
-	Host       string // of the video's URL, whose other parts may be secret; empty for a job without a video
-	StatusCode int    // with which the host refused; 0 if it did not
-	Written    int64  // bytes; of a DownloadFile, none are left
-	Err        error
-}
-
-func (e *DownloadError) Error() string {
-	text := "creatify: the video of job " + oneLine(e.JobID) + " was not downloaded"
-	if e.Host != "" {
-		text += fmt.Sprintf(" from %s (%d bytes written)", oneLine(e.Host), e.Written)
-	}
-	return fmt.Sprintf("%s: %v; %s", text, e.Err, e.next())
-}
-
-// next says what to do about it.
-func (e *DownloadError) next() string {
-	switch {
-	case errors.Is(e.Err, ErrJobFailed) || errors.Is(e.Err, ErrJobRejected):
-		return "there will be none"
-	case errors.Is(e.Err, ErrNoOutput):
-		return "wait for it with WaitForVideo, after Render if its rendering was not started"
-	case errors.Is(e.Err, ErrTooLarge):
-		return "WithMaxSize sets the limit"
-	case errors.Is(e.Err, ErrRefusedURL):
-		return "WithPrivateAddresses is for a host that is trusted"
-	case errors.Is(e.Err, ErrNotFound):
-		return "check that the ID is right and of this account"
-	case errors.Is(e.Err, ErrUnauthorized):
-		return "with the right API ID and key, it can be downloaded again"
-	}
-	return "it can be downloaded again, which costs nothing"
-}
-
-// Unwrap returns the cause.
-func (e *DownloadError) Unwrap() error { return e.Err }
-
 // because is an error with a text of its own for what it is.
 type because struct {
 	text string

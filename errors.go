@@ -40,6 +40,16 @@ var (
 	ErrStalled = errors.New("creatify: the job stands still")
 	// ErrNoOutput: the job is done, but the URL that was waited for did not appear.
 	ErrNoOutput = errors.New("creatify: the job is done but has no output")
+	// ErrBudgetExceeded: a [Budget] does not cover the call. Nothing was sent.
+	ErrBudgetExceeded = errors.New("creatify: the budget is exceeded")
+	// ErrTrackerClosed: a job was given to a [Tracker] after its Close or Finish.
+	ErrTrackerClosed = errors.New("creatify: the tracker is closed")
+	// ErrInvalidNotice: a body is not a webhook's.
+	ErrInvalidNotice = errors.New("creatify: not a webhook notice")
+	// ErrTooLarge: the video is larger than [WithMaxSize] allows.
+	ErrTooLarge = errors.New("creatify: the video is too large")
+	// ErrRefusedURL: the video's URL, the address that it leads to, or a redirect is one that is not downloaded from.
+	ErrRefusedURL = transport.ErrRefusedURL
 )
 
 // ValidationError lists everything that is wrong with a call's parameters. Nothing was sent. It is [ErrInvalidParams].
@@ -195,8 +205,8 @@ func (e *APIError) next() string {
 	return ""
 }
 
-// Is makes the error the sentinels that fit it. A 404 counts as not found only with the API's own words. Too few credits have no documented reply: 402 counts, and 400 and 403
-// where a message speaks of credits.
+// Is makes the error the sentinels that fit it. A 404 counts as not found only with the API's own words. Too few credits have
+// no documented reply: 402 counts, and 400 and 403 where a message speaks of credits.
 func (e *APIError) Is(target error) bool {
 	switch target {
 	case ErrUnauthorized:
@@ -323,6 +333,45 @@ func (e *WaitError) next() string {
 
 // Unwrap returns why the wait ended.
 func (e *WaitError) Unwrap() error { return e.Err }
+
+// DownloadError says that a video was not downloaded, or not to its end. It unwraps to the cause.
+type DownloadError struct {
+	JobID      string
+	Host       string // of the video's URL, whose other parts may be secret; empty for a job without a video
+	StatusCode int    // with which the host refused; 0 if it did not
+	Written    int64  // bytes; of a DownloadFile, none are left
+	Err        error
+}
+
+func (e *DownloadError) Error() string {
+	text := "creatify: the video of job " + oneLine(e.JobID) + " was not downloaded"
+	if e.Host != "" {
+		text += fmt.Sprintf(" from %s (%d bytes written)", oneLine(e.Host), e.Written)
+	}
+	return fmt.Sprintf("%s: %v; %s", text, e.Err, e.next())
+}
+
+// next says what to do about it.
+func (e *DownloadError) next() string {
+	switch {
+	case errors.Is(e.Err, ErrJobFailed) || errors.Is(e.Err, ErrJobRejected):
+		return "there will be none"
+	case errors.Is(e.Err, ErrNoOutput):
+		return "wait for it with WaitForVideo, after Render if its rendering was not started"
+	case errors.Is(e.Err, ErrTooLarge):
+		return "WithMaxSize sets the limit"
+	case errors.Is(e.Err, ErrRefusedURL):
+		return "WithPrivateAddresses is for a host that is trusted"
+	case errors.Is(e.Err, ErrNotFound):
+		return "check that the ID is right and of this account"
+	case errors.Is(e.Err, ErrUnauthorized):
+		return "with the right API ID and key, it can be downloaded again"
+	}
+	return "it can be downloaded again, which costs nothing"
+}
+
+// Unwrap returns the cause.
+func (e *DownloadError) Unwrap() error { return e.Err }
 
 // oneLine makes a server's text fit for a line of a log.
 func oneLine(text string) string { return transport.OneLine(text) }

@@ -105,9 +105,6 @@ func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
 
 const maxConcurrency = 60
 
-// ErrTrackerClosed says that a job was given to a [Tracker] after its Close or Finish.
-var ErrTrackerClosed = errors.New("creatify: the tracker is closed")
-
 // Add waits for the preview of a job, which is polled at once. One that is waited for already stays as it is.
 func (t *Tracker) Add(id string) error {
 	return t.resume(PendingJob{ID: id, Kind: KindPreview})

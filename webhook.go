@@ -28,9 +28,6 @@ type Notice struct {
 	VideoOutput  string
 }
 
-// ErrInvalidNotice says that a body is not a webhook's.
-var ErrInvalidNotice = errors.New("creatify: not a webhook notice")
-
 const maxNotice = 64 << 10
 
 // ParseWebhook reads the body of a webhook, in either of its two documented forms. A body of more than 64 KiB, without an ID
