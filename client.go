@@ -28,9 +28,9 @@ const DefaultBaseURL = "https://api.creatify.ai"
 // Client speaks to the Creatify API for one account. Make it with [New] or [NewFromEnv], once, and share it: it is safe
 // for concurrent use. Printing it never shows the key.
 type Client struct {
-	Jobs      *JobsService
-	Templates *TemplatesService
-	Workspace *WorkspaceService
+	Jobs      *JobsService      // makes, reads and waits for previews and videos
+	Templates *TemplatesService // reads what previews are made from
+	Workspace *WorkspaceService // reads the account's balance
 
 	baseURL string
 }

@@ -161,7 +161,7 @@ func (v value) string() string {
 			return string(inner)
 		}
 		var s string
-		json.Unmarshal(v, &s) // it is valid
+		_ = json.Unmarshal(v, &s) // it is valid
 		return s
 	case c == '-' || c >= '0' && c <= '9':
 		return string(v)

@@ -243,7 +243,7 @@ type partFile interface {
 
 // createPart is os.CreateTemp with the permissions of a file that is there to stay.
 func createPart(name string) (partFile, error) {
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) //nolint:gosec // what the umask leaves of it, as os.Create
 }
 
 func (d *download) toFile(ctx context.Context, path string, old fs.FileInfo) error {
@@ -252,7 +252,7 @@ func (d *download) toFile(ctx context.Context, path string, old fs.FileInfo) err
 	if err != nil {
 		return d.failed(unwritten(err))
 	}
-	defer os.Remove(name)
+	defer func() { _ = os.Remove(name) }() // after the rename, there is none
 	defer part.Close()
 	if old != nil {
 		if err := part.Chmod(old.Mode().Perm()); err != nil {
@@ -273,8 +273,7 @@ func (d *download) toFile(ctx context.Context, path string, old fs.FileInfo) err
 		}
 	}
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
-		dir.Sync() // not every system can
-		dir.Close()
+		_ = errors.Join(dir.Sync(), dir.Close()) // not every system can
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -80,9 +81,7 @@ func (h *fileHost) RoundTrip(req *http.Request) (*http.Response, error) {
 func (h *fileHost) serve(req *http.Request) *http.Response {
 	resp := &http.Response{StatusCode: 200, Header: http.Header{}, Request: req, ContentLength: int64(len(h.content)),
 		Body: liveBody{req.Context(), bytes.NewReader(h.content)}}
-	for name, values := range h.header {
-		resp.Header[name] = values
-	}
+	maps.Copy(resp.Header, h.header)
 	start, ok := strings.CutPrefix(req.Header.Get("Range"), "bytes=")
 	condition := req.Header.Get("If-Range")
 	if !ok || h.noRanges || condition != "" && condition != h.header.Get("ETag") && condition != h.header.Get("Last-Modified") {

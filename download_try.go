@@ -28,7 +28,7 @@ type setback struct {
 func (d *download) try(parent context.Context, files *transport.Files) *setback {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	idle := time.AfterFunc(d.config.idle, func() { cancel(os.ErrDeadlineExceeded) })
+	idle := time.AfterFunc(d.config.idle, func() { cancel(errIdle) })
 	defer idle.Stop()
 	header, ranged := http.Header{}, d.done > 0 && d.version != "" && !d.badRanges
 	if ranged {
@@ -47,9 +47,12 @@ func (d *download) try(parent context.Context, files *transport.Files) *setback 
 	return d.copy(ctx, resp.Body, skip, left, idle)
 }
 
+// errIdle is why a connection that brings nothing is given up.
+var errIdle = errors.New("no byte came in time")
+
 // broken is the setback of a connection.
 func (d *download) broken(ctx context.Context, err error) *setback {
-	if context.Cause(ctx) == os.ErrDeadlineExceeded {
+	if errors.Is(context.Cause(ctx), errIdle) {
 		return &setback{err: &because{fmt.Sprintf("no byte came for %v", d.config.idle), os.ErrDeadlineExceeded}, again: true}
 	}
 	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)

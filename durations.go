@@ -13,17 +13,17 @@ import (
 // DurationSet is what a client has seen of how long jobs of one kind take. It is what waits learn their schedule from; see
 // [JobsService.ExportDurations].
 type DurationSet struct {
-	TemplateID   string       `json:"template_id,omitempty"` // empty for all templates together
-	ModelVersion ModelVersion `json:"model_version,omitempty"`
-	Kind         JobKind      `json:"kind"`
-	Seen         []Duration   `json:"seen"` // at most 256, the oldest first
+	TemplateID   string       `json:"template_id,omitempty"`   // empty for all templates together
+	ModelVersion ModelVersion `json:"model_version,omitempty"` // empty where it is not known
+	Kind         JobKind      `json:"kind"`                    // what was waited for
+	Seen         []Duration   `json:"seen"`                    // at most 256, the oldest first
 }
 
 // Duration is how long one job took, as far as polls can tell: more than After, and no more than By. Both are in
 // nanoseconds in JSON.
 type Duration struct {
-	After time.Duration `json:"after"`
-	By    time.Duration `json:"by"`
+	After time.Duration `json:"after"` // the job had not ended by then
+	By    time.Duration `json:"by"`    // but by then it had
 }
 
 // ExportDurations returns what the client has learned of how long jobs take, for a caller who wants to keep it. It costs

@@ -81,9 +81,9 @@ func (e *ValidationError) Is(target error) bool { return target == ErrInvalidPar
 // APIError is a reply in which the server refused a call. Depending on what it says it is [ErrUnauthorized],
 // [ErrNotFound], [ErrRateLimited] or [ErrInsufficientCredits].
 type APIError struct {
-	StatusCode int
-	Method     string
-	Path       string
+	StatusCode int                 // of the reply
+	Method     string              // of the call
+	Path       string              // of the call, from the base URL on
 	Detail     string              // the message about the call as a whole; empty when there is none
 	Fields     map[string][]string // messages by field; non_field_errors is what concerns several
 	RetryAfter time.Duration       // how long the server asks to wait; 0 when it does not say
@@ -234,7 +234,7 @@ func (e *APIError) speaksOfCredits() bool {
 // server's trouble: it may have taken effect and been charged. It was not sent again. It is [ErrOutcomeUnknown], and
 // unwraps to the cause. How to find out what became of it is in docs/reliability.md.
 type OutcomeUnknownError struct {
-	Method, Path string
+	Method, Path string    // of the call
 	Params       JobParams `json:"-"` // what was sent; zero for a call on an existing job
 	JobID        string    // of the job, where it is known
 	Body         []byte    // the first 4 KiB of the reply, if one came: perhaps a person can read what this library cannot
@@ -295,7 +295,7 @@ func (e *JobError) Is(target error) bool {
 // It unwraps to [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], the context's error, or the last poll's error. The latter
 // may be any of the other sentinels, so test for a WaitError before them: whatever its cause, there is a job.
 type WaitError struct {
-	JobID       string
+	JobID       string        // of the job that goes on, and that can be waited for again
 	Last        *Job          // the last snapshot; nil when no poll succeeded
 	LastPollErr error         // of the last poll; nil when it succeeded
 	Polls       int           // made by this wait
@@ -336,11 +336,11 @@ func (e *WaitError) Unwrap() error { return e.Err }
 
 // DownloadError says that a video was not downloaded, or not to its end. It unwraps to the cause.
 type DownloadError struct {
-	JobID      string
+	JobID      string // of the job whose video it is
 	Host       string // of the video's URL, whose other parts may be secret; empty for a job without a video
 	StatusCode int    // with which the host refused; 0 if it did not
 	Written    int64  // bytes; of a DownloadFile, none are left
-	Err        error
+	Err        error  // why it was not downloaded
 }
 
 func (e *DownloadError) Error() string {

@@ -373,11 +373,11 @@ func (f fault) checkError(t *testing.T, call apiCall, want ending, r result) {
 	}
 	for _, sentinel := range []error{creatify.ErrUnauthorized, creatify.ErrNotFound, creatify.ErrRateLimited, creatify.ErrInsufficientCredits,
 		creatify.ErrOutcomeUnknown, creatify.ErrInvalidParams} {
-		assert.Equal(t, sentinel == f.is || want.what == unknown && sentinel == creatify.ErrOutcomeUnknown, errors.Is(r.err, sentinel),
+		assert.Equal(t, errors.Is(f.is, sentinel) || want.what == unknown && errors.Is(sentinel, creatify.ErrOutcomeUnknown), errors.Is(r.err, sentinel),
 			"whether %q is %q", r.err, sentinel)
 	}
 	answer, answered := errors.AsType[*creatify.APIError](r.err)
-	if r.status >= 300 && f.is != context.Canceled && f.is != context.DeadlineExceeded {
+	if r.status >= 300 && !errors.Is(f.is, context.Canceled) && !errors.Is(f.is, context.DeadlineExceeded) {
 		require.True(t, answered, "the reply is in the error as an *APIError, not %v", r.err)
 		assert.Equal(t, r.status, answer.StatusCode)
 	}

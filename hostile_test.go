@@ -281,10 +281,10 @@ func tell(w io.Writer, err error) {
 	}
 	asJSON, _ := json.Marshal(err)
 	fmt.Fprintf(w, "%v\n%+v\n%#v\n%s\n%s\n", err, err, err, err, asJSON)
-	if refusal, ok := err.(*creatify.APIError); ok {
+	if refusal, ok := errors.AsType[*creatify.APIError](err); ok {
 		w.Write(refusal.Body)
 	}
-	switch err := err.(type) {
+	switch err := err.(type) { //nolint:errorlint // it is this one's own Unwrap that is called for
 	case interface{ Unwrap() error }:
 		tell(w, err.Unwrap())
 	case interface{ Unwrap() []error }:

@@ -15,8 +15,8 @@ import (
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 type Job struct {
-	ID           string
-	Status       Status
+	ID           string        // a UUID, as far as documented
+	Status       Status        // where it stands
 	Progress     float64       // from 0 to 1
 	Preview      string        // URL of a page to show in an iframe, not of a file; there when the preview is ready
 	VideoOutput  string        // URL of the rendered video; its lifetime is not documented, so fetch it at once
@@ -24,14 +24,14 @@ type Job struct {
 	FailedReason string        // why the job failed or was rejected, as far as the API says
 	CreditsUsed  float64       // 0 at creation; may be charged later
 	Duration     time.Duration // of the video; 0 until it is known
-	CreatedAt    time.Time
-	UpdatedAt    time.Time // may stand still while the job moves
-	Name         string
-	WebhookURL   string
-	ModelVersion ModelVersion
-	IsHidden     bool
-	MediaJob     string
-	Variables    Variables // media URLs may come back rewritten
+	CreatedAt    time.Time     // by the server's clock
+	UpdatedAt    time.Time     // may stand still while the job moves
+	Name         string        // as in JobParams, and so are the next three
+	WebhookURL   string        // where notices go
+	ModelVersion ModelVersion  // what renders it
+	IsHidden     bool          // what that means is not documented
+	MediaJob     string        // an ID; what of is not documented
+	Variables    Variables     // media URLs may come back rewritten
 
 	raw    []byte
 	broken bool // raw is not a whole object, so that what it says may lack something
@@ -118,12 +118,12 @@ const (
 
 // JobParams is what a job is made of. A zero value is not sent, except for the first two fields, which the API requires.
 type JobParams struct {
-	TemplateID   string       `json:"template_id"`           // a UUID
-	Variables    Variables    `json:"variables"`             // not nil; empty for a template without variables
-	Name         string       `json:"name,omitempty"`        // at most 255 characters
-	WebhookURL   string       `json:"webhook_url,omitempty"` // absolute, http or https, at most 200 characters
-	ModelVersion ModelVersion `json:"model_version,omitempty"`
-	IsHidden     bool         `json:"is_hidden,omitempty"`
+	TemplateID   string       `json:"template_id"`             // a UUID
+	Variables    Variables    `json:"variables"`               // not nil; empty for a template without variables
+	Name         string       `json:"name,omitempty"`          // at most 255 characters
+	WebhookURL   string       `json:"webhook_url,omitempty"`   // absolute, http or https, at most 200 characters
+	ModelVersion ModelVersion `json:"model_version,omitempty"` // decides the price
+	IsHidden     bool         `json:"is_hidden,omitempty"`     // what that means is not documented
 }
 
 const (

@@ -23,12 +23,12 @@ type TemplatesService struct {
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 type Template struct {
-	ID          string
-	Name        string
-	Preview     string // URL
-	AspectRatio string
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
+	ID          string    // for JobParams.TemplateID
+	Name        string    // for people
+	Preview     string    // URL
+	AspectRatio string    // as the API writes it
+	CreatedAt   time.Time // by the server's clock
+	UpdatedAt   time.Time // by the server's clock
 	Variables   Variables // by name; nil in a list. Their form is not documented: RawJSON has them as they came
 
 	raw []byte

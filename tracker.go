@@ -56,11 +56,11 @@ type TrackerOptions struct {
 
 // PendingJob is a job that a [Tracker] waits for: what a service must store to go on after a restart.
 type PendingJob struct {
-	ID           string       `json:"id"`
-	Kind         JobKind      `json:"kind"`
-	Started      time.Time    `json:"started"` // when the job was created, if that is known; else when it was given to a tracker
-	TemplateID   string       `json:"template_id,omitempty"`
-	ModelVersion ModelVersion `json:"model_version,omitempty"`
+	ID           string       `json:"id"`                      // of the job
+	Kind         JobKind      `json:"kind"`                    // what is waited for; empty is KindPreview
+	Started      time.Time    `json:"started"`                 // when the job was created, if that is known; else when it was given to a tracker
+	TemplateID   string       `json:"template_id,omitempty"`   // empty where it is not known
+	ModelVersion ModelVersion `json:"model_version,omitempty"` // empty where it is not known
 }
 
 // trackKey is what is tracked once: the preview and the video of a job are two waits.

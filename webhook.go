@@ -22,10 +22,10 @@ import (
 // Notice is what a webhook says about a job. Notices carry no signature, so that anybody can send one: it is a hint to read
 // the job, and proves nothing.
 type Notice struct {
-	JobID        string
-	Status       Status
-	FailedReason string
-	VideoOutput  string
+	JobID        string // never empty
+	Status       Status // what the sender says that the job has come to
+	FailedReason string // empty when there is none
+	VideoOutput  string // URL of the rendered video; empty when there is none
 }
 
 const maxNotice = 64 << 10

@@ -236,7 +236,7 @@ func TestRefusalsInEveryShape(t *testing.T) {
 				assert.Equal(t, tt.body, string(refusal.Body))
 				assert.ErrorContains(t, err, tt.message)
 				for _, sentinel := range sentinels {
-					assert.Equal(t, sentinel == tt.is, errors.Is(err, sentinel), "is %v", sentinel)
+					assert.Equal(t, errors.Is(tt.is, sentinel), errors.Is(err, sentinel), "is %v", sentinel)
 				}
 			}
 			assert.ErrorContains(t, getErr, jobID, "the message names the job")

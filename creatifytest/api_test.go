@@ -2,6 +2,7 @@ package creatifytest_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -207,9 +208,7 @@ func TestLongestFieldsAreAccepted(t *testing.T) {
 func bodyWith(t *testing.T, set map[string]any) string {
 	t.Helper()
 	fields := map[string]any{"template_id": creatifytest.TemplateID, "variables": map[string]any{}}
-	for field, value := range set {
-		fields[field] = value
-	}
+	maps.Copy(fields, set)
 	body, err := json.Marshal(fields)
 	if err != nil {
 		t.Fatal(err)

@@ -211,7 +211,7 @@ func (a *API) previewSync(ctx context.Context, contentType string, body []byte) 
 		return *refusal
 	}
 	if end, ends := j.life.end(); ends {
-		sleep(ctx, time.Until(j.created.Add(end))) // if ctx ends first, nobody sees the reply
+		_ = sleep(ctx, time.Until(j.created.Add(end))) // if ctx ends first, nobody sees the reply
 	} else {
 		<-ctx.Done()
 	}

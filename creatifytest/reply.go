@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 )
@@ -46,17 +47,15 @@ func unencodable(err error) reply {
 // write sends the reply. A cut that falls inside the body aborts the
 // connection there.
 func (rep *reply) write(w http.ResponseWriter, cut int) {
-	for name, values := range rep.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), rep.header)
 	w.Header().Set("Content-Length", strconv.FormatInt(rep.length, 10))
 	w.WriteHeader(rep.status)
 	if !rep.isCut(cut) {
-		io.Copy(w, rep.body) // an error means that the client has gone
+		_, _ = io.Copy(w, rep.body) // an error means that the client has gone
 		return
 	}
-	io.CopyN(w, rep.body, int64(cut))
-	http.NewResponseController(w).Flush()
+	_, _ = io.CopyN(w, rep.body, int64(cut))
+	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }
 

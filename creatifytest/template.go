@@ -11,8 +11,8 @@ import (
 
 // Template is a custom template of the account.
 type Template struct {
-	ID          string // a UUID
-	Name        string
+	ID          string            // a UUID
+	Name        string            // for people
 	AspectRatio string            // such as "9x16"; "" shows as null
 	Variables   map[string]string // the type of each variable, such as "text", by the variable's name
 }

@@ -85,7 +85,7 @@ const videoHead = "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + "\x00\x00
 
 func newVideo(id string, size int64) *video {
 	hash := fnv.New64a()
-	io.WriteString(hash, id)
+	hash.Write([]byte(id))
 	return &video{seed: hash.Sum64(), size: size}
 }
 

@@ -286,7 +286,7 @@ func (a *API) send(ctx context.Context, n *notice) error {
 		return err
 	}
 	defer resp.Body.Close()
-	io.CopyN(io.Discard, resp.Body, maxBody) // so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, resp.Body, maxBody) // so that the connection can be used again
 	if resp.StatusCode/100 != 2 {
 		return fmt.Errorf("creatifytest: the webhook answered %s", resp.Status)
 	}

@@ -30,7 +30,7 @@ func (b *inbox) RoundTrip(req *http.Request) (*http.Response, error) {
 	var body map[string]any
 	err := json.NewDecoder(req.Body).Decode(&body)
 	if err != nil || req.Method != "POST" || req.Header.Get("Content-Type") != "application/json" {
-		return nil, fmt.Errorf("this is no notice: %v %v", req, err)
+		return nil, fmt.Errorf("this is no notice: %v %w", req, err)
 	}
 	b.got = append(b.got, fmt.Sprint(time.Since(b.start), " ", body["status"]))
 	b.bodies = append(b.bodies, body)

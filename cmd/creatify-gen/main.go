@@ -232,7 +232,7 @@ func write(path string, source []byte) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			os.Remove(temp.Name())
+			_ = os.Remove(temp.Name()) // the error that matters is err
 		}
 	}()
 	_, err = temp.Write(source)

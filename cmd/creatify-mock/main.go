@@ -126,7 +126,7 @@ func serve(ctx context.Context, listener net.Listener, api *creatifytest.API, lo
 	defer webhooks.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	webhooks.Go(func() { api.RunWebhooks(ctx) }) // until ctx ends
+	webhooks.Go(func() { _ = api.RunWebhooks(ctx) }) // until ctx ends
 
 	server := &http.Server{
 		Handler:           logged(api, logger),
@@ -144,7 +144,7 @@ func serve(ctx context.Context, listener net.Listener, api *creatifytest.API, lo
 	defer stop()
 	if err := server.Shutdown(deadline); err != nil {
 		logger.Warn("connections were closed while in use", "error", err)
-		server.Close()
+		_ = server.Close()
 	}
 	return nil
 }

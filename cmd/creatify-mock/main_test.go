@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -252,7 +253,7 @@ func TestWebhooksStayOnThisMachineIfLocalhostIsAnother(t *testing.T) {
 		"127.0.0.1:80": nil, "127.9.9.9:80": nil, "[::1]:80": nil, "[::ffff:127.0.0.1]:80": nil,
 		"192.0.2.1:80": errNotHere, "[2001:db8::1]:80": errNotHere, "[fe80::1%eth0]:80": errNotHere,
 	} {
-		if err := toLoopback("tcp", address, nil); err != want {
+		if err := toLoopback("tcp", address, nil); !errors.Is(err, want) {
 			t.Errorf("the error for %s is %v, want %v", address, err, want)
 		}
 	}

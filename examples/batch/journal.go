@@ -60,14 +60,13 @@ func openJournal(results string, account bool) (*journal, error) {
 		return nil, fmt.Errorf("%s exists, but not %s, which says what was paid: move the first away, or bring the second back",
 			results, path)
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644) //nolint:gosec // it holds no secret
 	if err != nil {
 		return nil, err
 	}
 	j := &journal{file: file, rows: make(map[string]event), jobs: make(map[string]string)}
 	if err := j.begin(account); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, file.Close()))
 	}
 	return j, nil
 }
@@ -190,18 +189,19 @@ func (j *journal) spent(estimate float64) (credits float64) {
 // writeResults replaces the file of results in one step.
 func (j *journal) writeResults(path string, rows []row) error {
 	var text bytes.Buffer
-	table := csv.NewWriter(&text)
-	table.Write([]string{"id", "status", "preview", "reason", "job"})
+	table := [][]string{{"id", "status", "preview", "reason", "job"}}
 	for _, r := range rows {
 		e := j.row(r.id)
-		table.Write([]string{r.id, e.Event, e.Preview, e.Reason, e.Job})
+		table = append(table, []string{r.id, e.Event, e.Preview, e.Reason, e.Job})
 	}
-	table.Flush()
+	if err := csv.NewWriter(&text).WriteAll(table); err != nil {
+		return err
+	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".results-*.tmp")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name()) // after the rename, there is none
+	defer func() { _ = os.Remove(temp.Name()) }() // after the rename, there is none
 	_, err = temp.Write(text.Bytes())
 	if err := errors.Join(err, temp.Chmod(0o644), temp.Sync(), temp.Close()); err != nil {
 		return err
@@ -215,7 +215,7 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	folder.Sync()
+	_ = folder.Sync()
 	return folder.Close()
 }
 

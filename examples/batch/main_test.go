@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -402,7 +403,7 @@ func inFolder(t *testing.T, test func(t *testing.T, f *folder), account ...strin
 func (f *folder) batch(ctx context.Context, args ...string) output {
 	f.t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, append(f.args[:len(f.args):len(f.args)], args...), &stdout, &stderr, f.api, creatify.WithHTTPClient(f.api.HTTPClient()))
+	code := run(ctx, append(slices.Clip(f.args), args...), &stdout, &stderr, f.api, creatify.WithHTTPClient(f.api.HTTPClient()))
 	assert.NotContains(f.t, stdout.String()+stderr.String(), creatifytest.APIKey, "the key is shown")
 	return output{code, stdout.String(), stderr.String()}
 }

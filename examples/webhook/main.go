@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -160,10 +161,10 @@ func serve(ctx context.Context, f *flags, stdout, stderr io.Writer, life creatif
 	case <-ctx.Done():
 	}
 	config.log.Info("stopping, as soon as the calls that cost credits have their replies")
-	closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if server.Shutdown(closing) != nil {
-		server.Close()
+		_ = server.Close()
 	}
 	return nil
 }
@@ -182,10 +183,11 @@ func startFake(life creatifytest.Life) (client *creatify.Client, stop func(), er
 	})
 	server := &http.Server{Handler: fake, ReadHeaderTimeout: 10 * time.Second}
 	ctx, cancel := context.WithCancel(context.Background())
-	go server.Serve(listener)
-	go fake.RunWebhooks(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { _ = server.Serve(listener) }) // until it is closed
+	running.Go(func() { _ = fake.RunWebhooks(ctx) })  // until ctx ends
 	client, err = creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithBaseURL(localURL(listener)))
-	return client, func() { cancel(); server.Close() }, err
+	return client, func() { cancel(); _ = server.Close(); running.Wait() }, err
 }
 
 func localURL(listener net.Listener) string {

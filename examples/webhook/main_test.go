@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -459,9 +460,7 @@ func (s *shop) approve() {
 
 func (s *shop) post(path, contentType, body string, header http.Header) int {
 	r := httptest.NewRequestWithContext(s.t.Context(), http.MethodPost, "https://shop.test"+path, strings.NewReader(body))
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	r.Header.Set("Content-Type", contentType)
 	w := httptest.NewRecorder()
 	s.service.Load().handler().ServeHTTP(w, r)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
 	"math"
 	"testing"
@@ -108,7 +109,7 @@ func TestTwoRunsAreEqual(t *testing.T) {
 		t.Error("two runs with the same seed differ")
 	}
 	for d := xml.NewDecoder(bytes.NewReader(pictures[0])); ; {
-		if _, err := d.Token(); err == io.EOF {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal("the picture is not XML:", err)

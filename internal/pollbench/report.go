@@ -20,7 +20,7 @@ func report(w io.Writer, all []results) {
 		for _, r := range d.ways {
 			row(r.name, r.polls, r.lag, fmt.Sprintf("%.2f\t%.2f", r.lag95, r.ratio))
 		}
-		table.Flush()
+		_ = table.Flush()
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintln(w, "cost/optimum")
@@ -35,7 +35,7 @@ func report(w io.Writer, all []results) {
 		}
 		fmt.Fprintf(table, "%.2f\t  %s\n", geometricMean(all, i), r.name)
 	}
-	table.Flush()
+	_ = table.Flush()
 	fmt.Fprint(w, "* geometric, without the constant\n\n")
 }
 

@@ -72,7 +72,7 @@ func anyInChain(err error, is func(text string) bool) bool {
 	if is(err.Error()) {
 		return true
 	}
-	switch err := err.(type) {
+	switch err := err.(type) { //nolint:errorlint // it is this one's own Unwrap that is called for
 	case interface{ Unwrap() error }:
 		return anyInChain(err.Unwrap(), is)
 	case interface{ Unwrap() []error }:

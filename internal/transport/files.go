@@ -211,13 +211,11 @@ func guarded(t *http.Transport, ours bool) *http.Transport {
 			return u, err
 		}
 	}
-	//lint:ignore SA1019 a caller's transport may have it
-	t.DialContext = guardedDial(t.DialContext, t.Dial)
+	t.DialContext = guardedDial(t.DialContext, t.Dial) //nolint:staticcheck // a caller's transport may have the old Dial
 	if ours || t.DialContext == nil {
 		t.DialContext = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second, ControlContext: checkDial}).DialContext
 	}
-	//lint:ignore SA1019 a caller's transport may have it
-	t.DialTLSContext = guardedDial(t.DialTLSContext, t.DialTLS)
+	t.DialTLSContext = guardedDial(t.DialTLSContext, t.DialTLS) //nolint:staticcheck // or the old DialTLS
 	return t
 }
 

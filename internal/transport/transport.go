@@ -151,7 +151,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Reply, error) {
 		PrepareRetry: dropCookies,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	_, err = attempts.Do(req)
+	_, err = attempts.Do(req) //nolint:bodyclose // the exchange has read the body and closed it
 	switch {
 	case x.sleeping:
 		return nil, &Error{Err: fmt.Errorf("%w (while waiting to try again after: %s)", ContextError(ctx), x.outcome())}
