@@ -752,8 +752,12 @@ func FuzzInto(f *testing.F) {
 func TestTheCodeInTheDocumentIsThatOfTheExamples(t *testing.T) {
 	document, err := os.ReadFile("docs/variables.md")
 	require.NoError(t, err)
-	examples, err := os.ReadFile("example_structs_test.go")
-	require.NoError(t, err)
+	var examples []byte
+	for _, name := range []string{"example_variables_test.go", "example_templates_test.go"} {
+		file, err := os.ReadFile(name)
+		require.NoError(t, err)
+		examples = append(examples, file...)
+	}
 	unindented := regexp.MustCompile(`(?m)^\t`).ReplaceAllString(string(examples), "")
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(document, -1)
 	require.NotEmpty(t, blocks)
