@@ -89,7 +89,7 @@ func (l *Life) at(elapsed time.Duration) Step {
 	}
 	progress := float64(elapsed) / float64(duration)
 	switch {
-	case elapsed < duration/10:
+	case elapsed < max(duration/10, 1): // at its creation, every job is pending
 		return Step{At: 0, Status: pending, Progress: progress}
 	case elapsed < duration/5:
 		return Step{At: duration / 10, Status: inQueue, Progress: progress}

@@ -36,6 +36,11 @@ func TestLife(t *testing.T) {
 			want: []seen{{9 * s, "pending", 0.09}, {10 * s, "in_queue", 0.1}, {20 * s, "running", 0.2}, {99 * s, "running", 0.99}, {100 * s, "done", 1}},
 		},
 		{
+			name: "a job that ends at once is created as pending all the same",
+			life: creatifytest.Life{Duration: 1},
+			want: []seen{{0, "pending", 0}, {1, "done", 1}},
+		},
+		{
 			name: "a job can fail",
 			life: creatifytest.Life{End: "failed"},
 			want: []seen{{19 * s, "running", 0.95}, {20 * s, "failed", 1}},

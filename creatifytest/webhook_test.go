@@ -104,7 +104,7 @@ func TestNoticesOfAJob(t *testing.T) {
 		{"what is wanted", creatifytest.Life{}, []string{"running", "failed"}, []string{"4s running"}},
 		{"each status", creatifytest.Life{}, all, []string{"0s pending", "2s in_queue", "4s running", "20s done"}},
 		{"each status of a job that never ends", creatifytest.Life{Duration: -1}, all, []string{"0s pending", "2s in_queue", "4s running"}},
-		{"each status of a job that is done at once", creatifytest.Life{Duration: 1}, all, []string{"0s running", "1ns done"}},
+		{"each status of a job that is done at once", creatifytest.Life{Duration: 1}, all, []string{"0s pending", "1ns done"}},
 		{"each of the steps that is another", creatifytest.Life{Steps: []creatifytest.Step{
 			{At: 9 * s, Status: "done"}, {At: 3 * s, Status: "paused"}, {At: 4 * s, Status: "paused", Progress: 0.5}, {At: 10 * s, Status: "failed"},
 			{At: -s, Status: "running"}, {At: 9 * s, Status: "rejected"},
