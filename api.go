@@ -25,10 +25,7 @@ func (a *api) check(ctx context.Context, problems ...Problem) error {
 	if a == nil {
 		problems = append([]Problem{{"client", "was not made by New"}}, problems...)
 	}
-	if len(problems) > 0 {
-		return &ValidationError{problems}
-	}
-	return nil
+	return validation(problems)
 }
 
 // get makes a call that costs nothing and returns the body of its reply.

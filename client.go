@@ -2,7 +2,6 @@ package creatify
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -37,7 +36,7 @@ type Client struct {
 
 // New makes a client from an API ID and its key, which are found in the account's API settings.
 //
-// Every bad argument and option is reported at once, in an error that is [ErrInvalidParams]. New does not contact the API.
+// Every bad argument and option is reported at once, in one [*ValidationError]. New does not contact the API.
 func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 	c := config{
 		baseURL:   DefaultBaseURL,
@@ -54,8 +53,8 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 		opt(&c)
 	}
 	base := c.parseBaseURL()
-	if len(c.errs) > 0 {
-		return nil, errors.Join(c.errs...)
+	if err := validation(c.problems); err != nil {
+		return nil, err
 	}
 	api := &api{budget: c.budget, transport: transport.New(transport.Config{
 		BaseURL:     base,
@@ -73,17 +72,17 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 // NewFromEnv is [New] with what the environment says: CREATIFY_API_ID, CREATIFY_API_KEY and, where it is not the usual
 // one, CREATIFY_BASE_URL. An option given here wins over the environment.
 func NewFromEnv(opts ...Option) (*Client, error) {
-	var missing []error
+	var missing []Problem
 	lookUp := func(name string) string {
 		value := os.Getenv(name)
 		if value == "" {
-			missing = append(missing, invalid(name, "is not set in the environment"))
+			missing = append(missing, Problem{name, "is not set in the environment"})
 		}
 		return value
 	}
 	apiID, apiKey := lookUp("CREATIFY_API_ID"), lookUp("CREATIFY_API_KEY")
-	if len(missing) > 0 {
-		return nil, errors.Join(missing...)
+	if err := validation(missing); err != nil {
+		return nil, err
 	}
 	if base := os.Getenv("CREATIFY_BASE_URL"); base != "" {
 		opts = append([]Option{WithBaseURL(base)}, opts...)
@@ -120,11 +119,11 @@ type config struct {
 	limiter    *rate.Limiter
 	logger     *slog.Logger
 	budget     *Budget
-	errs       []error
+	problems   []Problem
 }
 
 func (c *config) refuse(field, format string, args ...any) {
-	c.errs = append(c.errs, invalid(field, format, args...))
+	c.problems = append(c.problems, Problem{field, fmt.Sprintf(format, args...)})
 }
 
 // WithBaseURL sends the calls elsewhere, such as to a fake of the API. The URL is https, or http on a loopback address,

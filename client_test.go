@@ -3,6 +3,7 @@ package creatify_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -74,6 +75,9 @@ func TestNewReportsEverythingAtOnce(t *testing.T) {
 	for _, want := range []string{"API ID", "API key", "option 1: is nil", "WithTimeout", "must be https", "must not have a query"} {
 		assert.ErrorContains(t, err, want)
 	}
+	invalid, ok := errors.AsType[*creatify.ValidationError](err)
+	require.True(t, ok)
+	assert.Len(t, invalid.Problems, 6, "one error has them all, for whoever shows them one by one")
 }
 
 func TestNewAcceptsUsualBaseURLs(t *testing.T) {
@@ -101,8 +105,10 @@ func TestNewFromEnv(t *testing.T) {
 		t.Setenv("CREATIFY_API_KEY", "")
 		_, err := creatify.NewFromEnv()
 		assert.ErrorIs(t, err, creatify.ErrInvalidParams)
-		assert.ErrorContains(t, err, "CREATIFY_API_ID: is not set")
-		assert.ErrorContains(t, err, "CREATIFY_API_KEY: is not set")
+		assert.Equal(t, &creatify.ValidationError{Problems: []creatify.Problem{
+			{Field: "CREATIFY_API_ID", Message: "is not set in the environment"},
+			{Field: "CREATIFY_API_KEY", Message: "is not set in the environment"},
+		}}, err)
 	})
 	t.Run("takes the credentials and the base URL", func(t *testing.T) {
 		api := creatifytest.New(creatifytest.Config{APIID: "env-id", APIKey: secretKey})

@@ -51,11 +51,11 @@ func (s *JobsService) ImportDurations(sets []DurationSet) error {
 			}
 		}
 	}
-	switch {
-	case s == nil || s.api == nil:
-		return invalid("client", "was not made by New")
-	case len(problems) > 0:
-		return &ValidationError{problems}
+	if s == nil || s.api == nil {
+		problems = append(problems, Problem{"client", "was not made by New"})
+	}
+	if err := validation(problems); err != nil {
+		return err
 	}
 	s.api.durations.take(sets)
 	return nil

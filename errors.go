@@ -67,6 +67,14 @@ func invalid(field, format string, args ...any) *ValidationError {
 	return &ValidationError{[]Problem{{field, fmt.Sprintf(format, args...)}}}
 }
 
+// validation is the error with these problems, or nil when there are none.
+func validation(problems []Problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return &ValidationError{problems}
+}
+
 func (e *ValidationError) Error() string {
 	problems := make([]string, len(e.Problems))
 	for i, p := range e.Problems {

@@ -80,13 +80,15 @@ func ExampleNew() {
 // All that is wrong with the arguments and options is told at once, and without the key.
 func ExampleNew_refused() {
 	_, err := creatify.New("", "my-api-key\n", creatify.WithTimeout(-time.Second))
-	fmt.Println(errors.Is(err, creatify.ErrInvalidParams))
-	fmt.Println(err)
+	if invalid, ok := errors.AsType[*creatify.ValidationError](err); ok {
+		for _, problem := range invalid.Problems {
+			fmt.Println(problem.Field, problem.Message)
+		}
+	}
 	// Output:
-	// true
-	// creatify: invalid parameters: API ID: is empty
-	// creatify: invalid parameters: API key: has white space around it
-	// creatify: invalid parameters: WithTimeout: must be above zero, not -1s
+	// API ID is empty
+	// API key has white space around it
+	// WithTimeout must be above zero, not -1s
 }
 
 // A service takes its credentials from the environment, where the one who runs it has put them.

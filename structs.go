@@ -51,7 +51,7 @@ func VariablesFrom(v any) (Variables, error) {
 			all[f.name] = variable
 		}
 	}
-	if err := found.err(); err != nil {
+	if err := validation(found.problems); err != nil {
 		return nil, err
 	}
 	return all, nil
@@ -79,7 +79,7 @@ func (vs Variables) Into(v any) error {
 			found.add(f.path, f.read(root, variable))
 		}
 	}
-	return found.err()
+	return validation(found.problems)
 }
 
 func describe(v any) string {
@@ -101,13 +101,6 @@ func (f *findings) add(path, problem string) {
 	if problem != "" {
 		f.problems = append(f.problems, Problem{f.call + ": " + path, problem})
 	}
-}
-
-func (f *findings) err() error {
-	if len(f.problems) == 0 {
-		return nil
-	}
-	return &ValidationError{f.problems}
 }
 
 // write makes the field's variable, unless it is left out.

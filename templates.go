@@ -59,10 +59,7 @@ func (t *Template) Validate(vars Variables) error {
 		problems = append(problems, t.Variables.refusals(vars)...)
 		problems = append(problems, t.Variables.missing(vars)...)
 	}
-	if len(problems) > 0 {
-		return &ValidationError{problems}
-	}
-	return nil
+	return validation(problems)
 }
 
 // areReadable says whether a template's variables have the expected form. Otherwise their names may not be names.

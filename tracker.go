@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"sync"
@@ -142,12 +143,23 @@ func (t *Tracker) AddCreated(job *Job, params JobParams) error {
 // budget allows, since it may have ended meanwhile; its longest wait begins anew. All that is wrong is reported at once; what
 // is right is taken.
 func (t *Tracker) Resume(jobs []PendingJob) error {
-	var errs []error
-	for _, job := range jobs {
-		job.Kind = cmp.Or(job.Kind, KindPreview)
-		errs = append(errs, t.resume(job))
+	if t.bad != nil {
+		return t.bad
 	}
-	return errors.Join(errs...)
+	var problems []Problem
+	for i, job := range jobs {
+		job.Kind = cmp.Or(job.Kind, KindPreview)
+		err := t.resume(job)
+		bad, ok := errors.AsType[*ValidationError](err)
+		if err != nil && !ok { // the tracker is closed, for all of them
+			return err
+		} else if ok {
+			for _, p := range bad.Problems {
+				problems = append(problems, Problem{fmt.Sprintf("jobs[%d].%s", i, p.Field), p.Message})
+			}
+		}
+	}
+	return validation(problems)
 }
 
 func (t *Tracker) resume(job PendingJob) error {
@@ -174,8 +186,8 @@ func (t *Tracker) add(j *tracked, begin func()) (added bool, _ error) {
 	if j.kind != KindPreview && j.kind != KindVideo {
 		problems = append(problems, Problem{"kind", "is neither preview nor video"})
 	}
-	if len(problems) > 0 {
-		return false, &ValidationError{problems}
+	if err := validation(problems); err != nil {
+		return false, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
