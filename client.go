@@ -216,7 +216,8 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// WithRetry sets how often and how fast calls are tried again. Polls of a wait are not retried by it: the next poll is.
+// WithRetry sets how often and how fast calls are tried again. It is not for the polls of a wait, after one of which comes
+// the next, nor for downloads, which have rules of their own.
 func WithRetry(policy RetryPolicy) Option {
 	return func(c *config) {
 		if policy.MaxAttempts < 0 || policy.MinBackoff < 0 || policy.MaxBackoff < 0 {

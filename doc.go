@@ -2,12 +2,18 @@
 //
 // A preview is started with one call, which costs credits, and takes minutes. [JobsService.Preview] starts it and waits:
 //
-//	client, err := creatify.NewFromEnv()
+//	client, err := creatify.NewFromEnv() // CREATIFY_API_ID, CREATIFY_API_KEY
+//	if err != nil {
+//		return err
+//	}
 //	job, err := client.Jobs.Preview(ctx, creatify.JobParams{
 //		TemplateID: "3c90c3cc-0d44-4b50-8888-8dd25736052a",
 //		Variables:  creatify.Variables{"headline": creatify.Text("Spring sale")},
-//	})
-//	fmt.Println(job.Preview)
+//	}, creatify.WithOnCreated(func(job *creatify.Job) { /* store job.ID */ }))
+//	if err != nil {
+//		return err
+//	}
+//	fmt.Println(job.Preview) // a page to show in an iframe
 //
 // It ends with exactly one of three things:
 //
@@ -16,26 +22,53 @@
 //   - what to come back to: a [*WaitError] with the job's ID, for [JobsService.WaitForPreview], or an
 //     [*OutcomeUnknownError], when the paid call's reply was lost.
 //
+// Tell them apart with [errors.AsType], or by their sentinels, such as [ErrJobFailed], with [errors.Is].
+//
 // # Money
 //
-// A call that costs credits is sent again only when it provably never left or was answered 429. Whatever else is not a
-// definite answer is an error that is [ErrOutcomeUnknown]. Any other error from such a call means that it took no effect.
+// [JobsService.CreatePreview], [JobsService.PreviewSync], [JobsService.Preview], [JobsService.CreateVideo] and
+// [JobsService.Render] cost credits; all other calls are free, and their comments say so. A call that costs credits is sent
+// again only when it provably never left or was answered 429. Whatever else is not a definite answer is an error that is
+// [ErrOutcomeUnknown]: perhaps it was charged, so find out before you send it again. Any other error from creating a job
+// means that it took no effect.
+//
+// [EstimateCredits] knows the documented prices, [WorkspaceService.RemainingCredits] the balance, and a [Budget] refuses
+// what would cost too much before it is sent.
 //
 // # Time
 //
-// Every call takes a context and obeys it at once. Every wait ends by itself after 30 minutes, or what [WithMaxWait] says.
+// Every call takes a context and obeys it at once. Every wait ends by itself after 30 minutes, or what [WithMaxWait] says;
+// the job goes on, and so can the wait, with the same ID and in another process as well. One bad poll ends no wait, but
+// many in a row do.
 //
-// Waits poll by what is believed of a job's duration, and learn it from the jobs that end. [Tracker] waits for many jobs at
-// once, and [JobsService.WebhookHandler] receives the API's notices.
+// Waits poll by what is believed of a job's duration, and learn it from the jobs that end; [WithSchedule] replaces that.
+// [JobsService.Watch] yields each change. A [Tracker] waits for many jobs at once, with a few connections and goroutines:
+// its Pending is what to store before a restart, and its Resume takes it back.
 //
-// # Keys
-//
-// The API ID and key go to the base URL's origin only, over https, and into no log, error or print.
+// The API can also call a webhook. Its notices carry no signature, so [JobsService.WebhookHandler] takes them as a hint to
+// read the job.
 //
 // # From preview to video
 //
-// [JobsService.Render] renders the video of a job whose preview has been approved, and [JobsService.WaitForVideo] waits for
-// it. [EstimateCredits] says what that costs, and a [Budget] refuses what would cost too much.
+// [JobsService.Render] renders the video of a job whose preview has been approved, [JobsService.WaitForVideo] waits for it,
+// and [JobsService.DownloadFile] leaves the whole file or none, from public addresses only. [JobsService.CreateVideo] goes
+// without a preview.
 //
-// Package creatifytest is a fake of the API for tests.
+// # Templates
+//
+// [TemplatesService.Get] reads a template with its variables, and [Template.Validate] compares yours with them, free of
+// charge. [VariablesFrom] makes variables from a struct with tags, such as cmd/creatify-gen writes for each template.
+//
+// # Keys
+//
+// The API ID and key go to the base URL's origin only, over https, and into no log, error or print. Redirects to another
+// origin are refused, and downloads carry no credentials.
+//
+// # Tests
+//
+// Package creatifytest is a fake of the API. It runs in process or as a server, loses replies and fails jobs when it is
+// told to, and counts what was charged:
+//
+//	fake := creatifytest.New(creatifytest.Config{})
+//	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
 package creatify

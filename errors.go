@@ -301,7 +301,8 @@ func (e *JobError) Is(target error) bool {
 
 // WaitError says that a wait ended before its job did. The job may go on, and so can the wait: WaitForPreview with JobID.
 // It unwraps to [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], the context's error, or the last poll's error. The latter
-// may be any of the other sentinels, so test for a WaitError before them: whatever its cause, there is a job.
+// may be any of the other sentinels, so test for a WaitError before them: a job that was created is there, whatever the
+// cause. One that is [ErrNotFound] or [ErrUnauthorized] will not go better with the same ID or the same key.
 type WaitError struct {
 	JobID       string        // of the job that goes on, and that can be waited for again
 	Last        *Job          // the last snapshot; nil when no poll succeeded

@@ -16,12 +16,12 @@ func ExampleVariables() {
 	variables := creatify.Variables{
 		"headline": creatify.Text("Spring sale"),
 		"photo":    creatify.Image("https://example.com/photo.jpg"),
+		"clip":     creatify.Video("https://example.com/clip.mp4"),
+		"music":    creatify.Audio("https://example.com/music.mp3"),
 		"host":     creatify.Avatar("3c90c3cc-0d44-4b50-8888-8dd25736052a"),
 		"voice":    creatify.Voiceover(""),
 		"new":      creatify.RawVariable(json.RawMessage(`{"type": "sticker", "properties": {"size": 3}}`)),
 	}
-	variables["clip"] = creatify.Video("https://example.com/clip.mp4")
-	variables["music"] = creatify.Audio("https://example.com/music.mp3")
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		sent, err := json.Marshal(variables[name])
 		if err != nil {
@@ -89,11 +89,11 @@ func ExampleVariables_Into() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	order := Order{Customer: "Ann"}
+	order := Order{Customer: "the same as before"}
 	if err := job.Variables.Into(&order); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(order.Headline, order.Photo, order.Price, order.Customer)
 	// Output:
-	// Spring sale https://cdn.example.com/1.jpg 9.5 Ann
+	// Spring sale https://cdn.example.com/1.jpg 9.5 the same as before
 }

@@ -119,7 +119,7 @@ func newWaitConfig(opts []WaitOption) (*waitConfig, []Problem) {
 }
 
 // WithMaxWait bounds the wait, which ends with [ErrWaitTimeout] then. The default is 30 minutes. A context with an earlier
-// deadline wins.
+// deadline wins. The last poll is fitted in before the end; in less than 100 ms, there is no time for a second one.
 func WithMaxWait(d time.Duration) WaitOption {
 	return func(c *waitConfig) {
 		if d <= 0 {
@@ -129,8 +129,9 @@ func WithMaxWait(d time.Duration) WaitOption {
 	}
 }
 
-// WithStallTimeout ends the wait with [ErrStalled] when neither status nor progress has moved for so long. By default
-// nothing but [WithMaxWait] ends the wait for a job that stands still.
+// WithStallTimeout ends the wait with [ErrStalled] when neither status nor progress has moved for so long, as far as polls
+// can tell: they are at least a second apart, unless [WithSchedule] says otherwise. By default nothing but [WithMaxWait]
+// ends the wait for a job that stands still.
 func WithStallTimeout(d time.Duration) WaitOption {
 	return func(c *waitConfig) {
 		if d <= 0 {
@@ -151,8 +152,9 @@ func WithMaxPollErrors(n int) WaitOption {
 	}
 }
 
-// WithLagCost says what a second of lag, between the end of a job and the poll that notices it, is worth in polls. The
-// default is 1. With more, jobs are polled more often; the intervals go with the inverse of its square root.
+// WithLagCost says what a second of lag, between the end of a job and the poll that notices it, is worth in polls: from
+// 1e-6 to 1e6, and 1 by default. With more, jobs are polled more often; the intervals go with the inverse of its square
+// root, down to a second.
 func WithLagCost(polls float64) WaitOption {
 	return func(c *waitConfig) {
 		if !(polls >= minLagCost && polls <= maxLagCost) {

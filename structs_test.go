@@ -104,7 +104,7 @@ func TestVariablesFromWritesEachTypeOfField(t *testing.T) {
 		}{big.NewInt(7)}, creatify.Variables{"a": creatify.Text("7")}},
 		"a String method": {struct {
 			A onlySeen `creatify:"a,avatar"`
-		}{onlySeen{"Ann"}}, creatify.Variables{"a": creatify.Avatar("Ann")}},
+		}{onlySeen{"an ID"}}, creatify.Variables{"a": creatify.Avatar("an ID")}},
 		"a String method goes before the number": {struct {
 			A size          `creatify:"a,text"`
 			B time.Duration `creatify:"b,text"`

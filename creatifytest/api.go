@@ -16,6 +16,10 @@
 // that takes minutes is therefore done at once. Only [CallPreviewSync] waits,
 // as it does not reply before its job has ended.
 //
+// By a real clock, package creatify does not look at a new job before some
+// seconds have gone by, however soon that is done: its option WithSchedule, with
+// a short fixed interval, makes such a test quick.
+//
 // [API.NextJob] and [Config] say how jobs go, [API.Inject] makes calls go
 // wrong, and [API.Calls], [API.Jobs] and [API.Charged] tell what happened.
 //
