@@ -280,6 +280,8 @@ func TestASecondRunThatMightPayTwiceIsRefused(t *testing.T) {
 			j, err := openJournal("results.csv", true)
 			require.NoError(t, err)
 			t.Cleanup(func() { j.file.Close() })
+			_, err = os.ReadFile("results.csv.journal")
+			assert.NoError(t, err, "it can be read meanwhile")
 		}, "another run is using it"},
 	}
 	for _, c := range cases {
