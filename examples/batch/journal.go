@@ -60,7 +60,8 @@ func openJournal(results string, account bool) (*journal, error) {
 		return nil, fmt.Errorf("%s exists, but not %s, which says what was paid: move the first away, or bring the second back",
 			results, path)
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644) //nolint:gosec // it holds no secret
+	// Without O_APPEND, with which Windows would not let it be truncated.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644) //nolint:gosec // it holds no secret
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +96,9 @@ func (j *journal) begin(account bool) error {
 	}
 	// A line that is cut was not on disk yet, so that nothing followed from it.
 	if err := j.file.Truncate(int64(whole)); err != nil {
+		return err
+	}
+	if _, err := j.file.Seek(int64(whole), io.SeekStart); err != nil {
 		return err
 	}
 	if whole == 0 {
