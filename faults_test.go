@@ -403,15 +403,10 @@ func (f fault) checkError(t *testing.T, call apiCall, want ending, r result) {
 	}
 }
 
-// resolveNowhere asks a name server that is not there.
+// resolveNowhere asks a name server that is not there: by TCP, since on Windows a packet that nobody takes is waited for.
 func resolveNowhere(ctx context.Context, _ string) (net.Conn, error) {
-	nobody, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	nobody.Close()
-	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", nobody.LocalAddr().String())
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
+		return dialNobody(ctx, addr)
 	}}
 	return (&net.Dialer{Resolver: resolver}).DialContext(ctx, "tcp", "api.creatify.test.:443")
 }
@@ -429,8 +424,9 @@ func dialNobody(ctx context.Context, _ string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp", nobody.Addr().String())
 }
 
+// dialTooLate has a deadline in the past: a short one may hold a connection, where the clock moves in steps of milliseconds.
 func dialTooLate(ctx context.Context, addr string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: 1}).DialContext(ctx, "tcp", addr)
+	return (&net.Dialer{Deadline: time.Now().Add(-time.Second)}).DialContext(ctx, "tcp", addr)
 }
 
 // loseHandshake sends its part of the handshake to somebody who hangs up.
