@@ -45,7 +45,8 @@ func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts
 
 // DownloadFile is [JobsService.Download] to a file, and returns its size. It costs nothing. The file is written under
 // another name in the same folder and renamed when it is whole and on the disk: path is either the whole video, or as it
-// was before. A file that was there is replaced and its permissions are kept; a symbolic link is replaced itself.
+// was before. A file that was there is replaced and its permissions are kept; a symbolic link is replaced itself. On
+// Windows, a file that is open or read-only cannot be replaced: the download fails in the end.
 func (s *JobsService) DownloadFile(ctx context.Context, id, path string, opts ...DownloadOption) (int64, error) {
 	old, problems := target(path)
 	d, err := s.newDownload(ctx, id, opts, problems)
