@@ -2,6 +2,7 @@ package creatifytest_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -99,6 +100,29 @@ func TestLife(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWhatTakesANanosecondHasEndedWhenItIsReadThoughTheClockStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1, Render: creatifytest.RenderLife{Duration: 1}}})
+		start := time.Now()
+		job := get(t, api, create(t, api)["id"])
+		if job["status"] != "done" || job["preview"] == nil {
+			t.Errorf("the job is %v with the preview %v", job["status"], job["preview"])
+		}
+		render(t, api, job["id"])
+		if job = get(t, api, job["id"]); job["status"] != "done" || job["video_output"] == nil {
+			t.Fatalf("the rendered job is %v with the video %v", job["status"], job["video_output"])
+		}
+		for _, file := range []any{job["preview"], job["video_output"]} {
+			if got := roundTrip(t, api, newRequest(t.Context(), "GET", file.(string), "")); got.status != http.StatusOK {
+				t.Errorf("%v is answered with %d", file, got.status)
+			}
+		}
+		if time.Now() != start {
+			t.Error("the clock has moved")
+		}
+	})
 }
 
 func TestJobShowsResultOnlyOnceItIsThere(t *testing.T) {

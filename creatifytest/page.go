@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // callPreviewPage is not a call of the API, but what a preview's URL leads to.
@@ -26,7 +25,7 @@ func (a *API) servePreview(id string) reply {
 	if j == nil {
 		return page(http.StatusNotFound, notFoundPage)
 	}
-	shown := j.show(time.Now())
+	shown := j.show(j.now())
 	if shown.Preview == nil {
 		return page(http.StatusNotFound, notFoundPage)
 	}

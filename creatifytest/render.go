@@ -87,20 +87,20 @@ func (a *API) render(id, contentType string, body []byte) reply {
 func (a *API) startRender(id string) (*job, *reply) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	j, now := a.jobs[id], time.Now()
+	j := a.jobs[id]
 	switch {
 	case j == nil:
 		return nil, new(unknownJob())
 	case !j.rendered.IsZero():
 		return nil, new(jsonReply(http.StatusBadRequest, []string{"The custom template job has been rendered already."}))
-	case j.show(now).Preview == nil:
+	case j.show(j.now()).Preview == nil:
 		return nil, new(jsonReply(http.StatusBadRequest, []string{"The custom template job has no preview to render."}))
 	}
 	price := price(CallRender, j.request.modelVersion, j.life.videoSeconds())
 	if !a.charge(price) {
 		return nil, insufficientCredits()
 	}
-	rendered := *j
+	rendered, now := *j, j.now()
 	rendered.rendered = now
 	rendered.charged += price
 	a.jobs[id] = &rendered

@@ -34,14 +34,13 @@ func (j *job) videoURL(now time.Time) string {
 // serveVideo answers a request for a video. As the files of the real API are
 // elsewhere, it asks for no credentials.
 func (a *API) serveVideo(r *http.Request, id string) reply {
-	now := time.Now()
 	j := a.job(id)
-	if j == nil || j.show(now).VideoOutput == nil {
+	if j == nil || j.show(j.now()).VideoOutput == nil {
 		return page(http.StatusNotFound, notFoundPage)
 	}
 	if j.life.Render.URLLifetime > 0 {
 		expires, err := time.Parse(time.RFC3339Nano, r.URL.Query().Get("expires"))
-		if err != nil || !now.Before(expires) {
+		if err != nil || !j.now().Before(expires) {
 			return page(http.StatusForbidden, expiredPage)
 		}
 	}
