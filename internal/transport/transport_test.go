@@ -3,7 +3,9 @@ package transport
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -75,6 +77,15 @@ func hang(req *http.Request) (*http.Response, error) {
 	return nil, req.Context().Err()
 }
 
+// cut answers with a status and a body that breaks off.
+func cut(status int) func(*http.Request) (*http.Response, error) {
+	return func(req *http.Request) (*http.Response, error) {
+		resp, _ := reply(status, "")(req)
+		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"detail":"No`), brokenReader{}))
+		return resp, nil
+	}
+}
+
 func cutReply(req *http.Request) (*http.Response, error) {
 	resp, _ := reply(200, "")(req)
 	resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"id":"7",`), brokenReader{}))
@@ -136,6 +147,20 @@ func TestHowOftenACallIsSent(t *testing.T) {
 		{"a paid call is sent again after 429", paid, answers{reply(429, ""), reply(201, "{}")}, 2, 201, false},
 		{"429 to the end is the reply", paid, answers{reply(429, "")}, 4, 429, false},
 		{"a reset after a 429 ends a paid call", paid, answers{reply(429, ""), reset, reply(201, "{}")}, 2, 0, true},
+		{"a paid call is not sent again after a redirect to what is no URL", paid,
+			answers{reply(302, "", "Location", "http://[::1"), reply(201, "{}")}, 1, 0, true},
+		{"a paid call is not sent again when its refusal breaks off", paid, answers{cut(400), reply(201, "{}")}, 1, 400, false},
+		{"a refusal that breaks off is a refusal", free, answers{cut(404), reply(200, "{}")}, 1, 404, false},
+		{"a call that cannot be written is not sent", Call{Method: http.MethodPost, Path: "/%zz/", Paid: true}, answers{reply(201, "{}")}, 0, 0, false},
+		{"a free call is sent again after 408", free, answers{reply(408, ""), reply(200, "{}")}, 2, 200, false},
+		{"a free call is sent again after 425", free, answers{reply(425, ""), reply(200, "{}")}, 2, 200, false},
+		{"a free call is sent again after 500", free, answers{reply(500, ""), reply(200, "{}")}, 2, 200, false},
+		{"a free call is sent again after 502", free, answers{reply(502, ""), reply(200, "{}")}, 2, 200, false},
+		{"a free call is sent again after 504", free, answers{reply(504, ""), reply(200, "{}")}, 2, 200, false},
+		{"a reply without a body", free, answers{func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 204, Request: req}, nil
+		}}, 1, 204, false},
+		{"a certificate that is not to be trusted", free, answers{fail(&tls.CertificateVerificationError{Err: errors.New("x")})}, 1, 0, true},
 		{"a free call is sent again after 503", free, answers{reply(503, ""), reply(200, "{}")}, 2, 200, false},
 		{"a free call is sent again after a reset", free, answers{reset, reply(200, "{}")}, 2, 200, false},
 		{"a free call is sent again after a cut reply", free, answers{cutReply, reply(200, "{}")}, 2, 200, false},
@@ -182,6 +207,8 @@ func TestAReplyLargerThanTheCapIsAnErrorAtOnce(t *testing.T) {
 		s := &script{answers: answers{reply(200, strings.Repeat("x", maxBody+1))}}
 		_, err := newClient(s).Do(t.Context(), free)
 		assert.ErrorContains(t, err, "larger than 8 MiB")
+		failure, _ := errors.AsType[*Error](err)
+		assert.Len(t, failure.Reply.Body, maxBody)
 		assert.Equal(t, 1, s.calls, "it would be as large the next time")
 	})
 }
@@ -225,6 +252,7 @@ func TestCancellationIsSeenAtOnce(t *testing.T) {
 		reached bool
 	}{
 		{"in the middle of a request", answers{hang}, paid, true},
+		{"in the middle of a free request", answers{hang}, free, true},
 		{"in the sleep before a retry", answers{reply(429, "", "Retry-After", "50")}, paid, false},
 		{"in the sleep before a retry of a free call", answers{reply(503, "", "Retry-After", "50")}, free, false},
 	}
@@ -239,6 +267,7 @@ func TestCancellationIsSeenAtOnce(t *testing.T) {
 				assert.Equal(t, 10*time.Second, time.Since(start))
 				assert.ErrorIs(t, err, context.Canceled)
 				assert.ErrorIs(t, err, why, "the cause is kept")
+				assert.Equal(t, strings.HasPrefix(tt.name, "in the sleep"), strings.Contains(err.Error(), "while waiting to try again"))
 				failure, _ := errors.AsType[*Error](err)
 				assert.Equal(t, tt.reached, failure.Reached)
 			})
@@ -300,11 +329,128 @@ func TestACallReturnsInsteadOfSleepingPastItsDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		start := time.Now()
-		got, err := newClient(&script{answers: answers{reply(429, "", "Retry-After", "20")}}).Do(ctx, paid)
+		s := &script{answers: answers{reply(429, "", "Retry-After", "20")}}
+		got, err := newClient(s).Do(ctx, paid)
 		require.NoError(t, err)
 		assert.Equal(t, 429, got.Status)
 		assert.Zero(t, time.Since(start))
+		assert.Equal(t, 1, s.calls, "nor is it sent again without a wait")
 	})
+}
+
+func TestADeadlineThatLeavesTheTimeDoesNotEndTheRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		got, err := newClient(&script{answers: answers{reply(429, "", "Retry-After", "20"), reply(201, "{}")}}).Do(ctx, paid)
+		require.NoError(t, err)
+		assert.Equal(t, 201, got.Status)
+	})
+}
+
+// What was written may have been read, whichever of net/http's reports of it is the first to come.
+func TestAnythingThatMayHaveLeftIsNotSentAgain(t *testing.T) {
+	for name, report := range map[string]func(*httptrace.ClientTrace){
+		"a connection":           func(t *httptrace.ClientTrace) { t.GotConn(httptrace.GotConnInfo{}) },
+		"a header field":         func(t *httptrace.ClientTrace) { t.WroteHeaderField("Host", nil) },
+		"the headers":            func(t *httptrace.ClientTrace) { t.WroteHeaders() },
+		"the request":            func(t *httptrace.ClientTrace) { t.WroteRequest(httptrace.WroteRequestInfo{}) },
+		"a byte of the response": func(t *httptrace.ClientTrace) { t.GotFirstResponseByte() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{answers: answers{func(req *http.Request) (*http.Response, error) {
+					trace := httptrace.ContextClientTrace(req.Context())
+					trace.GetConn("api.test:443")
+					report(trace)
+					return nil, syscall.ECONNREFUSED
+				}}}
+				_, err := newClient(s).Do(t.Context(), paid)
+				failure, ok := errors.AsType[*Error](err)
+				require.True(t, ok)
+				assert.True(t, failure.Reached)
+				assert.Equal(t, 1, s.calls)
+			})
+		})
+	}
+}
+
+func TestTheStatusIsTheAnswerHoweverItsBodyGoesOn(t *testing.T) {
+	stuck := func(status int) *script {
+		return &script{answers: answers{func(req *http.Request) (*http.Response, error) {
+			resp, _ := reply(status, "")(req)
+			resp.Body = stuckBody{req.Context()}
+			return resp, nil
+		}}}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		got, err := newClient(stuck(402)).Do(t.Context(), paid)
+		require.NoError(t, err, "at the attempt's time limit")
+		assert.Equal(t, 402, got.Status)
+		got, err = newClient(stuck(404)).Do(t.Context(), free)
+		require.NoError(t, err, "of a free call as well")
+		assert.Equal(t, 404, got.Status)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		got, err = newClient(stuck(402)).Do(ctx, paid)
+		require.NoError(t, err, "at the context's end, since what was refused is not to become unknown")
+		assert.Equal(t, 402, got.Status)
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = newClient(stuck(404)).Do(ctx, free)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+// stuckBody brings nothing until its request ends.
+type stuckBody struct{ ctx context.Context }
+
+func (b stuckBody) Read([]byte) (int, error) { <-b.ctx.Done(); return 0, b.ctx.Err() }
+func (stuckBody) Close() error               { return nil }
+
+func TestEveryBodyIsClosed(t *testing.T) {
+	for name, status := range map[string]int{"of a success": 200, "of a refusal": 404, "of another protocol": 101} {
+		closed := 0
+		_, err := newClient(&script{answers: answers{func(req *http.Request) (*http.Response, error) {
+			resp, _ := reply(status, "")(req)
+			resp.Body = &closing{strings.NewReader(strings.Repeat("x", maxBody+1)), &closed}
+			return resp, nil
+		}}}).Do(t.Context(), once)
+		assert.Equal(t, status == 200, err != nil, name)
+		assert.Positive(t, closed, name)
+	}
+}
+
+type closing struct {
+	io.Reader
+	times *int
+}
+
+func (c *closing) Close() error { *c.times++; return nil }
+
+func TestARetryAfterCountsWhereItMayStand(t *testing.T) {
+	const sentence = `{"detail": "Request was throttled. Expected available in 30 seconds."}`
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name         string
+		status       int
+		header, body string
+		want         time.Duration
+		ok           bool
+	}{
+		{"a 429 with the header", 429, "7", "", 7 * time.Second, true},
+		{"a 503 with the header", 503, "7", "", 7 * time.Second, true},
+		{"a 429 with the sentence", 429, "", sentence, 30 * time.Second, true},
+		{"the header goes before the sentence", 429, "7", sentence, 7 * time.Second, true},
+		{"a 503 with the sentence", 503, "", sentence, 0, false},
+		{"a 500 with the header", 500, "7", "", 0, false},
+		{"a 429 without either", 429, "", "{}", 0, false},
+		{"the longest that is no overflow", 429, "9223372036", "", 9223372036 * time.Second, true},
+	} {
+		got, ok := RetryAfter(&Reply{Status: tt.status, Header: http.Header{"Retry-After": {tt.header}}, Body: []byte(tt.body)}, now)
+		assert.Equal(t, tt.want, got, tt.name)
+		assert.Equal(t, tt.ok, ok, tt.name)
+	}
 }
 
 func TestBackoffDoublesWithJitterAndNeverOverflows(t *testing.T) {
@@ -477,9 +623,122 @@ func TestTheKeyStaysOut(t *testing.T) {
 	})
 	assert.NotContains(t, logged.String(), testKey)
 	assert.NotContains(t, logged.String(), "malformed", "an error's text may quote the server")
-	for _, want := range []string{"method=GET", "path=/read/", "attempt=1", `outcome="status 500"`, "took=", `outcome="no reply"`} {
+	for _, want := range []string{"method=GET", "path=/read/", "attempt=1", `outcome="status 500"`, "took=", `outcome="no reply"`,
+		`level=INFO msg="creatify: will try again" method=GET path=/read/ after="no reply" wait=`} {
 		assert.Contains(t, logged.String(), want)
 	}
+}
+
+func TestACredentialIsFoundHoweverItIsSpelled(t *testing.T) {
+	const secret = `se"cr/et`
+	for text, want := range map[string]string{
+		secret:                              redacted,
+		"a " + secret + " b":                "a [redacted] b",
+		secret + secret:                     redacted + redacted,
+		`\u0073e"cr/et`:                     redacted,
+		`a \u0073e\"cr\/et b`:               "a [redacted] b",
+		`a se\"cr/et, se\"cr/etse\"cr/et b`: "a [redacted], [redacted][redacted] b",
+		`%73e%22cr%2Fet`:                    redacted,
+		`%73e"cr/et`:                        redacted,
+		`?k=s%65%22cr%2fe%74`:               `?k=[redacted]`,
+		`a \u0073e"cr/\u0065\u0074`:         "a [redacted]",
+		`\`:                                 `\`,
+		`% se`:                              `% se`,
+		`\\ se"cr/e`:                        `\\ se"cr/e`,
+		`\se"cr/et`:                         `\[redacted]`,
+		`se\"cr/e\t`:                        `se\"cr/e\t`,
+		`se\"cr/e\u00`:                      `se\"cr/e\u00`,
+		`se\"cr/e\u0`:                       `se\"cr/e\u0`,
+		`se\"cr/e\`:                         `se\"cr/e\`,
+		`se"cr/e%`:                          `se"cr/e%`,
+		`se"cr/e%7`:                         `se"cr/e%7`,
+		`se"cr/e%zz`:                        `se"cr/e%zz`,
+		`se"cr/e%75`:                        `se"cr/e%75`,
+		`se\"cr/e\u0174`:                    `se\"cr/e\u0174`,
+		`se\"cr/e\u0075`:                    `se\"cr/e\u0075`,
+		`se\"cr/e\v0074`:                    `se\"cr/e\v0074`,
+		`se"cr/e#74%`:                       `se"cr/e#74%`,
+		``:                                  ``,
+	} {
+		assert.Equal(t, want, string(redact([]byte(text), secret)), "%q", text)
+	}
+}
+
+func TestHowShortACredentialMayBeToBeTakenOut(t *testing.T) {
+	for _, tt := range []struct {
+		name, key string
+		status    int
+		out       bool
+	}{
+		{"16 characters, from a success", "0123456789abcdef", 200, true},
+		{"15 characters stay in a success, of which they may be a part", "0123456789abcde", 200, false},
+		{"15 characters, from a refusal", "0123456789abcde", 400, true},
+		{"6 characters, from a refusal", "012345", 500, true},
+		{"5 characters stay", "01234", 500, false},
+	} {
+		for i, credentials := range []*Credentials{NewCredentials("x", tt.key), NewCredentials(tt.key, "x")} {
+			got, err := newClient(&script{answers: answers{reply(tt.status, "you sent "+tt.key)}},
+				func(c *Config) { c.Credentials = credentials }).Do(t.Context(), once)
+			require.NoError(t, err)
+			assert.Equal(t, tt.out, !strings.Contains(string(got.Body), tt.key), "%s, %d", tt.name, i)
+		}
+	}
+}
+
+// branches is an error that says nothing about those that it wraps.
+type branches []error
+
+func (branches) Error() string     { return "it did not work" }
+func (b branches) Unwrap() []error { return b }
+
+// leaf is an error that could wrap another and does not.
+type leaf struct{}
+
+func (leaf) Error() string { return "a leaf" }
+func (leaf) Unwrap() error { return nil }
+
+func TestAnErrorIsKeptUnlessTheKeyIsInItsChain(t *testing.T) {
+	for name, tt := range map[string]struct{ err, want error }{
+		"with the key in a branch": {branches{io.EOF, errors.New("dump: " + testKey)}, errorText("it did not work")},
+		"with nothing in it":       {branches{io.EOF, leaf{}}, branches{io.EOF, leaf{}}},
+		"that wraps nothing":       {leaf{}, leaf{}},
+		"of net/http":              {&url.Error{Op: "Post", URL: "https://api.test", Err: io.EOF}, io.EOF},
+	} {
+		_, err := newClient(&script{answers: answers{fail(tt.err)}}).Do(t.Context(), paid)
+		failure, ok := errors.AsType[*Error](err)
+		require.True(t, ok, name)
+		assert.Equal(t, fmt.Sprintf("%#v", tt.want), fmt.Sprintf("%#v", failure.Err), name)
+	}
+}
+
+func TestALineOfALog(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	for text, want := range map[string]string{
+		"two\n\x1b[31m lines\u2028\u00a0here ": "two [31m lines here",
+		long:                                   long,
+		long + "x":                             long + "…",
+		strings.Repeat(" ", 300) + long:        long,
+		"a" + strings.Repeat(" ", 600):         "a…",
+		"\xff":                                 "",
+	} {
+		assert.Equal(t, want, OneLine(text))
+	}
+}
+
+func TestTheDefaultTransportIsCopied(t *testing.T) {
+	old := http.DefaultTransport
+	defer func() { http.DefaultTransport = old }()
+	before := old.(*http.Transport).MaxIdleConnsPerHost
+	assert.Equal(t, 16, newTransport().MaxIdleConnsPerHost, "many jobs are polled on one host")
+	assert.Equal(t, before, old.(*http.Transport).MaxIdleConnsPerHost)
+
+	http.DefaultTransport = &script{answers: answers{reply(200, `{"by": "another"}`)}}
+	ours := newTransport()
+	assert.NotNil(t, ours.Proxy)
+	assert.True(t, ours.ForceAttemptHTTP2)
+	got, err := newClient(nil, func(c *Config) { c.HTTPClient = new(http.Client) }).Do(t.Context(), free)
+	require.NoError(t, err, "a caller's client without a transport has the default one")
+	assert.Equal(t, `{"by": "another"}`, string(got.Body))
 }
 
 func TestNothingIsPrinted(t *testing.T) {
@@ -505,6 +764,7 @@ func TestSameOrigin(t *testing.T) {
 		{"https://api.test", "https://API.test:443/", true},
 		{"http://127.0.0.1", "http://127.0.0.1:80", true},
 		{"https://api.test", "http://api.test", false},
+		{"https://api.test", "http://api.test:443", false},
 		{"https://api.test", "https://api.test:444", false},
 		{"https://api.test", "https://api.test.evil", false},
 		{"https://api.test", "https://evil@api.test", true},
