@@ -167,6 +167,51 @@ func TestTheLastPollIsFittedBeforeTheDeadline(t *testing.T) {
 	})
 }
 
+func TestTheLastPollIsFittedInHoweverSlowPollsAre(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		api.Inject(creatifytest.Fault{Call: get, Delay: 2 * time.Second, Times: -1})
+		for i := range 50 {
+			wait := 20*time.Second + time.Duration(i)*7*time.Second
+			api.NextJob(creatifytest.Life{Duration: wait - 5*time.Second})
+			_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithMaxWait(wait))
+			require.NoError(t, err, "a wait of %v", wait)
+		}
+	})
+}
+
+func TestAPollThatTheWaitsEndCutsOffIsNoBadPoll(t *testing.T) {
+	hang := roundTrip(func(req *http.Request) (*http.Response, error) {
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		client := newClient(t, hang)
+		start := time.Now()
+		_, err := client.Jobs.WaitForPreview(t.Context(), jobID, creatify.WithMaxWait(10*time.Second), creatify.WithMaxPollErrors(1))
+		assert.ErrorIs(t, err, creatify.ErrWaitTimeout, "it says nothing about the job")
+		assert.Equal(t, 10*time.Second, time.Since(start))
+		assert.Equal(t, jobID, waitError(t, err).JobID)
+
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err = client.Jobs.WaitForPreview(ctx, jobID, creatify.WithMaxPollErrors(1))
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, jobID, waitError(t, err).JobID)
+		assert.NoError(t, waitError(t, err).LastPollErr)
+	})
+}
+
+func TestAResultThatComesAsTheContextEndsIsTheResult(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+		cancel()
+		return respond(req, 200, liveLike), nil
+	}))
+	job, err := client.Jobs.WaitForPreview(ctx, jobID)
+	require.NoError(t, err)
+	assert.NotEmpty(t, job.Preview)
+}
+
 func TestTheContextEndsAWaitAtOnce(t *testing.T) {
 	why := errors.New("shutting down")
 	for name, slow := range map[string]time.Duration{"between two polls": 0, "in the middle of a poll": time.Hour} {
@@ -247,6 +292,7 @@ func TestManyBadPollsInARowEndTheWait(t *testing.T) {
 		_, err := client.Jobs.Preview(t.Context(), params())
 		e := waitError(t, err)
 		assert.Equal(t, 10, e.Polls, "by default after 10")
+		assert.Equal(t, 10, api.Calls(get), "each of which is one request")
 		refusal, ok := errors.AsType[*creatify.APIError](err)
 		require.True(t, ok, "the last poll's error")
 		assert.Equal(t, 500, refusal.StatusCode)
@@ -265,6 +311,35 @@ func TestFiveMinutesOfBadPollsEndTheWait(t *testing.T) {
 		_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithMaxPollErrors(1000))
 		assert.InDelta(t, 5*time.Minute, time.Since(start), float64(40*time.Second))
 		waitError(t, err)
+	})
+}
+
+func TestBadPollsAreFollowedByAnotherSoonHoweverSlowTheScheduleIs(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		job := create(t, api, client, creatifytest.Life{})
+		time.Sleep(time.Hour)
+		api.Inject(creatifytest.Fault{Call: get, Status: 500, Times: 9})
+		start := time.Now()
+		_, err := client.Jobs.WaitForPreview(t.Context(), job.ID, creatify.WithSchedule(creatify.FixedInterval(10*time.Minute)))
+		require.NoError(t, err)
+		assert.Greater(t, time.Since(start), 75*time.Second, "later and later")
+		assert.LessOrEqual(t, time.Since(start), 180*time.Second, "after half a minute at the most")
+	})
+}
+
+func TestAWaitErrorTellsTheLastPollsTrouble(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		api.NextJob(creatifytest.Life{Steps: []creatifytest.Step{{At: 1, Status: "running", Progress: 0.4}}})
+		api.Inject(creatifytest.Fault{Call: get, Skip: 2, Status: 502, Times: -1})
+		_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithMaxWait(2*time.Minute), creatify.WithMaxPollErrors(1000))
+		require.ErrorIs(t, err, creatify.ErrWaitTimeout)
+		assert.ErrorContains(t, err, "; last seen running at 40 %; last poll: creatify: GET ")
+		refusal, ok := errors.AsType[*creatify.APIError](waitError(t, err).LastPollErr)
+		require.True(t, ok)
+		assert.Equal(t, 502, refusal.StatusCode)
+
+		_, err = client.Jobs.WaitForPreview(t.Context(), api.Jobs()[0], creatify.WithMaxPollErrors(1))
+		assert.NotContains(t, err.Error(), "last poll", "it is the cause")
 	})
 }
 
@@ -373,8 +448,26 @@ func TestDoneWithoutAPreview(t *testing.T) {
 		require.NoError(t, err, "it may come late")
 		assert.NotEmpty(t, job.Preview)
 
-		api.NextJob(late(time.Hour))
+		api.NextJob(creatifytest.Life{Duration: 5 * time.Minute, Reply: late(5*time.Minute + 20*time.Second).Reply})
 		start := time.Now()
+		_, err = client.Jobs.Preview(t.Context(), params())
+		require.NoError(t, err, "the grace begins when the job is done")
+		assert.LessOrEqual(t, time.Since(start), 5*time.Minute+26*time.Second, "and a job that is done is looked at often")
+
+		created := time.Now()
+		api.NextJob(creatifytest.Life{Duration: 10 * time.Second, Reply: func(job map[string]any) {
+			switch age := time.Since(created); {
+			case age > 50*time.Second && age < 4*time.Minute:
+				job["status"] = "running"
+			case age < 4*time.Minute+20*time.Second:
+				job["preview"] = nil
+			}
+		}})
+		_, err = client.Jobs.Preview(t.Context(), params())
+		require.NoError(t, err, "the grace begins anew when the job goes on meanwhile")
+
+		api.NextJob(late(time.Hour))
+		start = time.Now()
 		_, err = client.Jobs.Preview(t.Context(), params())
 		require.ErrorIs(t, err, creatify.ErrNoOutput, "or never")
 		assert.Equal(t, creatify.StatusDone, waitError(t, err).Last.Status)
@@ -404,6 +497,17 @@ func TestAStalledJob(t *testing.T) {
 		api.NextJob(creatifytest.Life{Duration: 20 * time.Minute})
 		_, err = client.Jobs.Preview(t.Context(), params(), creatify.WithStallTimeout(5*time.Minute))
 		assert.NoError(t, err, "a slow one is not a stalled one")
+
+		api.NextJob(creatifytest.Life{Steps: []creatifytest.Step{{At: 2 * time.Minute, Status: "in_queue"},
+			{At: 4 * time.Minute, Status: "running"}, {At: 6 * time.Minute, Status: "done", Progress: 1}}})
+		_, err = client.Jobs.Preview(t.Context(), params(), creatify.WithStallTimeout(150*time.Second))
+		assert.NoError(t, err, "nor is one whose status moves")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		_, err := newClient(t, says(200, `{"id":"`+jobID+`","status":"running"}`)).Jobs.WaitForPreview(t.Context(), jobID, creatify.WithStallTimeout(7*time.Minute))
+		require.ErrorIs(t, err, creatify.ErrStalled)
+		assert.Equal(t, 7*time.Minute, time.Since(start), "it is told at once")
 	})
 }
 
