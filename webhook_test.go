@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -308,6 +310,76 @@ func TestARenderThatGaveUpBeforeItWasSentLeavesItToTheNext(t *testing.T) {
 	})
 }
 
+func TestARenderThatGivesUpOnItsWayIsNotSentByTheOthers(t *testing.T) {
+	for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
+		"cancelled":       cancelledAfter(5 * time.Second),
+		"at its deadline": deadlineAfter(5 * time.Second),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+				api.Inject(creatifytest.Fault{Call: creatifytest.CallRender, Delay: time.Hour})
+				var calls sync.WaitGroup
+				calls.Go(func() {
+					ctx, cancel := end(t.Context())
+					defer cancel()
+					_, err := client.Jobs.Render(ctx, jobID)
+					assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
+				})
+				time.Sleep(time.Second)
+				for range 5 {
+					calls.Go(func() {
+						_, err := client.Jobs.Render(t.Context(), jobID)
+						assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown, "it may have been charged")
+					})
+				}
+				calls.Wait()
+				assert.Equal(t, 1, api.Calls(creatifytest.CallRender))
+			})
+		})
+	}
+}
+
+func TestARenderThatEndsBeforeItHasAConnectionLeavesItToTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dialled, sent atomic.Int32
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			if dialled.Add(1) == 1 {
+				httptrace.ContextClientTrace(req.Context()).GetConn("api.creatify.ai:443")
+				<-req.Context().Done()
+				return nil, req.Context().Err()
+			}
+			sent.Add(1)
+			return respond(req, 200, liveLike), nil
+		}))
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			_, err := client.Jobs.Render(ctx, jobID)
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown)
+		}()
+		time.Sleep(time.Second)
+		_, err := client.Jobs.Render(t.Context(), jobID)
+		assert.NoError(t, err)
+		assert.Equal(t, int32(1), sent.Load())
+	})
+}
+
+func TestConcurrentRendersShareARefusal(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		api.Inject(creatifytest.Fault{Call: creatifytest.CallRender, Delay: 5 * time.Second, Status: 402, Body: `{"detail":"Pay."}`})
+		var calls sync.WaitGroup
+		for range 5 {
+			calls.Go(func() {
+				_, err := client.Jobs.Render(t.Context(), jobID)
+				assert.ErrorIs(t, err, creatify.ErrInsufficientCredits)
+			})
+		}
+		calls.Wait()
+		assert.Equal(t, 1, api.Calls(creatifytest.CallRender))
+	})
+}
+
 func TestAVideoIsWaitedForThroughTheTimeInWhichTheJobStillReadsDone(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		for _, lag := range []time.Duration{0, 30 * time.Second, 5 * time.Minute} {
@@ -351,6 +423,7 @@ func TestWatchYieldsEachChangeAndTheEnd(t *testing.T) {
 		for snapshot, err := range client.Jobs.Watch(t.Context(), failed.ID) {
 			yields++
 			assert.Equal(t, err == nil, snapshot != nil)
+			assert.False(t, snapshot != nil && snapshot.Status == creatify.StatusFailed, "the end is the error")
 			last = err
 		}
 		assert.ErrorIs(t, last, creatify.ErrJobFailed)
@@ -361,9 +434,12 @@ func TestWatchYieldsEachChangeAndTheEnd(t *testing.T) {
 			break
 		}
 		assert.Equal(t, polls+1, api.Calls(get), "leaving the loop leaves nothing running")
+		yields = 0
 		for _, err := range client.Jobs.Watch(t.Context(), "") {
 			assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+			yields++
 		}
+		assert.Equal(t, 1, yields)
 	})
 }
 
