@@ -275,7 +275,11 @@ func TestAJobThatIsAddedAsItIsCreatedKeepsItsTemplate(t *testing.T) {
 		require.NoError(t, tracker.AddCreated(job, params()), "twice is once")
 		assert.Equal(t, []creatify.Status{creatify.StatusPending}, updates)
 		assert.Zero(t, api.Calls(get))
+		assert.ErrorIs(t, tracker.AddCreated(&creatify.Job{}, params()), creatify.ErrInvalidParams)
 		tracker.Close()
+		other := *job
+		other.ID = jobID
+		assert.ErrorIs(t, tracker.AddCreated(&other, params()), creatify.ErrTrackerClosed, "else its ID would be lost")
 		pending := tracker.Pending()
 		require.Len(t, pending, 1)
 		assert.Equal(t, creatifytest.TemplateID, pending[0].TemplateID)
@@ -292,6 +296,36 @@ func TestAJobThatIsAddedAsItIsCreatedKeepsItsTemplate(t *testing.T) {
 		require.Len(t, sets, 2)
 		assert.Equal(t, creatifytest.TemplateID, sets[1].TemplateID, "and its duration is learned under it")
 	})
+}
+
+func TestAJobThatIsDoneAsItIsCreatedIsHandedOverWithoutAPoll(t *testing.T) {
+	const cut = `{"id":"` + jobID + `","status":"failed","failed_rea`
+	for body, polls := range map[string]int{liveLike: 0, cut: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			polled := 0
+			client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+				if req.Method == http.MethodPost {
+					return respond(req, 201, body), nil
+				}
+				polled++
+				return respond(req, 200, liveLike), nil
+			}))
+			tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+			defer tracker.Close()
+			job, err := client.Jobs.CreatePreview(t.Context(), params())
+			require.NoError(t, err)
+			require.NoError(t, tracker.AddCreated(job, params()))
+			tracker.Finish()
+			results := 0
+			for job, err := range tracker.Results(t.Context()) {
+				require.NoError(t, err)
+				assert.NotEmpty(t, job.Preview)
+				results++
+			}
+			assert.Equal(t, 1, results)
+			assert.Equal(t, polls, polled, "a reply that is cut is no snapshot")
+		})
+	}
 }
 
 func TestThePreviewAndTheVideoOfAJobAreTwoWaits(t *testing.T) {
@@ -332,6 +366,7 @@ func TestJobsThatFailToBeReadTogetherAreNotReadTogetherAgain(t *testing.T) {
 			}
 			return respond(req, 429, `{"detail": "Request was throttled. Expected available in 40 seconds."}`), nil
 		}))
+		start := time.Now()
 		var waits sync.WaitGroup
 		for _, id := range manyIDs(100) {
 			waits.Go(func() { client.Jobs.WaitForPreview(t.Context(), id, creatify.WithMaxPollErrors(2)) })
@@ -339,6 +374,8 @@ func TestJobsThatFailToBeReadTogetherAreNotReadTogetherAgain(t *testing.T) {
 		waits.Wait()
 		slices.SortFunc(times, time.Time.Compare)
 		assert.GreaterOrEqual(t, times[99].Sub(times[0]), 8*time.Second, "spread of the second polls")
+		assert.GreaterOrEqual(t, times[0].Sub(start), 40*time.Second, "none comes before its time")
+		assert.LessOrEqual(t, times[99].Sub(start), 50*time.Second)
 	})
 }
 
@@ -350,7 +387,9 @@ func TestATrackersBadOptionsAndIDsAreReported(t *testing.T) {
 	err := tracker.Add(jobID)
 	for _, want := range []string{"Concurrency", "PollsPerSecond", "WithMaxWait"} {
 		assert.ErrorContains(t, err, want)
+		assert.ErrorContains(t, tracker.AddCreated(&creatify.Job{ID: jobID}, params()), want)
 	}
+	assert.ErrorContains(t, client.Jobs.NewTracker(creatify.TrackerOptions{Concurrency: 61}).Add(jobID), "Concurrency: must be from 0 to 60")
 	tracker = client.Jobs.NewTracker(creatify.TrackerOptions{})
 	defer tracker.Close()
 	assert.ErrorIs(t, tracker.Add(""), creatify.ErrInvalidParams)
