@@ -3,8 +3,11 @@ package creatify_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +65,25 @@ func TestAJobIsReadInFull(t *testing.T) {
 	assert.JSONEq(t, liveLike, string(job.RawJSON()), "what this version does not know is kept")
 }
 
+func TestEachFieldOfAJobIsRead(t *testing.T) {
+	job, err := newClient(t, says(200, `{"id":"`+jobID+`","status":"failed","progress":0.5,"preview":"https://a.test/p",
+		"video_output":"https://a.test/v","editor_url":"https://a.test/e","failed_reason":"why","credits_used":2.5,"duration":1,
+		"created_at":"2024-05-01T03:04:05Z","updated_at":"2024-05-01T03:04:06Z","name":"n","webhook_url":"https://a.test/w",
+		"model_version":"aurora_v1","is_hidden":true,"media_job":"m","variables":{"a":1}}`)).Jobs.Get(t.Context(), jobID)
+	require.NoError(t, err)
+	at := time.Date(2024, 5, 1, 3, 4, 5, 0, time.UTC)
+	want := creatify.Job{ID: jobID, Status: creatify.StatusFailed, Progress: 0.5, Preview: "https://a.test/p", VideoOutput: "https://a.test/v",
+		EditorURL: "https://a.test/e", FailedReason: "why", CreditsUsed: 2.5, Duration: time.Second, CreatedAt: at, UpdatedAt: at.Add(time.Second),
+		Name: "n", WebhookURL: "https://a.test/w", ModelVersion: creatify.ModelAuroraV1, IsHidden: true, MediaJob: "m",
+		Variables: creatify.Variables{"a": creatify.RawVariable([]byte("1"))}}
+	for i, field := range reflect.VisibleFields(reflect.TypeFor[creatify.Job]()) {
+		if field.IsExported() {
+			assert.Equal(t, reflect.ValueOf(want).Field(i).Interface(), reflect.ValueOf(*job).Field(i).Interface(), field.Name)
+			assert.NotZero(t, reflect.ValueOf(want).Field(i).Interface(), "%s is to be tested", field.Name)
+		}
+	}
+}
+
 func TestAReplyWithAJobIDIsNeverAnError(t *testing.T) {
 	const id = `"id":"` + jobID + `"`
 	tests := []struct {
@@ -93,6 +115,14 @@ func TestAReplyWithAJobIDIsNeverAnError(t *testing.T) {
 				assert.Equal(t, 1.0, job.Progress)
 				assert.Zero(t, job.Duration)
 			}},
+		{"with a negative duration", `{` + id + `,"duration":-5}`,
+			func(t *testing.T, job *creatify.Job) { assert.Zero(t, job.Duration) }},
+		{"with an empty reason", `{` + id + `,"failed_reason":""}`,
+			func(t *testing.T, job *creatify.Job) { assert.Empty(t, job.FailedReason) }},
+		{"with text that is not UTF-8", `{` + id + `,"name":"a` + "\xff" + `"}`,
+			func(t *testing.T, job *creatify.Job) { assert.Equal(t, "a\ufffd", job.Name) }},
+		{"with an escape at the beginning", `{` + id + `,"name":"\u0061bc"}`,
+			func(t *testing.T, job *creatify.Job) { assert.Equal(t, "abc", job.Name) }},
 		{"with a negative progress", `{` + id + `,"progress":-3}`,
 			func(t *testing.T, job *creatify.Job) { assert.Zero(t, job.Progress) }},
 		{"with odd dates", `{` + id + `,"created_at":"yesterday","updated_at":17}`,
@@ -216,6 +246,11 @@ func TestRefusalsInEveryShape(t *testing.T) {
 		{"an unknown job", 404, `{"detail": "No CustomTemplateJob matches the given query."}`, "No CustomTemplateJob matches the given query.", nil,
 			creatify.ErrNotFound, "404 Not Found"},
 		{"a 404 of a proxy is not an unknown job", 404, page, "", nil, nil, "perhaps from a proxy"},
+		{"a bare array with a 404 is not either", 404, `["Not found."]`, "Not found.", nil, nil, "404 Not Found: Not found"},
+		{"a detail that is no string", 404, `{"detail": ["No."]}`, "", map[string][]string{"detail": {"No."}}, nil, "404 Not Found: detail: No"},
+		{"too few credits by the words about a field", 400, `{"non_field_errors": ["Not enough credits."]}`, "",
+			map[string][]string{"non_field_errors": {"Not enough credits."}}, creatify.ErrInsufficientCredits, "add credits"},
+		{"the word credit by itself", 409, `{"detail": "The credit line is in use."}`, "The credit line is in use.", nil, nil, "409 Conflict"},
 		{"a 404 with JSON of another kind is not either", 404, `{"message": "no route"}`, "", map[string][]string{"message": {"no route"}}, nil, "no route"},
 	}
 	sentinels := []error{creatify.ErrUnauthorized, creatify.ErrNotFound, creatify.ErrRateLimited, creatify.ErrInsufficientCredits,
@@ -241,6 +276,55 @@ func TestRefusalsInEveryShape(t *testing.T) {
 			}
 			assert.ErrorContains(t, getErr, jobID, "the message names the job")
 		})
+	}
+}
+
+func TestARefusalSaysWhatToDoNext(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		status int
+		wait   time.Duration
+		want   string
+	}{
+		{"a throttled call", 429, 2 * time.Minute, "429 Too Many Requests (try again in 2m0s)"},
+		{"one that is not told for how long", 429, 0, "429 Too Many Requests (try again later)"},
+		{"one that is told nonsense", 429, math.MaxInt64, "429 Too Many Requests (try again later)"},
+		{"a server in trouble", 503, 5 * time.Second, "503 Service Unavailable (try again later)"},
+		{"a server's error", 500, 0, "500 Internal Server Error (try again later)"},
+		{"any other", 400, 0, "400 Bad Request"},
+	} {
+		err := &creatify.APIError{StatusCode: tt.status, Method: "GET", Path: "/x/", RetryAfter: tt.wait}
+		assert.Equal(t, "creatify: GET /x/: "+tt.want, err.Error(), tt.name)
+	}
+}
+
+func TestARefusalKeepsNoMoreThanAReaderCanUse(t *testing.T) {
+	fields := make(map[string]any)
+	for i := range 1000 {
+		fields[fmt.Sprint(i)] = "No."
+	}
+	deep := any("No.")
+	for range 100 {
+		deep = map[string]any{"a": deep}
+	}
+	for name, tt := range map[string]struct {
+		body any
+		most int
+	}{
+		"many fields":      {fields, 100},
+		"a long name":      {map[string]any{strings.Repeat("x", 201): "No."}, 0},
+		"a name not long":  {map[string]any{strings.Repeat("x", 200): "No."}, 1},
+		"fields in fields": {map[string]any{"a": deep}, 1},
+	} {
+		body, err := json.Marshal(tt.body)
+		require.NoError(t, err)
+		_, err = newClient(t, says(400, string(body))).Jobs.Get(t.Context(), jobID)
+		refusal, ok := errors.AsType[*creatify.APIError](err)
+		require.True(t, ok)
+		assert.Len(t, refusal.Fields, tt.most, name)
+		for field := range refusal.Fields {
+			assert.LessOrEqual(t, strings.Count(field, ".a"), 8, name)
+		}
 	}
 }
 
