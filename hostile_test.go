@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -79,11 +80,12 @@ func TestSwitchingProtocolsDoesNotHang(t *testing.T) {
 }
 
 func TestAReplyCutAnywhereGivesTheWholeIDOrNone(t *testing.T) {
-	for name, body := range map[string]string{
-		"an ID that is a string": `{"status": "pending", "id": "` + jobID + `" , "progress": 0.25}`,
-		"an ID that is a number": `{"status": "pending", "id": 1234567 , "progress": 0.25}`,
+	for name, tt := range map[string]struct{ body, end string }{
+		"an ID that is a string": {`{"status": "pending", "id": "` + jobID + `" , "progress": 0.25}`, ""},
+		"an ID that is a number": {`{"status": "pending", "id": 1234567 , "progress": 0.25}`, " ,"}, // which tells that no digit is missing
 	} {
 		t.Run(name, func(t *testing.T) {
+			body := tt.body
 			var want creatify.Job
 			require.NoError(t, json.Unmarshal([]byte(body), &want))
 			whole := strings.Index(body, " , ")
@@ -92,7 +94,7 @@ func TestAReplyCutAnywhereGivesTheWholeIDOrNone(t *testing.T) {
 				if err == nil {
 					assert.Equal(t, want.ID, job.ID, "cut to %q", body[:i])
 				} else {
-					assert.Less(t, i, whole+2, "the ID is whole in %q", body[:i])
+					assert.Less(t, i, whole+len(tt.end), "the ID is whole in %q", body[:i])
 					assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
 				}
 			}
@@ -113,7 +115,7 @@ func TestAnIDIsFoundBehindWhatIsNoJSON(t *testing.T) {
 		require.NoError(t, err, "%.60s", body)
 		assert.Equal(t, jobID, job.ID)
 	}
-	for _, body := range []string{`[{"id":"` + jobID + `"}]`, `{"data":{"id":"` + jobID + `"}}`} {
+	for _, body := range []string{`[{"id":"` + jobID + `"}]`, `{"data":{"id":"` + jobID + `"}}`, `{xid":"` + jobID + `"}`, `{id:"` + jobID + `"}`} {
 		_, err := newClient(t, says(201, body)).Jobs.CreatePreview(t.Context(), params())
 		unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
 		require.True(t, ok)
@@ -134,6 +136,27 @@ func TestARefusalThatHoldsAJobIsNoRefusal(t *testing.T) {
 		assert.Equal(t, jobID, unknown.JobID)
 		assert.Equal(t, 1, sent)
 	}
+	for _, status := range []int{400, 402, 409} {
+		client := newClient(t, says(status, `{"id":"error-reference-77","detail":"No."}`))
+		_, err := client.Jobs.CreatePreview(t.Context(), params())
+		assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown, "%d: something with an ID is not yet a job", status)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		_, err := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			if sent++; sent == 1 {
+				return respond(req, 429, `{"id":"error-reference-77","detail":"No."}`), nil
+			}
+			return respond(req, 201, liveLike), nil
+		})).Jobs.CreatePreview(t.Context(), params())
+		assert.NoError(t, err)
+		assert.Equal(t, 2, sent)
+	})
+	for status, started := range map[int]bool{200: true, 299: true, 300: false, 399: false} {
+		job, err := newClient(t, says(status, liveLike)).Jobs.CreatePreview(t.Context(), params())
+		assert.Equal(t, started, job != nil, "%d", status)
+		assert.Equal(t, !started, errors.Is(err, creatify.ErrOutcomeUnknown), "%d", status)
+	}
 	for _, status := range []int{408, 444, 460, 499} {
 		_, err := newClient(t, says(status, "")).Jobs.CreatePreview(t.Context(), params())
 		assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown, "%d is a proxy's, and the server may be at work", status)
@@ -145,8 +168,20 @@ func TestRenderIsNotDeceivedAboutItsJob(t *testing.T) {
 	unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
 	require.True(t, ok)
 	assert.Equal(t, jobID, unknown.JobID)
+	_, err = newClient(t, says(500, `{"id":"another","status":"pending"}`)).Jobs.Render(t.Context(), jobID)
+	unknown, ok = errors.AsType[*creatify.OutcomeUnknownError](err)
+	require.True(t, ok)
+	assert.Equal(t, jobID, unknown.JobID, "it is known which job it is")
 	_, err = newClient(t, says(200, `{"id":"another","status":"pending"}`)).Jobs.Render(t.Context(), jobID)
 	assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
+	assert.ErrorContains(t, err, "the reply is about another job, another")
+	_, err = newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+		resp := respond(req, 200, `{"name":"`)
+		resp.Body = io.NopCloser(io.MultiReader(resp.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
+		return resp, nil
+	})).Jobs.Render(t.Context(), jobID)
+	assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown, "a reply that breaks off before the ID")
+	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	_, err = newClient(t, says(500, `{"id":"error-reference-77"}`)).Jobs.CreatePreview(t.Context(), params())
 	unknown, ok = errors.AsType[*creatify.OutcomeUnknownError](err)
 	require.True(t, ok)
