@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/creatify-community/creatify-go"
@@ -35,6 +36,13 @@ func TestNewRefusesBadArgumentsAndOptions(t *testing.T) {
 		{"a base URL that is relative", "id", "key", creatify.WithBaseURL("/api"), "base URL: must be absolute"},
 		{"a base URL that is empty", "id", "key", creatify.WithBaseURL(""), "base URL: must be absolute"},
 		{"a base URL that is no URL", "id", "key", creatify.WithBaseURL("http://[::1"), "base URL: must be absolute"},
+		{"a base URL with a port and no host", "id", "key", creatify.WithBaseURL("https://:443"), "base URL: must be absolute"},
+		{"a base URL with an empty fragment", "id", "key", creatify.WithBaseURL("https://api.test/#"), "base URL: must not have a query or a fragment"},
+		{"a key with a space in it", "id", "k ey", nil, "API key: has a character"},
+		{"a key beyond ASCII", "id", "kéy", nil, "API key: has a character"},
+		{"a negative backoff", "id", "key", creatify.WithRetry(creatify.RetryPolicy{MinBackoff: -1}), "WithRetry: a negative value"},
+		{"a negative longest backoff", "id", "key", creatify.WithRetry(creatify.RetryPolicy{MaxBackoff: -1}), "WithRetry: a negative value"},
+		{"a user agent beyond ASCII", "id", "key", creatify.WithUserAgent("é"), "WithUserAgent: must be printable"},
 		{"a base URL with a query", "id", "key", creatify.WithBaseURL("https://api.test/?a=b"), "base URL: must not have a query"},
 		{"a base URL with an empty query", "id", "key", creatify.WithBaseURL("https://api.test/?"), "base URL: must not have a query"},
 		{"a base URL with a fragment", "id", "key", creatify.WithBaseURL("https://api.test/#x"), "base URL: must not have a query or a fragment"},
@@ -86,6 +94,43 @@ func TestNewAcceptsUsualBaseURLs(t *testing.T) {
 		_, err := creatify.New("id", "key", creatify.WithBaseURL(base))
 		assert.NoError(t, err, base)
 	}
+}
+
+func TestNewAcceptsABackoffThatDoesNotGrow(t *testing.T) {
+	_, err := creatify.New("id", "key", creatify.WithRetry(creatify.RetryPolicy{MinBackoff: time.Second, MaxBackoff: time.Second}))
+	assert.NoError(t, err)
+}
+
+func TestRetriesComeLaterAndLaterByDefault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var times []time.Time
+		_, err := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			times = append(times, time.Now())
+			return respond(req, 502, ""), nil
+		})).Jobs.Get(t.Context(), jobID)
+		assert.Error(t, err)
+		require.Len(t, times, 4)
+		for i, longest := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second} {
+			wait := times[i+1].Sub(times[i])
+			assert.GreaterOrEqual(t, wait, longest/2, "wait %d", i+1)
+			assert.LessOrEqual(t, wait, longest, "wait %d", i+1)
+		}
+	})
+}
+
+func TestAnAttemptEndsAtTheTimeLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := roundTrip(func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		})
+		for limit, opts := range map[time.Duration][]creatify.Option{time.Minute: nil, 7 * time.Second: {creatify.WithTimeout(7 * time.Second)}} {
+			start := time.Now()
+			_, err := newClient(t, hang, opts...).Jobs.CreatePreview(t.Context(), params())
+			assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
+			assert.Equal(t, limit, time.Since(start))
+		}
+	})
 }
 
 func TestABaseURLMayHaveAPath(t *testing.T) {
@@ -144,6 +189,8 @@ func TestPrintingAClientNeverShowsTheKey(t *testing.T) {
 	assert.NotContains(t, all.String(), fmt.Sprintf("%x", secretKey))
 	assert.Contains(t, all.String(), "creatify.Client(https://api.creatify.ai)")
 	assert.Equal(t, "creatify.Client(nil)", (*creatify.Client)(nil).String())
+	assert.Equal(t, "creatify.Client(https://api.creatify.ai)", fmt.Sprintf("%v", client))
+	assert.Equal(t, client.String(), client.GoString())
 }
 
 func TestRequestsCarryWhatTheAPIAsksFor(t *testing.T) {
@@ -159,6 +206,15 @@ func TestRequestsCarryWhatTheAPIAsksFor(t *testing.T) {
 	assert.Equal(t, "application/json", header.Get("Content-Type"))
 	assert.Equal(t, "application/json", header.Get("Accept"))
 	assert.True(t, strings.HasPrefix(header.Get("User-Agent"), "creatify-go/"+creatify.Version))
+
+	var agent string
+	client = newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+		agent = req.Header.Get("User-Agent")
+		return respond(req, 200, `{"id":"7"}`), nil
+	}), creatify.WithUserAgent("the shop/7 ~"))
+	_, err = client.Jobs.Get(t.Context(), "7")
+	require.NoError(t, err)
+	assert.Equal(t, "the shop/7 ~", agent)
 }
 
 func TestLogsHoldNeitherKeysNorBodies(t *testing.T) {
