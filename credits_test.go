@@ -3,6 +3,8 @@ package creatify_test
 import (
 	"context"
 	"math"
+	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,7 +36,7 @@ func TestEstimateCredits(t *testing.T) {
 		{"a video by the half second", video, creatify.ModelAuroraV1Fast, 45 * time.Second, 22.5, true},
 		{"a preview whose price is not documented", preview, creatify.ModelAuroraV1, 45 * time.Second, 45, false},
 		{"a rendering whose price is not documented", render, creatify.ModelAuroraV1Fast, 2 * time.Second, 4, false},
-		{"an unknown model", video, "aurora_v9", 30 * time.Second, 5, false},
+		{"an unknown model", video, "aurora_v9", 45 * time.Second, 10, false},
 		{"an unknown operation", "dream", "", time.Minute, 0, false},
 		{"a negative length", preview, "", -1, 0, false},
 		{"the longest there is", preview, "", math.MaxInt64, math.Ceil(float64(math.MaxInt64) / 30e9), true},
@@ -109,6 +111,68 @@ func TestABudgetIsSettledByWhatTheJobReports(t *testing.T) {
 	})
 }
 
+func TestWhatSettlesABudget(t *testing.T) {
+	const preview, video = `"preview":"https://x.test",`, `"video_output":"https://x.test/v",`
+	for _, tt := range []struct {
+		name  string
+		call  string // what is paid for
+		reads []string
+		spent float64
+	}{
+		{"the reply itself, if the job is done", "sync", nil, 3},
+		{"a preview that is done", "preview", []string{preview + `"status":"done","credits_used":3`}, 3},
+		{"a preview that is done without a URL is not", "preview", []string{`"status":"done","credits_used":3`}, 1},
+		{"a preview that runs is not", "preview", []string{preview + `"status":"running","credits_used":3`}, 1},
+		{"a preview that failed", "preview", []string{`"status":"failed","credits_used":3`}, 3},
+		{"a preview that was rejected", "preview", []string{`"status":"rejected","credits_used":3`}, 3},
+		{"a preview whose reply is broken does not", "preview", []string{preview + `"status":"done","credits_used":3,"x":NaN`}, 1},
+		{"a preview only once", "preview", []string{preview + `"status":"done","credits_used":3`, preview + `"status":"done","credits_used":7`}, 3},
+		{"a video that is done", "video", []string{video + `"status":"done","credits_used":3`}, 3},
+		{"a video that is done without a URL is not", "video", []string{preview + `"status":"done","credits_used":3`}, 5},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			reads := 0
+			budget := creatify.NewBudget(10, 0)
+			client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+				body := `"status":"pending"`
+				switch {
+				case strings.HasSuffix(req.URL.Path, "/preview/"):
+					body = preview + `"status":"done","credits_used":3`
+				case req.Method == http.MethodGet:
+					body = tt.reads[reads]
+					reads++
+				}
+				return respond(req, 200, `{"id":"`+jobID+`",`+body+`}`), nil
+			}), creatify.WithBudget(budget))
+			calls := map[string]func(context.Context, creatify.JobParams) (*creatify.Job, error){
+				"sync": client.Jobs.PreviewSync, "preview": client.Jobs.CreatePreview, "video": client.Jobs.CreateVideo}
+			_, err := calls[tt.call](t.Context(), params())
+			require.NoError(t, err)
+			for range tt.reads {
+				_, err := client.Jobs.Get(t.Context(), jobID)
+				require.NoError(t, err)
+			}
+			assert.Equal(t, tt.spent, budget.Spent())
+		})
+	}
+}
+
+func TestABudgetAllowsWhatItCoversExactlyAndReadsOfAnyJob(t *testing.T) {
+	api := creatifytest.New(creatifytest.Config{})
+	other, err := newClient(t, api).Jobs.CreatePreview(t.Context(), params())
+	require.NoError(t, err)
+	budget := creatify.NewBudget(1, 0)
+	client := newClient(t, api, creatify.WithBudget(budget))
+	_, err = client.Jobs.Get(t.Context(), other.ID)
+	require.NoError(t, err, "of one that the budget has not paid for")
+	_, err = client.Jobs.CreatePreview(t.Context(), params())
+	require.NoError(t, err)
+	assert.Zero(t, budget.Remaining())
+	_, err = client.Jobs.CreatePreview(t.Context(), params())
+	assert.ErrorIs(t, err, creatify.ErrBudgetExceeded)
+	assert.ErrorContains(t, err, "a preview may cost 1 credits, and 0 of 1 are left; nothing was sent")
+}
+
 func TestWhatABudgetGivesBack(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fault creatifytest.Fault
@@ -138,6 +202,8 @@ func TestAnOddBudgetIsEmptyAndNoneIsAnError(t *testing.T) {
 		_, err := client.Jobs.CreatePreview(context.Background(), params())
 		assert.ErrorIs(t, err, creatify.ErrBudgetExceeded)
 	}
-	_, err := creatify.New("id", "key", creatify.WithBudget(nil), creatify.WithBudget(&creatify.Budget{}))
-	assert.ErrorContains(t, err, "WithBudget: the budget was not made by NewBudget")
+	for _, budget := range []*creatify.Budget{nil, {}} {
+		_, err := creatify.New("id", "key", creatify.WithBudget(budget))
+		assert.ErrorContains(t, err, "WithBudget: the budget was not made by NewBudget")
+	}
 }
