@@ -103,6 +103,8 @@ func TestPreviewSyncOfAJobThatFails(t *testing.T) {
 	_, err := newClient(t, mock).Jobs.PreviewSync(t.Context(), params())
 	assert.ErrorIs(t, err, creatify.ErrJobFailed)
 	assert.ErrorContains(t, err, "job 7 failed: no such voice")
+	_, err = newClient(t, says(200, `{"id":"7","status":"rejected"}`)).Jobs.PreviewSync(t.Context(), params())
+	assert.ErrorIs(t, err, creatify.ErrJobRejected)
 }
 
 func TestRemainingCredits(t *testing.T) {

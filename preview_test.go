@@ -115,9 +115,13 @@ func TestBadIDsAndNilsGetClearErrors(t *testing.T) {
 	client := newClient(t, api)
 	var nobody context.Context
 	for name, call := range map[string]func() error{
-		"id: is empty":         func() error { _, err := client.Jobs.Get(t.Context(), ""); return err },
-		"id: cannot be an ID":  func() error { _, err := client.Jobs.Get(t.Context(), ".."); return err },
-		"id: cannot be an ID ": func() error { _, err := client.Jobs.WaitForPreview(t.Context(), "a/../b"); return err },
+		"id: is empty":            func() error { _, err := client.Jobs.Get(t.Context(), ""); return err },
+		"id: cannot be an ID\n":   func() error { _, err := client.Jobs.Get(t.Context(), ".."); return err },
+		"id: cannot be an ID":     func() error { _, err := client.Jobs.Get(t.Context(), "."); return err },
+		"id: cannot be an ID  ":   func() error { _, err := client.Jobs.Get(t.Context(), `a\b`); return err },
+		"id: cannot be an ID   ":  func() error { _, err := client.Jobs.Get(t.Context(), "a\xff"); return err },
+		"id: cannot be an ID    ": func() error { _, err := client.Jobs.Get(t.Context(), strings.Repeat("a", 1001)); return err },
+		"id: cannot be an ID ":    func() error { _, err := client.Jobs.WaitForPreview(t.Context(), "a/../b"); return err },
 		"id: cannot be an ID\t": func() error {
 			_, err := client.Jobs.WaitForPreview(t.Context(), jobID+"\n")
 			return err
@@ -195,6 +199,8 @@ func TestAnAmbiguousCreateIsNeverRepeated(t *testing.T) {
 				assert.Equal(t, p, unknown.Params, "what was sent")
 				dump, jsonErr := json.Marshal(unknown)
 				require.NoError(t, jsonErr)
+				assert.Equal(t, err.Error(), fmt.Sprintf("%+v", unknown), "whatever the verb")
+				assert.ErrorContains(t, err, ": look for the job in the account first")
 				for _, text := range []string{err.Error(), fmt.Sprintf("%v %+v %#v %q", unknown, unknown, unknown, unknown), string(dump)} {
 					assert.NotContains(t, text, "s3cr3t-variable")
 					assert.NotContains(t, text, creatifytest.APIKey)
