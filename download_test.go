@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/creatify-community/creatify-go"
+	"github.com/creatify-community/creatify-go/creatifytest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -278,6 +279,70 @@ func TestADownloadTakesSmallerPartsThanItAskedFor(t *testing.T) {
 	})
 }
 
+func TestADownloadOfAFileThatCannotBeToldFromAnotherStartsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host := &fileHost{content: []byte("the new one"), answers: map[int]func(*http.Request) *http.Response{0: func(req *http.Request) *http.Response {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: 11, Request: req, Body: io.NopCloser(strings.NewReader("the old"))}
+		}}}
+		path := filepath.Join(t.TempDir(), "video.mp4")
+		_, err := newClient(t, host).Jobs.DownloadFile(t.Context(), jobID, path)
+		require.NoError(t, err)
+		got, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Equal(t, "the new one", string(got))
+		assert.Equal(t, []string{"", ""}, rangesOf(host))
+	})
+}
+
+func TestADownloadKeepsTheLengthThatItWasTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		content := videoOf(1000)
+		short := func(req *http.Request) *http.Response { // without a length, and it ends too early
+			return &http.Response{StatusCode: 200, Header: etag(`"a"`), ContentLength: -1, Request: req, Body: io.NopCloser(bytes.NewReader(content[:700]))}
+		}
+		host := &fileHost{content: content, header: etag(`"a"`), cuts: []int{400}, answers: map[int]func(*http.Request) *http.Response{1: short}}
+		assert.True(t, bytes.Equal(content, downloaded(t, host)))
+	})
+}
+
+func TestADateOfChangeNeedNotBeRepeated(t *testing.T) {
+	changed := http.Header{"Last-Modified": {"Fri, 31 Dec 1999 00:00:00 GMT"}, "Date": {"Sat, 01 Jan 2000 00:00:00 GMT"}}
+	for name, tt := range map[string]struct {
+		header http.Header // of the rest
+		ranges []string
+	}{
+		"left out":              {http.Header{}, []string{"", "bytes=400-"}},
+		"the same":              {changed, []string{"", "bytes=400-"}},
+		"with an ETag now":      {etag(`"a"`), []string{"", "bytes=400-", ""}},
+		"with a weak ETag now":  {etag(`W/"a"`), []string{"", "bytes=400-", ""}},
+		"which is another date": {http.Header{"Last-Modified": {"Thu, 30 Dec 1999 00:00:00 GMT"}}, []string{"", "bytes=400-", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				host := &fileHost{content: videoOf(1000), header: changed, cuts: []int{400}}
+				host.answers = map[int]func(*http.Request) *http.Response{1: func(req *http.Request) *http.Response {
+					return part(&http.Response{Header: tt.header.Clone(), Request: req}, host.content[400:], 400, 1000)
+				}}
+				assert.True(t, bytes.Equal(host.content, downloaded(t, host)))
+				assert.Equal(t, tt.ranges, rangesOf(host))
+			})
+		})
+	}
+}
+
+func TestAFileThatMayHaveChangedWithinTheSecondIsNotToldByItsDate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const now = "Sat, 01 Jan 2000 00:00:00 GMT"
+		host := &fileHost{content: videoOf(1000), header: http.Header{"Last-Modified": {now}, "Date": {now}}, cuts: []int{400}}
+		assert.True(t, bytes.Equal(host.content, downloaded(t, host)))
+		assert.Equal(t, []string{"", ""}, rangesOf(host))
+		host.header.Set("Last-Modified", "Fri, 31 Dec 1999 23:59:59 GMT")
+		host.requests = nil
+		assert.True(t, bytes.Equal(host.content, downloaded(t, host)))
+		assert.Equal(t, []string{"", "bytes=400-"}, rangesOf(host))
+	})
+}
+
 func TestADownloadOfAFileThatChangedMeanwhile(t *testing.T) {
 	changing := func(noLength bool) *fileHost {
 		return &fileHost{content: []byte("new one"), header: etag(`"new"`), noLength: noLength, answers: map[int]func(*http.Request) *http.Response{
@@ -328,11 +393,13 @@ func TestResumptionsOfADownloadEnd(t *testing.T) {
 		assert.Less(t, time.Since(start), time.Second)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(100*time.Millisecond, cancel)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		why := errors.New("shutting down")
+		time.AfterFunc(100*time.Millisecond, func() { cancel(why) })
 		start := time.Now()
 		_, err := newClient(t, &fileHost{content: videoOf(1000), cuts: make([]int, 1000)}).Jobs.Download(ctx, jobID, io.Discard)
 		assert.ErrorIs(t, err, context.Canceled)
+		assert.ErrorIs(t, err, why)
 		assert.Equal(t, 100*time.Millisecond, time.Since(start))
 		downloadError(t, err)
 	})
@@ -379,6 +446,60 @@ func TestADownloadReadsAnExpiredURLOnceMore(t *testing.T) {
 	})
 }
 
+func TestADownloadIsTriedAgainWhereThatMayHelp(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer   func(*http.Request) *http.Response
+		requests int
+	}{
+		"after 408": {status(408), 2}, "after 425": {status(425), 2}, "after 429": {status(429), 2}, "after 500": {status(500), 2},
+		"after 502": {status(502), 2}, "after 503": {status(503), 2}, "after 504": {status(504), 2},
+		"not after 501":        {status(501), 1},
+		"after a part unasked": {func(req *http.Request) *http.Response { return part(respond(req, 200, ""), []byte("video"), 0, 5) }, 2},
+		"not after too long a wait": {func(req *http.Request) *http.Response {
+			resp := respond(req, 503, "")
+			resp.Header.Set("Retry-After", "61")
+			return resp
+		}, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // which leaves the time
+			defer cancel()
+			host := &fileHost{content: videoOf(100), answers: map[int]func(*http.Request) *http.Response{0: tt.answer}}
+			var out bytes.Buffer
+			_, err := newClient(t, host).Jobs.Download(ctx, jobID, &out)
+			assert.Equal(t, tt.requests == 1, err != nil, name)
+			assert.Len(t, host.requests, tt.requests, name)
+			if err == nil {
+				assert.Equal(t, host.content, out.Bytes(), name)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		_, err := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			if req.URL.Host == "files.test" {
+				asked++
+				return nil, &tls.CertificateVerificationError{Err: errors.New("expired")}
+			}
+			return respond(req, 200, jobWith(videoURL)), nil
+		})).Jobs.Download(t.Context(), jobID, io.Discard)
+		assert.ErrorContains(t, err, "expired")
+		assert.Equal(t, 1, asked, "not after a certificate that is not to be trusted")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		host, reads := &fileHost{content: videoOf(100)}, 0
+		_, err := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			if req.URL.Host == "api.creatify.ai" {
+				if reads++; reads == 1 {
+					return respond(req, 503, ""), nil
+				}
+			}
+			return host.RoundTrip(req)
+		})).Jobs.Download(t.Context(), jobID, io.Discard)
+		assert.NoError(t, err, "the reading of the job is tried again as well")
+	})
+}
+
 func TestADownloadGivesABusyHostTheTimeItAsksFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		host := &fileHost{content: videoOf(100), answers: map[int]func(*http.Request) *http.Response{0: func(req *http.Request) *http.Response {
@@ -399,7 +520,7 @@ func TestADownloadRefusesWhatIsNotTheVideo(t *testing.T) {
 		"another success":      status(204),
 		"a redirect to no URL": status(302),
 		"another coding": func(req *http.Request) *http.Response {
-			resp := respond(req, 200, "zip")
+			resp := respond(req, 200, "")
 			resp.Header.Set("Content-Encoding", "gzip")
 			return resp
 		},
@@ -417,6 +538,11 @@ func TestADownloadRefusesWhatIsNotTheVideo(t *testing.T) {
 			assert.Len(t, host.requests, 1)
 		})
 	}
+}
+
+func TestADownloadTakesWhatIsSaidNotToBeEncoded(t *testing.T) {
+	host := &fileHost{content: videoOf(100), header: http.Header{"Content-Encoding": {"Identity"}}}
+	assert.Equal(t, host.content, downloaded(t, host))
 }
 
 func TestADownloadShorterThanItsLengthIsNoVideo(t *testing.T) {
@@ -438,8 +564,9 @@ func TestADownloadOfAJobWithoutAVideoHasNoOutput(t *testing.T) {
 		`{"id":"` + jobID + `","status":"running"}`:                                           "is running; wait for it with WaitForVideo",
 		`{"id":"` + jobID + `","status":"done","preview":"https://x.test","video_output":""}`: "WaitForVideo, after Render",
 		`{"id":"` + jobID + `","status":"failed","failed_reason":"bad photo"}`:                "bad photo; there will be none",
-		`{"id":"` + jobID + `"}`: "is without a status",
-		`{"id":"` + jobID + `","status":"done","video_output":"null"}`: "is done",
+		`{"id":"` + jobID + `","status":"rejected"}`:                                          "the job rejected: the API gives no reason; there will be none",
+		`{"id":"` + jobID + `"}`:                                                              "is without a status",
+		`{"id":"` + jobID + `","status":"done","video_output":"null"}`:                        "is done",
 	} {
 		client := newClient(t, says(200, body))
 		_, err := client.Jobs.Download(t.Context(), jobID, io.Discard)
@@ -455,8 +582,15 @@ func TestADownloadOfAJobWithoutAVideoHasNoOutput(t *testing.T) {
 	downloadError(t, err)
 	_, err = newClient(t, says(404, `{"detail":"Not found."}`)).Jobs.Download(t.Context(), jobID, io.Discard)
 	assert.ErrorIs(t, err, creatify.ErrNotFound)
+	assert.ErrorContains(t, err, "; check that the ID is right and of this account")
 	_, err = newClient(t, says(401, `{"detail":"No."}`)).Jobs.DownloadFile(t.Context(), jobID, path)
 	assert.ErrorIs(t, err, creatify.ErrUnauthorized)
+	assert.ErrorContains(t, err, "; with the right API ID and key, it can be downloaded again")
+	_, err = newClient(t, &fileHost{urls: []string{"https://127.0.0.1/v"}}).Jobs.Download(t.Context(), jobID, io.Discard)
+	assert.ErrorContains(t, err, " from 127.0.0.1 (0 bytes written): ")
+	assert.ErrorContains(t, err, "; WithPrivateAddresses is for a host that is trusted")
+	_, err = newClient(t, &fileHost{answers: map[int]func(*http.Request) *http.Response{0: status(400)}}).Jobs.Download(t.Context(), jobID, io.Discard)
+	assert.ErrorContains(t, err, "; it can be downloaded again, which costs nothing")
 	onlyFile(t, filepath.Join(filepath.Dir(path), "none"))
 }
 
@@ -501,6 +635,19 @@ func TestADownloadGivesUpAConnectionWithoutAByte(t *testing.T) {
 		start := time.Now()
 		_, err := newClient(t, host).Jobs.Download(t.Context(), jobID, io.Discard)
 		require.NoError(t, err, "the next one brings it")
+		assert.InDelta(t, 30.4, time.Since(start).Seconds(), 0.2)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		host := &fileHost{content: videoOf(100), header: etag(`"a"`), answers: map[int]func(*http.Request) *http.Response{0: func(req *http.Request) *http.Response {
+			resp := stall(req)
+			resp.Body = struct {
+				io.Reader
+				io.Closer
+			}{io.MultiReader(strings.NewReader(string(videoOf(40))), resp.Body), resp.Body}
+			return resp
+		}}}
+		start := time.Now()
+		assert.Equal(t, host.content, downloaded(t, host), "nor is one kept that has brought some")
 		assert.InDelta(t, 30.4, time.Since(start).Seconds(), 0.2)
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -748,6 +895,9 @@ func TestADownloadDoesNotAskForUnsafeURLs(t *testing.T) {
 		"https://[fe80::1%25eth0]/v", "https://[fc00::1]/v", "https://[fd12::1]/v", "https://[ff02::1]/v", "https://[::ffff:127.0.0.1]/v",
 		"https://[::ffff:a00:1]/v", "https://[::127.0.0.1]/v", "https://[64:ff9b::7f00:1]/v", "https://[64:ff9b::10.0.0.1]/v", "https://[64:ff9b:1::a00:1]/v",
 		"https://[2002:7f00:1::]/v", "https://[2001:0:1::]/v", "https://localhost/v", "https://LOCALHOST./v", "https://a.localhost/v",
+		"https://192.0.0.1/v", "https://192.0.2.1/v", "https://192.88.99.1/v", "https://198.18.0.1/v", "https://198.19.255.255/v",
+		"https://198.51.100.1/v", "https://203.0.113.1/v", "https://[2001:db8::1]/v", "https://[3fff::1]/v", "https://0x7f000001/v",
+		"https://127.0/v", "https://127.9/v", "https://a../v",
 		"https://2130706433/v", "https://0x7f.1/v", "https://127.1/v", "https://0177.0.0.1/v", "https://１２７.０.０.１/v"}
 	for _, video := range unsafe {
 		t.Run(video, func(t *testing.T) {
@@ -796,6 +946,29 @@ func TestADownloadFollowsRedirectsAsFarAsIsSafe(t *testing.T) {
 	assert.Len(t, endless.requests, 11)
 	downloadError(t, err)
 
+	for code, follows := range map[int]bool{300: false, 301: true, 302: true, 303: true, 304: false, 307: true, 308: true} {
+		host := &fileHost{content: videoOf(100), answers: map[int]func(*http.Request) *http.Response{0: func(req *http.Request) *http.Response {
+			resp := redirect("/elsewhere")(req)
+			resp.StatusCode = code
+			return resp
+		}}}
+		_, err := newClient(t, host).Jobs.Download(t.Context(), jobID, io.Discard)
+		assert.Equal(t, follows, err == nil, "%d", code)
+	}
+
+	for to, want := range map[string]string{
+		"http://[::1":      "files.test redirects to what is no URL",
+		"ftp://cdn.test/v": "its URL is not https",
+		"file:///etc/v":    "its URL is not https",
+		"http:///v":        "its URL has no host",
+	} {
+		host := &fileHost{urls: []string{"http://files.test/v"}, answers: map[int]func(*http.Request) *http.Response{0: redirect(to)}}
+		_, err := newClient(t, host).Jobs.Download(t.Context(), jobID, io.Discard, private)
+		assert.ErrorIs(t, err, creatify.ErrRefusedURL, to)
+		assert.ErrorContains(t, err, want)
+		assert.Len(t, host.requests, 1)
+	}
+
 	down := &fileHost{answers: map[int]func(*http.Request) *http.Response{0: redirect("http://files.test/v?signature=s1gned")}}
 	_, err = newClient(t, down).Jobs.Download(t.Context(), jobID, io.Discard, private)
 	assert.ErrorContains(t, err, "from https to http")
@@ -817,6 +990,11 @@ func TestTheCallersCheckRedirectCanEndADownload(t *testing.T) {
 	_, err := client.Jobs.Download(t.Context(), jobID, io.Discard)
 	assert.ErrorIs(t, err, veto)
 	assert.Equal(t, 1, asked)
+	veto, host.requests = errors.New("not to https://cdn.test/v?signature=s1gned"), nil
+	_, err = client.Jobs.Download(t.Context(), jobID, io.Discard)
+	assert.ErrorIs(t, err, creatify.ErrRefusedURL, "also when what it says cannot be shown")
+	downloadError(t, err)
+	assert.Len(t, host.requests, 1)
 	veto, host.requests = nil, nil
 	_, err = client.Jobs.Download(t.Context(), jobID, io.Discard)
 	require.NoError(t, err)
@@ -829,6 +1007,7 @@ func TestADownloadsErrorsShowNoSignedURL(t *testing.T) {
 		"a text":                errors.New("cannot GET " + videoURL),
 		"one within":            wrapped{errors.New("cannot GET " + videoURL)},
 		"the query by itself":   errors.New("bad signature=s1gned"),
+		"another query":         errors.New("cannot GET https://cdn.test/v?expires=1&signature=s1gned"),
 		"a certificate's error": fmt.Errorf("GET %s: %w", videoURL, &tls.CertificateVerificationError{Err: errors.New("x")}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -898,11 +1077,58 @@ func TestADownloadCarriesNoCredentials(t *testing.T) {
 	for _, header := range seen {
 		assert.Equal(t, "identity", header.Get("Accept-Encoding"))
 		assert.Contains(t, header.Get("User-Agent"), "creatify-go/")
-		for name := range header {
+		for name, values := range header {
 			assert.Contains(t, []string{"Accept-Encoding", "User-Agent", "Connection"}, name)
+			assert.NotContains(t, fmt.Sprint(values), creatifytest.APIKey)
+			assert.NotContains(t, fmt.Sprint(values), creatifytest.APIID)
 		}
 	}
 	assert.Len(t, jar.Cookies(at), 1, "nor are cookies kept")
+}
+
+// closing counts how often a body is closed.
+type closing struct {
+	io.Reader
+	times *int
+}
+
+func (c *closing) Close() error { *c.times++; return nil }
+
+func TestADownloadClosesEachReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host := &fileHost{content: videoOf(100), answers: map[int]func(*http.Request) *http.Response{0: redirect("/a"), 1: status(503), 2: redirect("/b")}}
+		opened, closed := 0, 0
+		_, err := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			resp, err := host.RoundTrip(req)
+			if req.URL.Host == "files.test" {
+				opened++
+				resp.Body = &closing{resp.Body, &closed}
+			}
+			return resp, err
+		})).Jobs.Download(t.Context(), jobID, io.Discard)
+		require.NoError(t, err)
+		assert.Equal(t, 4, opened)
+		assert.Equal(t, opened, closed)
+	})
+}
+
+func TestADownloadBearsWithATransportThatForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, resp := range map[string]*http.Response{"the reply": nil, "the body": {StatusCode: 200, ContentLength: 5, Header: http.Header{}}} {
+			asked := 0
+			host := &fileHost{content: videoOf(5)}
+			_, err := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+				if req.URL.Host == "files.test" {
+					if asked++; asked == 1 {
+						return resp, nil
+					}
+				}
+				return host.RoundTrip(req)
+			})).Jobs.Download(t.Context(), jobID, io.Discard)
+			assert.NoError(t, err, name)
+			assert.Equal(t, 2, asked, name)
+		}
+	})
 }
 
 func TestADownloadByARealConnectionIsResumed(t *testing.T) {
@@ -945,6 +1171,7 @@ func TestADownloadChecksTheAddressOfAConnection(t *testing.T) {
 		io.WriteString(w, "video")
 	}))
 	files.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that the refusals break off
+	files.EnableHTTP2 = true
 	files.StartTLS()
 	defer files.Close()
 	inside := files.Listener.Addr().String()
@@ -961,6 +1188,7 @@ func TestADownloadChecksTheAddressOfAConnection(t *testing.T) {
 	config := files.Client().Transport.(*http.Transport).TLSClientConfig
 	secured := config.Clone()
 	secured.InsecureSkipVerify = true // which is about names, and these tests are not
+	secured.NextProtos = nil          // HTTP/2 is for the transports that ask for it
 	dialTLS := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
@@ -971,10 +1199,10 @@ func TestADownloadChecksTheAddressOfAConnection(t *testing.T) {
 	oldDial := func(network, addr string) (net.Conn, error) { return dial(context.Background(), network, addr) }
 	oldDialTLS := func(network, addr string) (net.Conn, error) { return dialTLS(context.Background(), network, addr) }
 	for name, transport := range map[string]*http.Transport{
-		"by DialContext":              {DialContext: dial, TLSClientConfig: secured},
-		"by DialContext, with HTTP/2": {DialContext: dial, TLSClientConfig: secured, ForceAttemptHTTP2: true},
+		"by DialContext":              {DialContext: dial, TLSClientConfig: secured.Clone()},
+		"by DialContext, with HTTP/2": {DialContext: dial, TLSClientConfig: secured.Clone(), ForceAttemptHTTP2: true},
 		"by DialTLSContext":           {DialContext: dial, DialTLSContext: dialTLS},
-		"by Dial":                     {Dial: oldDial, TLSClientConfig: secured},
+		"by Dial":                     {Dial: oldDial, TLSClientConfig: secured.Clone()},
 		"by DialTLS":                  {Dial: oldDial, DialTLS: oldDialTLS},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -996,6 +1224,126 @@ func TestADownloadChecksTheAddressOfAConnection(t *testing.T) {
 			s.video.Store("https://inside.example.com/v")
 			_, err := client.Jobs.Download(t.Context(), jobID, io.Discard, creatify.WithPrivateAddresses())
 			assert.NoError(t, err)
+			asked.Store(0)
+			_, err = client.Jobs.Download(t.Context(), jobID, io.Discard)
+			assert.ErrorIs(t, err, creatify.ErrRefusedURL, "whatever connections there are already")
+			assert.Zero(t, asked.Load())
+		})
+	}
+}
+
+// closable tells when it is closed.
+type closable struct {
+	net.Conn
+	closed *atomic.Int32
+}
+
+func (c closable) Close() error { c.closed.Add(1); return c.Conn.Close() }
+
+func TestADownloadLeavesNoConnection(t *testing.T) {
+	files := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "video") }))
+	defer files.Close()
+	files.Config.ErrorLog = log.New(io.Discard, "", 0)
+	insecure := files.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	insecure.InsecureSkipVerify = true // which is about names, and this test is not
+	s := newSite(t, nil)
+	var opened, closed atomic.Int32
+	client := s.client(t, &http.Transport{TLSClientConfig: insecure, DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+		if strings.HasPrefix(addr, "127.") {
+			return dialTo(ctx, addr)
+		}
+		conn, err := dialTo(ctx, files.Listener.Addr().String())
+		opened.Add(1)
+		conn = closable{conn, &closed}
+		if addr == "example.com:443" {
+			conn = elsewhere{conn}
+		}
+		return conn, err
+	}})
+	for video, want := range map[string]error{"https://example.com/v": nil, "https://inside.example.com/v": creatify.ErrRefusedURL} {
+		opened.Store(0)
+		closed.Store(0)
+		s.video.Store(video)
+		_, err := client.Jobs.Download(t.Context(), jobID, io.Discard)
+		assert.ErrorIs(t, err, want, video)
+		assert.Equal(t, int32(1), opened.Load(), video)
+		settles(t, "a connection to "+video+" is left open", func() bool { return closed.Load() == 1 })
+	}
+}
+
+func TestADownloadMakesDoWithNoOtherConnectionThanItIsAllowed(t *testing.T) {
+	down := errors.New("the network is down")
+	for name, tt := range map[string]struct {
+		transport func(dialled *atomic.Int32) *http.Transport
+		want      error
+		dialled   int32
+	}{
+		"when dialing fails": {func(dialled *atomic.Int32) *http.Transport {
+			return &http.Transport{DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+				if strings.HasPrefix(addr, "127.") {
+					return dialTo(ctx, addr)
+				}
+				dialled.Add(1)
+				return nil, down
+			}}
+		}, down, 1},
+		"when it leads to no address of the Internet": {func(dialled *atomic.Int32) *http.Transport {
+			return &http.Transport{DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+				if strings.HasPrefix(addr, "127.") {
+					return dialTo(ctx, addr)
+				}
+				dialled.Add(1)
+				here, _ := net.Pipe()
+				return here, nil
+			}}
+		}, creatify.ErrRefusedURL, 1},
+		"when it is not known whether there is a proxy": {func(dialled *atomic.Int32) *http.Transport {
+			return &http.Transport{
+				Proxy: func(req *http.Request) (*url.URL, error) {
+					if req.URL.Scheme == "http" {
+						return nil, nil
+					}
+					return nil, down
+				},
+				DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+					if strings.HasPrefix(addr, "127.") {
+						return dialTo(ctx, addr)
+					}
+					dialled.Add(1)
+					return nil, errors.New("dialled")
+				},
+			}
+		}, down, 0},
+		"when a private proxy is dialled by the caller": {func(dialled *atomic.Int32) *http.Transport {
+			return &http.Transport{
+				Proxy: func(req *http.Request) (*url.URL, error) {
+					if req.URL.Scheme == "http" {
+						return nil, nil
+					}
+					return &url.URL{Scheme: "http", Host: "proxy.test:80"}, nil
+				},
+				DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+					if strings.HasPrefix(addr, "127.") {
+						return dialTo(ctx, addr)
+					}
+					dialled.Add(1)
+					assert.Equal(t, "proxy.test:80", addr)
+					here, there := net.Pipe()
+					there.Close()
+					return here, nil
+				},
+			}
+		}, io.ErrClosedPipe, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, nil)
+			s.video.Store("https://example.com/v")
+			var dialled atomic.Int32
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond) // less than the wait for a second try
+			defer cancel()
+			_, err := s.client(t, tt.transport(&dialled)).Jobs.Download(ctx, jobID, io.Discard)
+			assert.ErrorIs(t, err, tt.want)
+			assert.Equal(t, tt.dialled, dialled.Load())
 		})
 	}
 }
