@@ -213,6 +213,13 @@ func TestAReplyLargerThanTheCapIsAnErrorAtOnce(t *testing.T) {
 	})
 }
 
+func TestOfARefusalNoMoreIsReadThanTellsWhy(t *testing.T) {
+	got, err := newClient(&script{answers: answers{reply(400, strings.Repeat("x", 1<<20))}}).Do(t.Context(), paid)
+	require.NoError(t, err)
+	assert.Len(t, got.Body, maxErrorBody)
+	assert.LessOrEqual(t, maxErrorBody, 64<<10)
+}
+
 func TestAReplyOfTheCapsSizeIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got, err := newClient(&script{answers: answers{reply(200, strings.Repeat("x", maxBody))}}).Do(t.Context(), free)
