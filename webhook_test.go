@@ -3,13 +3,16 @@ package creatify_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -25,6 +28,9 @@ func TestBothFormsOfANoticeAreRead(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, creatify.Notice{JobID: jobID, Status: "reticulated", VideoOutput: "https://v.test/1"}, *notice)
 	}
+	notice, err := creatify.ParseWebhook([]byte(`{"id":"7","status":"failed","failed_reason":"no such voice"}`))
+	require.NoError(t, err)
+	assert.Equal(t, creatify.Notice{JobID: "7", Status: creatify.StatusFailed, FailedReason: "no such voice"}, *notice)
 }
 
 func TestWhatIsNoNoticeIsRefused(t *testing.T) {
@@ -215,6 +221,100 @@ func TestAFloodOfMadeUpIDsIsNoFloodOfReads(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		h.post(notice(jobID, "done"))
 		assert.Less(t, h.api.Calls(get), 16, "and asked again later")
+	})
+}
+
+func TestReadsForNoticesAreFewByDefaultAndEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHook(t, creatify.WebhookOptions{})
+		for _, id := range manyIDs(1000) {
+			h.post(notice(id, "done"))
+		}
+		assert.LessOrEqual(t, h.api.Calls(get), 51, "five a second, and ten times as many at once")
+		time.Sleep(time.Minute)
+		h.api.Inject(creatifytest.Fault{Call: get, Delay: time.Hour})
+		start := time.Now()
+		assert.Equal(t, 503, h.post(notice(jobID, "done")).StatusCode)
+		assert.Equal(t, 10*time.Second, time.Since(start), "the sender waits")
+	})
+}
+
+func TestAnUnknownIDIsAskedForAgainAfterAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHook(t, creatify.WebhookOptions{})
+		for after, reads := range []int{1, 1, 2} {
+			assert.Equal(t, 404, h.post(notice(jobID, "done")).StatusCode)
+			assert.Equal(t, reads, h.api.Calls(get), "after %d times 8 s", after)
+			time.Sleep(8 * time.Second)
+		}
+	})
+}
+
+func TestWhatWasHandedOverIsRememberedForDaysAndNotForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reads, handed := 0, 0
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			reads++
+			return respond(req, 200, `{"id":"`+path.Base(req.URL.Path)+`","status":"running"}`), nil
+		}))
+		h := &hook{t: t, handler: client.Jobs.WebhookHandler(creatify.WebhookOptions{ReadsPerSecond: 1e6},
+			func(context.Context, *creatify.Job) error { handed++; return nil })}
+		h.post(notice(jobID, "running"))
+		time.Sleep(6 * 24 * time.Hour)
+		h.post(notice(jobID, "running"))
+		assert.Equal(t, 1, handed)
+		assert.Equal(t, 1, reads)
+		ids := manyIDs(10_000)
+		for _, id := range ids[:9999] {
+			h.post(notice(id, "running"))
+		}
+		h.post(notice(jobID, "running"))
+		assert.Equal(t, 10_000, handed, "the last 10,000 are remembered")
+		h.post(notice(ids[9999], "running"))
+		h.post(notice(ids[0], "running"))
+		assert.Equal(t, 10_001, handed)
+		h.post(notice(jobID, "running"))
+		assert.Equal(t, 10_002, handed, "and the oldest makes room")
+		h.post(notice(ids[1], "running"))
+		assert.Equal(t, 10_002, handed)
+	})
+}
+
+func TestAVideoWithoutAPreviewIsHandedOver(t *testing.T) {
+	handed := 0
+	client := newClient(t, says(200, jobWith(videoURL)))
+	h := &hook{t: t, handler: client.Jobs.WebhookHandler(creatify.WebhookOptions{}, func(context.Context, *creatify.Job) error { handed++; return nil })}
+	assert.Equal(t, 204, h.post(notice(jobID, "done")).StatusCode)
+	assert.Equal(t, 1, handed)
+}
+
+func TestAHandlerThatCannotWorkSaysSo(t *testing.T) {
+	h := &hook{t: t, handler: (&creatify.JobsService{}).WebhookHandler(creatify.WebhookOptions{}, func(context.Context, *creatify.Job) error { return nil })}
+	assert.Equal(t, 500, h.post(notice(jobID, "done")).StatusCode)
+	h = newHook(t, creatify.WebhookOptions{})
+	assert.Equal(t, "POST", h.post("", func(r *http.Request) { r.Method = http.MethodGet }).Header.Get("Allow"))
+	broken := func(r *http.Request) {
+		r.Body = io.NopCloser(io.MultiReader(r.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
+	}
+	assert.Equal(t, 400, h.post(notice(jobID, "done"), broken).StatusCode, "what breaks off may have had more to say")
+	assert.Zero(t, h.api.Calls(""))
+}
+
+func TestATrackersHandlerIsNoFloodGate(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		h := &hook{t: t, handler: tracker.WebhookHandler(creatify.WebhookOptions{ReadsPerSecond: 1})}
+		job := create(t, api, client, creatifytest.Life{Duration: time.Hour})
+		require.NoError(t, tracker.Add(job.ID))
+		answers := map[int]int{}
+		var last *http.Response
+		for range 100 {
+			last = h.post(notice(job.ID, "running"))
+			answers[last.StatusCode]++
+		}
+		assert.Equal(t, map[int]int{204: 11, 503: 89}, answers)
+		assert.Equal(t, "10", last.Header.Get("Retry-After"))
 	})
 }
 
