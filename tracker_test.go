@@ -143,6 +143,139 @@ func TestATrackerSurvivesARestart(t *testing.T) {
 	})
 }
 
+func TestATrackerGoesOnWithTheNextJobWhenThereWasNone(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		time.AfterFunc(time.Hour, func() { assert.NoError(t, tracker.Add(create(t, api, client, creatifytest.Life{}).ID)) })
+		for range 3 {
+			results := 0
+			for job, err := range tracker.Results(t.Context()) { // which does not end for want of jobs
+				require.NoError(t, err)
+				results++
+				assert.False(t, tracker.Notify(job.ID))
+				synctest.Wait()
+				break
+			}
+			assert.Equal(t, 1, results)
+			require.NoError(t, tracker.Add(create(t, api, client, creatifytest.Life{}).ID))
+		}
+		time.Sleep(time.Hour)
+		id := tracker.Pending()[0].ID
+		assert.False(t, tracker.Tracks(id), "its wait has ended, though nobody has taken the result")
+		assert.False(t, tracker.Notify(id))
+	})
+}
+
+func TestFinishAndCloseEndAllResults(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end     func(*creatify.Tracker)
+		results int
+	}{"Finish": {(*creatify.Tracker).Finish, 1}, "Close": {(*creatify.Tracker).Close, 0}} {
+		for _, jobs := range []int{0, 1} {
+			inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+				tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+				defer tracker.Close()
+				for range jobs {
+					require.NoError(t, tracker.Add(create(t, api, client, creatifytest.Life{Duration: time.Minute}).ID))
+				}
+				var readers sync.WaitGroup
+				results := atomic.Int32{}
+				for range 3 {
+					readers.Go(func() {
+						for range tracker.Results(t.Context()) {
+							results.Add(1)
+						}
+					})
+				}
+				synctest.Wait()
+				tt.end(tracker)
+				readers.Wait()
+				assert.Equal(t, int32(jobs*tt.results), results.Load(), name)
+			})
+		}
+	}
+}
+
+func TestCloseStopsAtOnceAndLosesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		updates := atomic.Int32{}
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{
+			creatify.WithOnUpdate(func(*creatify.Job) { updates.Add(1) })}})
+		slow, other := create(t, api, client, creatifytest.Life{}), create(t, api, client, creatifytest.Life{Duration: time.Hour})
+		api.Inject(creatifytest.Fault{Call: get, Delay: time.Minute})
+		require.NoError(t, tracker.Add(slow.ID))
+		synctest.Wait()
+		require.NoError(t, tracker.Add(other.ID))
+		time.Sleep(10 * time.Second)
+		polls, told := api.Calls(get), updates.Load()
+		assert.Greater(t, polls, 1)
+		start := time.Now()
+		tracker.Close()
+		assert.Zero(t, time.Since(start), "a poll under way is broken off")
+		assert.Len(t, tracker.Pending(), 2)
+		time.Sleep(2 * time.Hour)
+		assert.Equal(t, polls, api.Calls(get))
+		assert.Equal(t, told, updates.Load())
+	})
+}
+
+func TestPendingTellsTheOldestFirstByTheirCreation(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		var jobs []*creatify.Job
+		for range 10 {
+			jobs = append(jobs, create(t, api, client, creatifytest.Life{Duration: 10 * time.Hour}))
+			time.Sleep(time.Minute)
+		}
+		for _, job := range slices.Backward(jobs) {
+			require.NoError(t, tracker.Add(job.ID))
+		}
+		require.NoError(t, tracker.AddVideo(jobs[0].ID), "how old its rendering is, is not told")
+		given := time.Now()
+		time.Sleep(time.Second)
+		pending := tracker.Pending()
+		require.Len(t, pending, 11)
+		for i, job := range jobs {
+			assert.Equal(t, job.ID, pending[i].ID)
+			assert.WithinDuration(t, job.CreatedAt, pending[i].Started, 0)
+		}
+		assert.WithinDuration(t, given, pending[10].Started, 0)
+	})
+}
+
+func TestAJobWhoseTimeIsUpIsNotPolledAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{creatify.WithMaxWait(2 * time.Hour)}})
+		defer tracker.Close()
+		for range 2 { // the second keeps the tracker at work
+			require.NoError(t, tracker.Add(create(t, api, client, creatifytest.Life{Duration: -1}).ID))
+			time.Sleep(119 * time.Minute)
+		}
+		tracker.Finish()
+		got := map[string]int{}
+		for job, err := range tracker.Results(t.Context()) {
+			assert.ErrorIs(t, err, creatify.ErrWaitTimeout)
+			got[idOf(t, job, err)]++
+		}
+		assert.Equal(t, map[string]int{api.Jobs()[0]: 1, api.Jobs()[1]: 1}, got)
+	})
+}
+
+func TestATroubleThatIsNotARefusalHoldsBackOneJobOnly(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Concurrency: 1})
+		defer tracker.Close()
+		api.Inject(creatifytest.Fault{Call: get, Status: 503, Header: http.Header{"Retry-After": {"30"}}})
+		for range 50 {
+			require.NoError(t, tracker.Add(create(t, api, client, creatifytest.Life{}).ID))
+		}
+		synctest.Wait()
+		assert.Equal(t, 50, api.Calls(get))
+	})
+}
+
 func TestNotifyPollsOneJobNow(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{
