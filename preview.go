@@ -40,10 +40,7 @@ func (s *JobsService) create(ctx context.Context, call transport.Call, operation
 	if err := s.check(ctx, params.problems()...); err != nil {
 		return nil, err
 	}
-	var err error
-	if call.Body, err = json.Marshal(params); err != nil {
-		return nil, invalid("params", "cannot be written as JSON: %v", err)
-	}
+	call.Body, _ = json.Marshal(params) // it has no problems, so it can be written
 	return s.api.pay(ctx, call, operation, OutcomeUnknownError{Params: params})
 }
 
