@@ -93,9 +93,9 @@ func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
 			return nil, &OutcomeUnknownError{Method: http.MethodPost, Path: call.Path, JobID: id, Err: transport.ContextError(ctx)}
 		}
 		switch {
-		case render.err == nil && render.job != nil:
+		case render.err == nil:
 			return render.job.clone(), nil
-		case render.err != nil && (!isContextError(render.err) || errors.Is(render.err, ErrOutcomeUnknown)):
+		case !isContextError(render.err) || errors.Is(render.err, ErrOutcomeUnknown):
 			return nil, render.err
 		} // else the other caller gave up before anything was sent: it is this one's turn
 	}
