@@ -77,12 +77,10 @@ func (s *JobsService) Watch(ctx context.Context, id string, opts ...WaitOption) 
 			yield(nil, err)
 			return
 		}
-		left := false
 		_, err := s.follow(ctx, newWait(id, KindPreview, time.Now(), config), nil, func(job *Job) bool {
-			left = !yield(job.clone(), nil)
-			return !left
+			return yield(job.clone(), nil)
 		})
-		if err != nil && !left {
+		if err != nil { // nor is there one when the loop was left
 			yield(nil, err)
 		}
 	}
