@@ -77,7 +77,7 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := c.next.RoundTrip(req.WithContext(ctx))
 	switch {
 	case err != nil:
-		x.unsent = x.call.Paid && sending.neverLeft()
+		x.unsent = sending.neverLeft()
 	case resp == nil:
 		err = errors.New("the HTTP transport returned neither a reply nor an error")
 	default:
