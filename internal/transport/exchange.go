@@ -169,7 +169,7 @@ func (x *exchange) mayRepeat() bool {
 	}
 	switch x.reply.Status {
 	case http.StatusTooManyRequests:
-		return !x.call.Paid || x.call.TookEffect == nil || !x.call.TookEffect(x.reply.Body)
+		return x.call.TookEffect == nil || !x.call.TookEffect(x.reply.Body)
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusInternalServerError, http.StatusBadGateway,
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return !x.call.Paid
