@@ -37,7 +37,7 @@ func (x *exchange) pause(ctx context.Context, now time.Time) (time.Duration, boo
 // Backoff is the wait after so many tries: it doubles with each try and draws from the upper half of the result.
 func (r Retry) Backoff(tries int) time.Duration {
 	wait := r.MaxBackoff
-	if shift := tries - 1; shift < 62 && r.MinBackoff <= r.MaxBackoff>>shift {
+	if shift := tries - 1; r.MinBackoff <= r.MaxBackoff>>shift {
 		wait = r.MinBackoff << shift
 	}
 	return wait/2 + rand.N(wait/2+1)
