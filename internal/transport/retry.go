@@ -57,8 +57,8 @@ func RetryAfter(r *Reply, now time.Time) (time.Duration, bool) {
 		}
 	}
 	if isDigits(value) {
-		seconds, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || seconds > int64(math.MaxInt64/time.Second) {
+		seconds, _ := strconv.ParseInt(value, 10, 64) // of too many digits, the largest number there is
+		if seconds > int64(math.MaxInt64/time.Second) {
 			return math.MaxInt64, true
 		}
 		return time.Duration(seconds) * time.Second, true
