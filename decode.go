@@ -179,8 +179,8 @@ func (v value) text() string {
 
 // number is a number, also in a string, else 0.
 func (v value) number() float64 {
-	f, err := strconv.ParseFloat(strings.TrimSpace(v.string()), 64)
-	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+	f, _ := strconv.ParseFloat(strings.TrimSpace(v.string()), 64) // 0 for no number, infinite for too large a one
+	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return 0
 	}
 	return f
@@ -193,8 +193,8 @@ func (v value) bool() bool {
 
 // time is a time in RFC 3339 that can be written so again, else zero.
 func (v value) time() time.Time {
-	t, err := time.Parse(time.RFC3339, v.string())
-	if _, offset := t.Zone(); err != nil || max(offset, -offset) >= 24*60*60 {
+	t, _ := time.Parse(time.RFC3339, v.string()) // zero for what is none
+	if _, offset := t.Zone(); max(offset, -offset) >= 24*60*60 {
 		return time.Time{}
 	}
 	return t
