@@ -75,11 +75,10 @@ func seconds(s float64) time.Duration {
 func members(object []byte, f func(name []byte, v value)) (whole bool) {
 	object = bytes.TrimPrefix(object, []byte("\ufeff")) // a byte order mark
 	rest, ok := bytes.CutPrefix(bytes.TrimLeft(object, space), []byte("{"))
-	whole = ok
 	for ok {
 		rest = bytes.TrimLeft(rest, space)
-		if end, found := bytes.CutPrefix(rest, []byte("}")); found { // also after a comma, which is wrong
-			return whole && len(bytes.TrimSpace(end)) == 0 && json.Valid(bytes.TrimSpace(object))
+		if bytes.HasPrefix(rest, []byte("}")) { // also after a comma, which is wrong
+			return json.Valid(bytes.TrimSpace(object))
 		}
 		var name, v []byte
 		if name, rest, ok = cutString(rest); !ok {
@@ -95,8 +94,6 @@ func members(object []byte, f func(name []byte, v value)) (whole bool) {
 				name = []byte(`"` + value(name).string() + `"`)
 			}
 			f(name[1:len(name)-1], v)
-		} else {
-			whole = false
 		}
 		rest, ok = bytes.CutPrefix(rest, []byte(","))
 		if !ok && len(rest) > 0 { // the closing brace
