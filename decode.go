@@ -95,10 +95,7 @@ func members(object []byte, f func(name []byte, v value)) (whole bool) {
 			}
 			f(name[1:len(name)-1], v)
 		}
-		rest, ok = bytes.CutPrefix(rest, []byte(","))
-		if !ok && len(rest) > 0 { // the closing brace
-			ok = true
-		}
+		rest = bytes.TrimPrefix(rest, []byte(",")) // else the closing brace comes, or nothing
 	}
 	return false
 }
