@@ -244,7 +244,7 @@ func (c *config) checkCredential(name, value string) {
 func (c *config) parseBaseURL() *url.URL {
 	const field = "base URL"
 	u, err := url.Parse(c.baseURL)
-	if err != nil || u.Host == "" || u.Hostname() == "" {
+	if err != nil || u.Hostname() == "" {
 		c.refuse(field, "must be absolute, such as %s", DefaultBaseURL)
 		return nil
 	}
@@ -257,7 +257,7 @@ func (c *config) parseBaseURL() *url.URL {
 	if u.User != nil {
 		c.refuse(field, "must not hold a user name or password")
 	}
-	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(c.baseURL, "#") {
+	if u.RawQuery != "" || u.ForceQuery || strings.Contains(c.baseURL, "#") {
 		c.refuse(field, "must not have a query or a fragment")
 	}
 	return u
