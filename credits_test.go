@@ -126,7 +126,7 @@ func TestWhatSettlesABudget(t *testing.T) {
 		{"a preview that failed", "preview", []string{`"status":"failed","credits_used":3`}, 3},
 		{"a preview that was rejected", "preview", []string{`"status":"rejected","credits_used":3`}, 3},
 		{"a preview whose reply is broken does not", "preview", []string{preview + `"status":"done","credits_used":3,"x":NaN`}, 1},
-		{"a preview only once", "preview", []string{preview + `"status":"done","credits_used":3`, preview + `"status":"done","credits_used":7`}, 3},
+		{"a preview only once", "preview", []string{preview + `"status":"done","credits_used":3`, video + `"status":"done","credits_used":7`}, 3},
 		{"a video that is done", "video", []string{video + `"status":"done","credits_used":3`}, 3},
 		{"a video that is done without a URL is not", "video", []string{preview + `"status":"done","credits_used":3`}, 5},
 	} {

@@ -664,11 +664,13 @@ func TestADownloadGivesUpAConnectionWithoutAByte(t *testing.T) {
 		assert.ErrorContains(t, err, "no byte came for 1s")
 	})
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		why := errors.New("the shop closes")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, why)
 		defer cancel()
 		host := &fileHost{answers: map[int]func(*http.Request) *http.Response{0: stall}}
 		_, err := newClient(t, host).Jobs.Download(ctx, jobID, io.Discard)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.ErrorIs(t, err, why)
 		downloadError(t, err)
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -1007,7 +1009,7 @@ func TestADownloadsErrorsShowNoSignedURL(t *testing.T) {
 		"a text":                errors.New("cannot GET " + videoURL),
 		"one within":            wrapped{errors.New("cannot GET " + videoURL)},
 		"the query by itself":   errors.New("bad signature=s1gned"),
-		"another query":         errors.New("cannot GET https://cdn.test/v?expires=1&signature=s1gned"),
+		"another query":         errors.New("cannot GET https://cdn.test/v?token=s1gned"),
 		"a certificate's error": fmt.Errorf("GET %s: %w", videoURL, &tls.CertificateVerificationError{Err: errors.New("x")}),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -115,7 +115,7 @@ func TestAnIDIsFoundBehindWhatIsNoJSON(t *testing.T) {
 		require.NoError(t, err, "%.60s", body)
 		assert.Equal(t, jobID, job.ID)
 	}
-	for _, body := range []string{`[{"id":"` + jobID + `"}]`, `{"data":{"id":"` + jobID + `"}}`, `{xid":"` + jobID + `"}`, `{id:"` + jobID + `"}`} {
+	for _, body := range []string{`[{"id":"` + jobID + `"}]`, `{"data":{"id":"` + jobID + `"}}`, `{xid":"` + jobID + `"}`, `{id:"` + jobID + `"}`, `{:"` + jobID + `"}`} {
 		_, err := newClient(t, says(201, body)).Jobs.CreatePreview(t.Context(), params())
 		unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
 		require.True(t, ok)

@@ -176,6 +176,10 @@ func TestTheLastPollIsFittedInHoweverSlowPollsAre(t *testing.T) {
 			_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithMaxWait(wait))
 			require.NoError(t, err, "a wait of %v", wait)
 		}
+		job := create(t, api, client, creatifytest.Life{Duration: 50 * time.Second})
+		_, err := client.Jobs.WaitForPreview(t.Context(), job.ID, creatify.WithMaxWait(time.Minute),
+			creatify.WithSchedule(creatify.FixedInterval(time.Hour)))
+		require.NoError(t, err, "after one that took as long")
 	})
 }
 
@@ -508,6 +512,7 @@ func TestAStalledJob(t *testing.T) {
 		_, err := newClient(t, says(200, `{"id":"`+jobID+`","status":"running"}`)).Jobs.WaitForPreview(t.Context(), jobID, creatify.WithStallTimeout(7*time.Minute))
 		require.ErrorIs(t, err, creatify.ErrStalled)
 		assert.Equal(t, 7*time.Minute, time.Since(start), "it is told at once")
+		assert.Less(t, waitError(t, err).Polls, 40, "and not for polling all the time")
 	})
 }
 

@@ -420,8 +420,12 @@ func TestAJobThatIsAddedAsItIsCreatedKeepsItsTemplate(t *testing.T) {
 
 		after := client.Jobs.NewTracker(creatify.TrackerOptions{})
 		defer after.Close()
+		time.Sleep(10 * time.Second)
 		require.NoError(t, after.Resume(pending))
 		assert.Equal(t, pending, after.Pending())
+		later := creatify.PendingJob{ID: jobID, Kind: creatify.KindPreview, Started: time.Now().Add(time.Hour)}
+		require.NoError(t, after.Resume([]creatify.PendingJob{later}))
+		assert.WithinDuration(t, time.Now(), after.Pending()[1].Started, 0, "none was created in the future")
 		after.Finish()
 		for range after.Results(t.Context()) {
 		}

@@ -277,6 +277,8 @@ func TestWhatWasHandedOverIsRememberedForDaysAndNotForEver(t *testing.T) {
 		assert.Equal(t, 10_002, handed, "and the oldest makes room")
 		h.post(notice(ids[1], "running"))
 		assert.Equal(t, 10_002, handed)
+		h.post(notice(ids[0], "running"))
+		assert.Equal(t, 10_003, handed, "one after the other")
 	})
 }
 
@@ -496,6 +498,7 @@ func TestAVideoIsWaitedForThroughTheTimeInWhichTheJobStillReadsDone(t *testing.T
 		_, err := client.Jobs.WaitForVideo(t.Context(), job.ID)
 		assert.ErrorIs(t, err, creatify.ErrNoOutput)
 		assert.InDelta(t, 15*time.Minute, time.Since(start), float64(5*time.Minute))
+		assert.Less(t, waitError(t, err).Polls, 60, "which is long")
 
 		job = create(t, api, client, creatifytest.Life{Render: creatifytest.RenderLife{End: "failed", Reason: "no disk"}})
 		time.Sleep(20 * time.Second)
