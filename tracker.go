@@ -274,9 +274,6 @@ func (t *Tracker) Results(ctx context.Context) iter.Seq2[*Job, error] {
 				t.ended[0] = nil
 				t.ended = t.ended[1:]
 				delete(t.tracked, trackKey{foldID(j.id), j.kind})
-				if len(t.tracked) == 0 {
-					t.announce()
-				}
 				t.mu.Unlock()
 				if !yield(j.result, j.err) {
 					return
