@@ -172,7 +172,7 @@ func (t *Tracker) resume(job PendingJob) error {
 		j.born, j.since = job.Started, job.Started
 	}
 	j.key.template, j.key.model = job.TemplateID, job.ModelVersion
-	_, err := t.add(j, func() { t.enqueue(j) })
+	_, err := t.add(j, func() { heap.Push(&t.queue, j) })
 	return err
 }
 
@@ -328,14 +328,6 @@ func (t *Tracker) poke() {
 	}
 }
 
-// enqueue puts a job into the queue.
-func (t *Tracker) enqueue(j *tracked) {
-	heap.Push(&t.queue, j)
-	if j.place == 0 {
-		t.poke()
-	}
-}
-
 // dispatch starts polls as they fall due and ends waits as their time is up, until no wait goes on.
 func (t *Tracker) dispatch() {
 	timer := time.NewTimer(0)
@@ -473,7 +465,7 @@ func (t *Tracker) judged(j *tracked, job *Job, v verdict, due time.Time) {
 			due = time.Now()
 		}
 		j.due, j.again = due, false
-		t.enqueue(j)
+		heap.Push(&t.queue, j)
 	}
 }
 
