@@ -159,8 +159,8 @@ func WithTimeout(perAttempt time.Duration) Option {
 }
 
 // WithRateLimit bounds the requests of this client, retries and polls included: perSecond on average, and at most burst
-// at once. A request waits for its turn as long as its context allows. There is no limit by default; the API documents
-// none.
+// at once. A request waits for its turn as long as its context allows; one whose turn would come after the deadline is not
+// made, and its error is [context.DeadlineExceeded] at once. There is no limit by default; the API documents none.
 func WithRateLimit(perSecond float64, burst int) Option {
 	return func(c *config) {
 		if !(perSecond > 0) || math.IsInf(perSecond, 0) {

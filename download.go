@@ -22,7 +22,8 @@ import (
 // The file's host gets no credentials, cookies or Referer. Unless [WithPrivateAddresses] says otherwise, the URL and every
 // redirect must be https and lead to a public address. That is checked as a connection is made; but only the URL can be
 // checked, for localhost and for IP literals, where a proxy resolves the name, or where the Transport of [WithHTTPClient]
-// is not an [*http.Transport]. The rest of that http.Client plays no part, except that its CheckRedirect may refuse.
+// is not an [*http.Transport]. A DialTLSContext of that Transport must leave HTTP/2 out, which downloads do not speak. The
+// rest of that http.Client plays no part, except that its CheckRedirect may refuse.
 //
 // A download that breaks off goes on where it was, if the host can do that and the file is still the same. When the URL
 // has expired, the job is read once more. After five more tries without progress the error is a [*DownloadError]. It

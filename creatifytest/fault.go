@@ -48,7 +48,8 @@ type Fault struct {
 
 // Drop says when a connection is lost. Without a socket, the client gets a
 // [net.OpError] with ECONNRESET or ECONNREFUSED; a real connection is closed,
-// which clients see as a reset or as an unexpected end.
+// which clients see as a reset or as an unexpected end. Those errors are package
+// syscall's; sockets of Windows have others for the same.
 type Drop int
 
 // When a connection is lost.
