@@ -97,6 +97,16 @@ func checkFields(t *testing.T, where string, decl *ast.GenDecl) {
 	}
 }
 
+func TestTheREADMESaysWhatToDoAboutEveryError(t *testing.T) {
+	readme, p := file(t, "README.md"), load(t, 0, module)[0].Types
+	for _, name := range p.Scope().Names() {
+		isError := strings.HasPrefix(name, "Err") || token.IsExported(name) && strings.HasSuffix(name, "Error")
+		if isError && !strings.Contains(readme, name+"`") {
+			t.Errorf("the table of errors in README.md does not have %s", name)
+		}
+	}
+}
+
 func TestEveryCallSaysWhatItCosts(t *testing.T) {
 	cost := regexp.MustCompile(`\bcosts?\b|free of charge`)
 	for _, typ := range documented(t, module).Types {
