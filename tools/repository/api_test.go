@@ -19,7 +19,7 @@ const (
 	module  = "github.com/creatify-community/creatify-go"
 	apiFile = root + "/api/go.txt"
 	apiHead = `# The Go API of this module, a line for each exported name and field. A line that is new is a feature; one that has gone or
-# changed is a breaking change, for which CONTRIBUTING.md has rules. Written by: cd tools && GOWORK=off go test ./repository -update
+# changed is a breaking change, of which docs/stability.md speaks. Written by: cd tools && GOWORK=off go test ./repository -update
 `
 )
 
