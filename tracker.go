@@ -493,7 +493,8 @@ func (t *Tracker) slowDown(j *tracked, asked, now time.Time) {
 		t.refusals++
 		t.pausedAt = now
 	}
-	pause := min(max(e.RetryAfter, time.Second<<min(t.refusals-1, 6)), maxRetryAfter)
+	again := max(t.refusals-1, 0) // a poll that was under way with the last refusal may come after a success
+	pause := min(max(e.RetryAfter, time.Second<<min(again, 6)), maxRetryAfter)
 	if until := now.Add(pause); until.After(t.paused) {
 		t.paused = until
 	}

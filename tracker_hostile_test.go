@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"runtime"
 	"strings"
 	"sync"
@@ -134,6 +135,36 @@ func TestABurstOf429sIsOneRefusal(t *testing.T) {
 		for range tracker.Results(t.Context()) {
 		}
 		assert.Less(t, time.Since(start), 5*time.Second)
+	})
+}
+
+func TestA429ThatComesLateBesideASuccessDoesNotEndTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var polls atomic.Int64
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			switch id := path.Base(req.URL.Path); {
+			case polls.Add(1) > 3:
+				return respond(req, 200, `{"id":"`+id+`","status":"done","preview":"https://app.test/p"}`), nil
+			case id == "b": // of three polls under way together, the second is answered, between two that are refused
+				time.Sleep(2 * time.Second)
+				return respond(req, 200, `{"id":"b","status":"running"}`), nil
+			case id == "c":
+				time.Sleep(3 * time.Second)
+			}
+			return respond(req, 429, ""), nil
+		}))
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+		defer tracker.Close()
+		for _, id := range []string{"a", "b", "c"} {
+			require.NoError(t, tracker.Add(id))
+		}
+		tracker.Finish()
+		ended := 0
+		for _, err := range tracker.Results(t.Context()) {
+			require.NoError(t, err)
+			ended++
+		}
+		assert.Equal(t, 3, ended)
 	})
 }
 

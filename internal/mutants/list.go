@@ -348,4 +348,12 @@ var all = []mutant{
 		tests:  ".",
 		run:    "^TestJobsThatFailToBeReadTogetherAreNotReadTogetherAgain$",
 	},
+	{
+		breach: "load: a refusal that comes after a success panics",
+		file:   "tracker.go",
+		old:    "max(t.refusals-1, 0)",
+		new:    "t.refusals - 1",
+		tests:  ".",
+		run:    "^TestA429ThatComesLateBesideASuccessDoesNotEndTheProcess$",
+	},
 }
