@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/creatify-community/creatify-go/internal/schedule"
 	"golang.org/x/time/rate"
 )
 
@@ -75,10 +76,11 @@ type tracked struct {
 	wait
 	deadline time.Time
 	due      time.Time
-	since    time.Time // the wait's born, for Pending
-	place    int       // in the queue; -1 outside
-	end      int       // place in the ends; -1 outside
-	again    bool      // poll it again at once
+	since    time.Time     // the wait's born, for Pending
+	place    int           // in the queue; -1 outside
+	end      int           // place in the ends; -1 outside
+	hurried  time.Duration // when a notice last had it polled, since it was taken in; 0 is never
+	again    bool          // poll it again as soon as may be
 	result   *Job
 	err      error
 }
@@ -210,8 +212,9 @@ func (t *Tracker) add(j *tracked, begin func()) (added bool, _ error) {
 	return true, nil
 }
 
-// Notify polls a job at once, because there is reason to believe that it has moved: a webhook, say. While polls of the job go
-// wrong, it changes nothing. It returns false for a job that is not tracked.
+// Notify polls a job at once, because there is reason to believe that it has moved: a webhook, say; but at most once a second,
+// however many notices come. While polls of the job go wrong, it changes nothing. It returns false for
+// a job that is not tracked.
 func (t *Tracker) Notify(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -227,12 +230,22 @@ func (t *Tracker) hurry(key trackKey) bool {
 		return false
 	case j.place < 0: // a poll is under way, and may be too early
 		j.again = true
-	case j.errs == 0 && j.due.After(time.Now()):
-		j.due = time.Now() // those that are late already keep their turn
+	case j.errs == 0 && j.due.After(j.soonest()): // those that are late already keep their turn
+		j.due = j.soonest()
+		j.hurried = j.due.Sub(j.started)
 		heap.Fix(&t.queue, j.place)
 		t.poke()
 	}
 	return true
+}
+
+// soonest is when a job may be polled that there is news of: now, but not more often than by a schedule.
+func (j *tracked) soonest() time.Time {
+	now := time.Now()
+	if next := j.started.Add(j.hurried + schedule.Floor); j.hurried > 0 && next.After(now) {
+		return next
+	}
+	return now
 }
 
 func (j *tracked) ended() bool { return j.result != nil || j.err != nil }
@@ -462,7 +475,8 @@ func (t *Tracker) judged(j *tracked, job *Job, v verdict, due time.Time) {
 		t.hand(j, job, nil)
 	default:
 		if j.again && j.errs == 0 {
-			due = time.Now()
+			due = j.soonest()
+			j.hurried = due.Sub(j.started)
 		}
 		j.due, j.again = due, false
 		heap.Push(&t.queue, j)

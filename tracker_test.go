@@ -299,6 +299,21 @@ func TestNotifyPollsOneJobNow(t *testing.T) {
 	})
 }
 
+func TestManyNoticesPollAJobOnceASecondAtTheMost(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		var tracker *creatify.Tracker
+		notify := func(job *creatify.Job) { tracker.Notify(job.ID) } // from within, each poll would bring the next
+		tracker = client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{creatify.WithOnUpdate(notify)}})
+		defer tracker.Close()
+		require.NoError(t, tracker.Add(create(t, api, client, creatifytest.Life{Duration: time.Hour}).ID))
+		for range 1000 {
+			time.Sleep(10 * time.Millisecond)
+			tracker.Notify(api.Jobs()[0])
+		}
+		assert.InDelta(t, 12, api.Calls(get), 2, "ten for the notices, and some by the schedule")
+	})
+}
+
 func TestANoticeDuringAPollIsNotLost(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{
