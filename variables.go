@@ -2,6 +2,7 @@ package creatify
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"unicode/utf8"
@@ -124,6 +125,9 @@ func (vs Variables) problems() []Problem {
 		if name == "" {
 			all = append(all, Problem{"variables", "one has no name"})
 		}
+		if !utf8.ValidString(name) { // JSON would make the same of all such names
+			all = append(all, Problem{fmt.Sprintf("variables.%q", name), "its name is not valid UTF-8"})
+		}
 		if problem := vs[name].problem(); problem != "" {
 			all = append(all, Problem{"variables." + name, problem})
 		}
@@ -134,7 +138,7 @@ func (vs Variables) problems() []Problem {
 func (v Variable) problem() string {
 	switch {
 	case v.raw != nil:
-		if !json.Valid(v.raw) {
+		if !json.Valid(v.raw) || !utf8.Valid(v.raw) {
 			return "is not valid JSON"
 		}
 	case v.kind == "":
