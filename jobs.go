@@ -68,7 +68,7 @@ func (s *JobsService) CreateVideo(ctx context.Context, params JobParams) (*Job, 
 // the same job settles it, unless it comes at once: a job that is being rendered is no longer done, or has a VideoOutput.
 // Any other error means that the rendering was not started.
 //
-// Concurrent calls for one job share one request and its answer.
+// Concurrent calls of one client for one job share one request and its answer.
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
@@ -165,8 +165,14 @@ func idProblems(field, id string) []Problem {
 	return nil
 }
 
-// sameID compares two IDs as UUIDs are compared: neither case nor hyphens matter.
+// sameID compares two IDs. In UUIDs, neither case nor hyphens matter.
 func sameID(a, b string) bool { return foldID(a) == foldID(b) }
 
-// foldID spells an ID the one way that all its spellings have in common.
-func foldID(id string) string { return strings.ToLower(strings.ReplaceAll(id, "-", "")) }
+// foldID spells a UUID the one way that all its spellings have in common. Any other ID has one spelling.
+func foldID(id string) string {
+	folded := strings.ToLower(strings.ReplaceAll(id, "-", ""))
+	if len(folded) != 32 || strings.Trim(folded, "0123456789abcdef") != "" {
+		return id
+	}
+	return folded
+}

@@ -253,11 +253,15 @@ func TestAnIDInAnotherSpellingIsTheSameJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := newClient(t, statusOf(func(string) string { return "running" })).Jobs.NewTracker(creatify.TrackerOptions{})
 		defer tracker.Close()
-		require.NoError(t, tracker.Add("AB-C"))
-		require.NoError(t, tracker.Add("abc"))
+		require.NoError(t, tracker.Add(jobID))
+		require.NoError(t, tracker.Add(strings.ToUpper(jobID)))
 		assert.Len(t, tracker.Pending(), 1)
-		assert.True(t, tracker.Tracks("ABC"))
-		assert.True(t, tracker.Notify("a-bc"))
+		assert.True(t, tracker.Tracks(strings.ReplaceAll(jobID, "-", "")))
+		assert.True(t, tracker.Notify(strings.ToUpper(jobID)))
+		for _, id := range []string{"job-1-12", "job-11-2", "JOB-1-12"} {
+			require.NoError(t, tracker.Add(id))
+		}
+		assert.Len(t, tracker.Pending(), 4, "IDs that are no UUIDs are taken by the letter")
 
 		posts := atomic.Int32{}
 		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
