@@ -90,17 +90,19 @@ func (a *api) send(ctx context.Context, call transport.Call, sent OutcomeUnknown
 	if isRefusal(reply.Status) && !showsJob(reply.Body) {
 		return nil, refusal
 	}
-	if job, err := decodeJob(reply.Body); err == nil && job.Status != "" && sent.JobID == "" {
+	if showsJob(reply.Body) && sent.JobID == "" {
+		job, _ := decodeJob(reply.Body)
 		sent.JobID = job.ID
 	}
+	refusal.unsure = true
 	sent.Err = refusal
 	return nil, &sent
 }
 
-// showsJob says whether a body is a job's, with an ID and a status, and not just something with an ID.
+// showsJob says whether a body is a job's, with an ID and a status or what is left of one, and not just something with an ID.
 func showsJob(body []byte) bool {
 	job, err := decodeJob(body)
-	return err == nil && job.Status != ""
+	return err == nil && (job.Status != "" || job.broken)
 }
 
 func isSuccess(status int) bool { return status >= 200 && status <= 299 }

@@ -97,7 +97,8 @@ type APIError struct {
 	RetryAfter time.Duration       // how long the server asks to wait; 0 when it does not say
 	Body       []byte              // the first 4 KiB of the reply
 
-	bare bool // Detail comes from a bare array
+	bare   bool // Detail comes from a bare array
+	unsure bool // part of an unknown outcome, and so no refusal
 }
 
 const maxKeptBody = 4 << 10
@@ -213,9 +214,13 @@ func (e *APIError) next() string {
 	return ""
 }
 
-// Is makes the error the sentinels that fit it. A 404 counts as not found only with the API's own words. Too few credits have
+// Is makes the error the sentinels that fit it, and none within an [OutcomeUnknownError], where it is no reason to send the
+// call again. A 404 counts as not found only with the API's own words. Too few credits have
 // no documented reply: 402 counts, and 400 and 403 where a message speaks of credits.
 func (e *APIError) Is(target error) bool {
+	if e.unsure {
+		return false
+	}
 	switch target {
 	case ErrUnauthorized:
 		return e.StatusCode == http.StatusUnauthorized || (e.StatusCode == http.StatusForbidden && !e.speaksOfCredits())
@@ -268,7 +273,7 @@ func (e *OutcomeUnknownError) Error() string {
 }
 
 // Format prints the message, whatever the verb, so that no verb shows the variables.
-func (e *OutcomeUnknownError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
+func (e OutcomeUnknownError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
 
 // Unwrap returns the cause.
 func (e *OutcomeUnknownError) Unwrap() error { return e.Err }

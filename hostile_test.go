@@ -124,7 +124,7 @@ func TestAnIDIsFoundBehindWhatIsNoJSON(t *testing.T) {
 }
 
 func TestARefusalThatHoldsAJobIsNoRefusal(t *testing.T) {
-	for _, status := range []int{402, 409, 429, 499, 500} {
+	for _, status := range []int{401, 402, 403, 404, 409, 429, 499, 500} {
 		sent := 0
 		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
 			sent++
@@ -135,6 +135,11 @@ func TestARefusalThatHoldsAJobIsNoRefusal(t *testing.T) {
 		require.True(t, ok, "%d: %v", status, err)
 		assert.Equal(t, jobID, unknown.JobID)
 		assert.Equal(t, 1, sent)
+		for _, reason := range []error{creatify.ErrRateLimited, creatify.ErrUnauthorized, creatify.ErrNotFound, creatify.ErrInsufficientCredits} {
+			assert.NotErrorIs(t, err, reason, "%d: nobody is to call again because of it", status)
+		}
+		refusal, ok := errors.AsType[*creatify.APIError](err)
+		assert.True(t, ok && refusal.StatusCode == status, "the reply is there to be looked at")
 	}
 	for _, status := range []int{400, 402, 409} {
 		client := newClient(t, says(status, `{"id":"error-reference-77","detail":"No."}`))
@@ -152,6 +157,10 @@ func TestARefusalThatHoldsAJobIsNoRefusal(t *testing.T) {
 		assert.NoError(t, err)
 		assert.Equal(t, 2, sent)
 	})
+	_, err := newClient(t, says(429, `{"id":"`+jobID+`","stat`)).Jobs.CreatePreview(t.Context(), params())
+	unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
+	require.True(t, ok, "what is left of a job is a job: %v", err)
+	assert.Equal(t, jobID, unknown.JobID)
 	for status, started := range map[int]bool{200: true, 299: true, 300: false, 399: false} {
 		job, err := newClient(t, says(status, liveLike)).Jobs.CreatePreview(t.Context(), params())
 		assert.Equal(t, started, job != nil, "%d", status)
@@ -160,6 +169,19 @@ func TestARefusalThatHoldsAJobIsNoRefusal(t *testing.T) {
 	for _, status := range []int{408, 444, 460, 499} {
 		_, err := newClient(t, says(status, "")).Jobs.CreatePreview(t.Context(), params())
 		assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown, "%d is a proxy's, and the server may be at work", status)
+	}
+}
+
+func TestWhatWasSentIsKeptAsItWasAndNotPrinted(t *testing.T) {
+	sent := params()
+	sent.Variables = creatify.Variables{"headline": creatify.Text("the first order")}
+	_, err := newClient(t, says(502, "")).Jobs.CreatePreview(t.Context(), sent)
+	sent.Variables["headline"] = creatify.Text("the second order")
+	unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
+	require.True(t, ok)
+	assert.Equal(t, "the first order", unknown.Params.Variables["headline"].Value())
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		assert.NotContains(t, fmt.Sprintf(verb, *unknown), "the first order", "not even by value")
 	}
 }
 

@@ -3,6 +3,7 @@ package creatify
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/creatify-community/creatify-go/internal/transport"
@@ -19,8 +20,9 @@ func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job
 	return s.create(ctx, transport.Call{Path: jobsPath + "preview_async/"}, OperationPreview, params)
 }
 
-// PreviewSync makes a preview with a call that blocks until it is ready, which takes minutes, and returns the job. It costs
-// what [JobsService.CreatePreview] costs.
+// PreviewSync makes a preview with a call that blocks until it is ready, which takes minutes, and returns the job as the
+// reply shows it: one that is not Terminal goes on, for [JobsService.WaitForPreview]. It costs what
+// [JobsService.CreatePreview] costs.
 //
 // Prefer [JobsService.Preview], as the documentation does: when this call's reply is lost, so is the job's ID, and the
 // error is [ErrOutcomeUnknown]. An attempt may take ten minutes, or more where [WithTimeout] says so. A job that ends badly
@@ -40,7 +42,8 @@ func (s *JobsService) create(ctx context.Context, call transport.Call, operation
 	if err := s.check(ctx, params.problems()...); err != nil {
 		return nil, err
 	}
-	call.Body, _ = json.Marshal(params) // it has no problems, so it can be written
+	params.Variables = maps.Clone(params.Variables) // what was sent, whatever the caller makes of it afterwards
+	call.Body, _ = json.Marshal(params)             // it has no problems, so it can be written
 	return s.api.pay(ctx, call, operation, OutcomeUnknownError{Params: params})
 }
 
