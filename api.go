@@ -30,6 +30,14 @@ func (a *api) check(ctx context.Context, problems ...Problem) error {
 
 // get makes a call that costs nothing and returns the body of its reply.
 func (a *api) get(ctx context.Context, path string, once bool) ([]byte, error) {
+	reply, err := a.getReply(ctx, path, once)
+	if err != nil {
+		return nil, err
+	}
+	return reply.Body, nil
+}
+
+func (a *api) getReply(ctx context.Context, path string, once bool) (*transport.Reply, error) {
 	call := transport.Call{Method: http.MethodGet, Path: path, Once: once}
 	reply, err := a.transport.Do(ctx, call)
 	if err != nil {
@@ -38,7 +46,7 @@ func (a *api) get(ctx context.Context, path string, once bool) ([]byte, error) {
 	if !isSuccess(reply.Status) {
 		return nil, newAPIError(call, reply)
 	}
-	return reply.Body, nil
+	return reply, nil
 }
 
 // pay makes a call that costs credits. Either the job comes back, or the server refused and nothing was charged, or the

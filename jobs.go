@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"github.com/creatify-community/creatify-go/internal/transport"
@@ -35,19 +36,30 @@ func (s *JobsService) Get(ctx context.Context, id string) (*Job, error) {
 // read reads a job whose ID the caller or the server gave; once only, for somebody who will read it again anyway.
 func (s *JobsService) read(ctx context.Context, id string, once bool) (*Job, error) {
 	path := jobPath(id)
-	body, err := s.api.get(ctx, path, once)
+	reply, err := s.api.getReply(ctx, path, once)
 	if err != nil {
 		return nil, err
 	}
-	job, err := decodeJob(body)
+	job, err := decodeJob(reply.Body)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("creatify: GET %s: %w", path, err)
 	case !sameID(job.ID, id):
 		return nil, fmt.Errorf("creatify: GET %s: the reply is about another job, %s", path, oneLine(job.ID))
 	}
+	job.skew = skew(reply.Header, time.Now())
 	s.api.budget.settle(job)
 	return job, nil
+}
+
+// skew is how far the server's clock is behind ours, as far as a reply tells: its Date has whole seconds, and has come a way.
+func skew(header http.Header, now time.Time) time.Duration {
+	const usual = 5 * time.Second
+	date, err := http.ParseTime(header.Get("Date"))
+	if behind := now.Sub(date); err == nil && behind.Abs() > usual {
+		return behind
+	}
+	return 0
 }
 
 // CreateVideo starts rendering a final video without a preview, and returns its job, which is pending. It costs 5 credits

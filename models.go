@@ -34,7 +34,8 @@ type Job struct {
 	Variables    Variables     // media URLs may come back rewritten
 
 	raw    []byte
-	broken bool // raw is not a whole object, so that what it says may lack something
+	skew   time.Duration // how far the server's clock was behind ours when it showed the job
+	broken bool          // raw is not a whole object, so that what it says may lack something
 }
 
 // RawJSON returns the reply that the job was read from, with what this version of the library does not know. It is not

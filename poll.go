@@ -46,7 +46,7 @@ func (k JobKind) outputGrace() time.Duration {
 //
 // A job that ends badly is a [*JobError], which is [ErrJobFailed] or [ErrJobRejected]. A wait that ends before the job is
 // a [*WaitError], whose cause is one of [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], the context's error, or the error
-// of the last poll: at once if that is [ErrUnauthorized] or [ErrNotFound], else after [WithMaxPollErrors] in a row.
+// of the last poll: at once if that is 401, 403 or [ErrNotFound], else after [WithMaxPollErrors] in a row.
 func (s *JobsService) WaitForPreview(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
 	return s.waitFor(ctx, KindPreview, id, opts)
 }
@@ -296,8 +296,8 @@ func (w *wait) saw(job *Job, now time.Time) verdict {
 // beginning: its job may be much older, and when the rendering began is not told.
 func (w *wait) estimateBirth(job *Job, now time.Time) {
 	const oldest = 24 * time.Hour
-	if age := now.Sub(job.CreatedAt); !w.created && w.kind == KindPreview && age > 0 && age < oldest {
-		w.born = job.CreatedAt
+	if age := now.Sub(job.CreatedAt) - job.skew; !w.created && w.kind == KindPreview && age > 0 && age < oldest {
+		w.born = now.Add(-age)
 	}
 }
 
@@ -318,7 +318,7 @@ func (w *wait) foresee(job *Job) {
 func (w *wait) failed(err error, now time.Time) verdict {
 	since := now.Sub(w.started)
 	if w.errs == 0 {
-		w.errsSince = since
+		w.errsSince = since - w.roundTrip
 	}
 	w.pollErr = err
 	w.errs++

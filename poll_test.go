@@ -3,6 +3,7 @@ package creatify_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -315,6 +316,40 @@ func TestFiveMinutesOfBadPollsEndTheWait(t *testing.T) {
 		_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithMaxPollErrors(1000))
 		assert.InDelta(t, 5*time.Minute, time.Since(start), float64(40*time.Second))
 		waitError(t, err)
+	})
+}
+
+func TestAServersWrongClockDoesNotMakeAJobOld(t *testing.T) {
+	for _, wrong := range []time.Duration{-5 * time.Hour, -time.Hour, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+				status := "running"
+				if time.Since(start) >= time.Minute {
+					status = "done"
+				}
+				resp := respond(req, 200, fmt.Sprintf(`{"id":%q,"status":%q,"preview":"https://app.test/p","created_at":%q}`,
+					jobID, status, start.Add(wrong).Format(time.RFC3339)))
+				resp.Header.Set("Date", time.Now().Add(wrong).UTC().Format(http.TimeFormat))
+				return resp, nil
+			}))
+			_, err := client.Jobs.WaitForPreview(t.Context(), jobID)
+			require.NoError(t, err)
+			assert.Less(t, time.Since(start), 80*time.Second, "off by %v", wrong)
+		})
+	}
+}
+
+func TestFiveMinutesOfSilenceEndTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}))
+		start := time.Now()
+		_, err := client.Jobs.WaitForPreview(t.Context(), jobID)
+		assert.Equal(t, 5, waitError(t, err).Polls, "which took a minute each, and the waits between them")
+		assert.InDelta(t, 5*time.Minute, time.Since(start), float64(40*time.Second))
 	})
 }
 
