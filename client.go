@@ -136,6 +136,9 @@ func WithBaseURL(baseURL string) Option {
 // used as they are; its Timeout bounds one attempt, where it is shorter than [WithTimeout]; its CheckRedirect is asked
 // about the redirects that this library would follow, which are those of a GET within the base URL's origin.
 //
+// The key goes by the Transport's Proxy: in a tunnel for https, and in clear for an http URL of a loopback address, which a
+// Proxy should leave alone.
+//
 // Do not bring a Transport that sends requests again by itself, or by another way when the first one fails: this library
 // sends a paid request again only when it provably never left, and cannot answer for what lies below it.
 func WithHTTPClient(client *http.Client) Option {

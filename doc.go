@@ -37,9 +37,9 @@
 //
 // # Time
 //
-// Every call takes a context and obeys it at once. Every wait ends by itself after 30 minutes, or what [WithMaxWait] says;
-// the job goes on, and so can the wait, with the same ID and in another process as well. One bad poll ends no wait, but
-// many in a row do.
+// Every call of the API takes a context and obeys it at once. Every wait ends by itself after 30 minutes, or what [WithMaxWait] says;
+// the job goes on, and so can the wait, with the same ID and in another process as well. A poll without an answer ends no
+// wait, nor does a 429 or a 5xx, but many in a row do, and a refusal does at once.
 //
 // Waits poll by what is believed of a job's duration, and learn it from the jobs that end; [WithSchedule] replaces that.
 // [JobsService.Watch] yields each change. A [Tracker] waits for many jobs at once, with a few connections and goroutines:

@@ -103,16 +103,16 @@ type WebhookOptions struct {
 	// Secret is what the URL's parameter secret must hold; see [WebhookURL]. Empty, everybody is let in.
 	Secret string
 	// ReadsPerSecond bounds how often notices make the handler read a job, on average; ten times as many at once. What is
-	// beyond it is told to come again. 0 means 5.
+	// beyond it is told to come again. 0 or less means 5.
 	ReadsPerSecond float64
 }
 
 // WebhookHandler receives webhooks. It takes a notice as a hint: it reads the job itself, and calls f with that job, once for
 // each job, status and set of outputs, however often the notice comes. A read costs nothing.
 //
-// The sender is answered with 204 only when f has returned nil, now or before, so that it may try again otherwise: 400 and
-// 413 for what is no notice, 403 for a wrong secret, 404 for a job that the API does not know, 500 when f returns an error,
-// and 503 when the job could not be read, does not yet show what the notice says, or too many notices came. The context
+// The sender is answered with 204 only when f has returned nil, now or before, so that it may try again otherwise: 400, 405,
+// 413 and 415 for what is no notice, 403 for a wrong secret, 404 for a job that the API does not know, 500 when f returns an
+// error or is nil, and 503 when the job could not be read, does not yet show what the notice says, or too many notices came. The context
 // of f is the request's, and has the [WebhookReference]; f should be quick, for the sender waits. What was
 // handed over is remembered for the last 10,000 cases, in memory: f must bear to be called again after a restart.
 func (s *JobsService) WebhookHandler(options WebhookOptions, f func(context.Context, *Job) error) http.Handler {
