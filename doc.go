@@ -22,7 +22,8 @@
 //   - what to come back to: a [*WaitError] with the job's ID, for [JobsService.WaitForPreview], or an
 //     [*OutcomeUnknownError], when the paid call's reply was lost.
 //
-// Tell them apart with [errors.AsType], or by their sentinels, such as [ErrJobFailed], with [errors.Is].
+// Tell them apart with [errors.AsType], or by their sentinels, such as [ErrJobFailed], with [errors.Is]. Look for the last two
+// first: the cause of a WaitError may be a refusal as well.
 //
 // # Money
 //

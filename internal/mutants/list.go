@@ -93,6 +93,14 @@ var all = []mutant{
 		run:    "^TestWhatABudgetGivesBack$",
 	},
 	{
+		breach: "money: an unknown outcome is a rate limit as well, after which callers call again",
+		file:   "errors.go",
+		old:    "	if e.unsure {",
+		new:    "	if false {",
+		tests:  ".",
+		run:    "^TestARefusalThatHoldsAJobIsNoRefusal$",
+	},
+	{
 		breach: "keys: the same host is the same origin, whatever the scheme",
 		file:   "internal/transport/transport.go",
 		old:    "\treturn a.Scheme == b.Scheme && strings",
