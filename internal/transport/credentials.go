@@ -49,10 +49,20 @@ func (c *Credentials) redactBody(status int, body []byte) []byte {
 // redactError takes the credentials out of an error, and with them whatever it wraps: any of that could show them. It also
 // shortens what is not fit to be a line of a log, which comes from a broken server by way of net/http.
 func (c *Credentials) redactError(err error) error {
-	if line := OneLine(err.Error()); line != err.Error() || c.inChain(err) {
-		return errorText(c.redact([]byte(line), minSecret))
+	text := err.Error()
+	if OneLine(text) == text && !c.inChain(err) {
+		return err
 	}
-	return err
+	// At first, since a credential that the shortening cuts would not be found; and then, since it may take out what parts one.
+	return errorText(c.redactText(OneLine(c.redactText(text))))
+}
+
+// redactText takes the credentials out of an error's text, and what may be the beginning of one at its end: there it may be
+// in quotes, or somebody may have put dots for the rest.
+func (c *Credentials) redactText(text string) string {
+	text = string(c.redact([]byte(text), minSecret))
+	open := strings.TrimRight(text, `"'.…`)
+	return string(c.redact([]byte(open), minSecret)) + text[len(open):]
 }
 
 type errorText string
@@ -61,7 +71,7 @@ func (e errorText) Error() string { return string(e) }
 
 // inChain says whether the credentials are in the text of an error or of anything that it wraps.
 func (c *Credentials) inChain(err error) bool {
-	return anyInChain(err, func(text string) bool { return string(c.redact([]byte(text), minSecret)) != text })
+	return anyInChain(err, func(text string) bool { return c.redactText(text) != text })
 }
 
 // anyInChain says whether the text of an error, or of anything that it wraps, is of a kind.
@@ -87,13 +97,12 @@ func anyInChain(err error, is func(text string) bool) bool {
 
 const redacted = "[redacted]"
 
-// redact replaces a secret however it is spelled: as it is, or with escapes of JSON, of a quoted string or of a URL.
+// redact replaces a secret however it is spelled: as it is, or with escapes of JSON, of a quoted string or of a URL. Of one
+// that the text's end cuts off, a beginning of minSecret characters or more is enough.
 func redact(text []byte, secret string) []byte {
-	if bytes.IndexByte(text, '\\') < 0 && bytes.IndexByte(text, '%') < 0 {
-		if !bytes.Contains(text, []byte(secret)) {
-			return text
-		}
-		return bytes.ReplaceAll(text, []byte(secret), []byte(redacted))
+	plain := bytes.IndexByte(text, '\\') < 0 && bytes.IndexByte(text, '%') < 0
+	if plain && !bytes.Contains(text, []byte(secret)) && !endsWithin(text, secret) {
+		return text
 	}
 	var clean []byte
 	done := 0 // what is before it is in clean
@@ -113,17 +122,37 @@ func redact(text []byte, secret string) []byte {
 	return append(clean, text[done:]...)
 }
 
-// spelled returns the length of the secret at the start of a text, 0 if it is not there.
+// endsWithin says whether a text without escapes ends in a beginning of a secret.
+func endsWithin(text []byte, secret string) bool {
+	for n := min(len(text), len(secret)-1); n >= minSecret; n-- {
+		if tail := text[len(text)-n:]; tail[0] == secret[0] && string(tail) == secret[:n] {
+			return true
+		}
+	}
+	return false
+}
+
+// spelled returns the length of the secret, or of enough of it at the text's end, at the start of a text; 0 if it is not
+// there.
 func spelled(text []byte, secret string) int {
 	n := 0
 	for i := range len(secret) {
 		length := spelledByte(text[n:], secret[i])
-		if length == 0 {
+		switch {
+		case length == 0 && i >= minSecret && isCut(text[n:]):
+			return len(text)
+		case length == 0:
 			return 0
 		}
 		n += length
 	}
 	return n
+}
+
+// isCut says whether nothing is left of a text, or the beginning of an escape.
+func isCut(text []byte) bool {
+	return len(text) == 0 || text[0] == '%' && len(text) < 3 ||
+		text[0] == '\\' && len(text) < 6 && (len(text) == 1 || text[1] == 'u')
 }
 
 func spelledByte(text []byte, c byte) int {

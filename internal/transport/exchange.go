@@ -122,14 +122,12 @@ func (x *exchange) read(parent context.Context, resp *http.Response) error {
 		}
 		return nil
 	}
-	var err error
-	x.reply.Body, err = readBody(resp.Body, resp.ContentLength)
-	x.reply.Body = x.client.creds.redactBody(resp.StatusCode, x.reply.Body)
+	body, err := readBody(resp.Body, resp.ContentLength)
+	x.reply.Body = x.client.creds.redactBody(resp.StatusCode, body[:min(len(body), maxBody)])
 	if err != nil {
 		return fmt.Errorf("the reply broke off: %w", err)
 	}
-	if len(x.reply.Body) > maxBody {
-		x.reply.Body = x.reply.Body[:maxBody]
+	if len(body) > maxBody {
 		x.final = true
 		return fmt.Errorf("the reply is larger than %d MiB", maxBody>>20)
 	}

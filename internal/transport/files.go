@@ -261,17 +261,17 @@ func (c *Client) CleanFileError(err error, file *url.URL) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	signed := func(text string) bool {
-		return strings.Contains(text, "?") || len(file.RawQuery) >= minSecret && strings.Contains(text, file.RawQuery)
-	}
-	clean := c.creds.redactError(err)
-	if anyInChain(clean, signed) {
-		text := clean.Error()
+	unsigned := func(text string) string {
 		if len(file.RawQuery) >= minSecret {
-			text = strings.ReplaceAll(text, file.RawQuery, redacted)
+			text = string(redact([]byte(text), file.RawQuery))
 		}
-		clean = errorText(query.ReplaceAllString(text, "?"+redacted))
+		return query.ReplaceAllString(text, "?"+redacted)
 	}
+	clean := err
+	if anyInChain(err, func(text string) bool { return unsigned(text) != text }) {
+		clean = errorText(unsigned(err.Error())) // before it is shortened
+	}
+	clean = c.creds.redactError(clean)
 	if errors.Is(err, ErrRefusedURL) && !errors.Is(clean, ErrRefusedURL) {
 		clean = &refusal{reason: clean.Error()}
 	}

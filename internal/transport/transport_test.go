@@ -18,6 +18,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -651,14 +652,14 @@ func TestACredentialIsFoundHoweverItIsSpelled(t *testing.T) {
 		`a \u0073e"cr/\u0065\u0074`:         "a [redacted]",
 		`\`:                                 `\`,
 		`% se`:                              `% se`,
-		`\\ se"cr/e`:                        `\\ se"cr/e`,
+		`\\ se"cr/e`:                        `\\ [redacted]`,
 		`\se"cr/et`:                         `\[redacted]`,
 		`se\"cr/e\t`:                        `se\"cr/e\t`,
-		`se\"cr/e\u00`:                      `se\"cr/e\u00`,
-		`se\"cr/e\u0`:                       `se\"cr/e\u0`,
-		`se\"cr/e\`:                         `se\"cr/e\`,
-		`se"cr/e%`:                          `se"cr/e%`,
-		`se"cr/e%7`:                         `se"cr/e%7`,
+		`se\"cr/e\u00`:                      redacted,
+		`se\"cr/e\u0`:                       redacted,
+		`se\"cr/e\`:                         redacted,
+		`se"cr/e%`:                          redacted,
+		`se"cr/e%7`:                         redacted,
 		`se"cr/e%zz`:                        `se"cr/e%zz`,
 		`se"cr/e%75`:                        `se"cr/e%75`,
 		`se\"cr/e\u0174`:                    `se\"cr/e\u0174`,
@@ -669,11 +670,83 @@ func TestACredentialIsFoundHoweverItIsSpelled(t *testing.T) {
 		`se\"cr/e\u1074`:                    `se\"cr/e\u1074`,
 		`se\"cr/exu0074`:                    `se\"cr/exu0074`,
 		`se\/cr/et`:                         `se\/cr/et`,
+		`a se"cr/e`:                         "a [redacted]",
+		`a se"cr/`:                          "a [redacted]",
+		`a se"cr`:                           `a se"cr`,
+		`a se"cr/e b`:                       `a se"cr/e b`,
+		`a s%65"cr/e`:                       `a [redacted]`,
+		`a s%65"cr/`:                        `a [redacted]`,
+		`a s%65"cr`:                         `a s%65"cr`,
 		`sex"cr/et%`:                        `sex"cr/et%`,
 	} {
 		assert.Equal(t, want, string(redact([]byte(text), secret)), "%q", text)
 	}
 	assert.Equal(t, redacted, string(redact([]byte(`secr\/`), "secr/")), "an escape at the end")
+}
+
+// A credential that is only in part where a text ends is not found by a search for the whole of it.
+func TestNoBeginningOfTheKeyIsLeftWhereATextIsCut(t *testing.T) {
+	const key = `long"and\recognisable/key-0123456789`
+	escaped := strings.NewReplacer(`"`, `\"`, `\`, `\\`, `/`, `\/`, `r`, `\u0072`).Replace(key)
+	send := func(t *testing.T, answer func(*http.Request) (*http.Response, error)) string {
+		c := newClient(&script{answers: answers{answer}}, func(c *Config) { c.Credentials = NewCredentials("the-id", key) })
+		got, err := c.Do(t.Context(), paid)
+		if failure, ok := errors.AsType[*Error](err); ok {
+			got = &Reply{}
+			if failure.Reply != nil {
+				got = failure.Reply
+			}
+			return err.Error() + "\n" + string(got.Body)
+		}
+		return string(got.Body)
+	}
+	broken := func(status int, body string, end error) func(*http.Request) (*http.Response, error) {
+		return func(req *http.Request) (*http.Response, error) {
+			resp, _ := reply(status, "")(req)
+			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(body), iotest.ErrReader(end)))
+			return resp, nil
+		}
+	}
+	for i := range len(escaped) {
+		beginning := escaped[:i]
+		for name, answer := range map[string]func(*http.Request) (*http.Response, error){
+			"an error that is shortened":                  fail(errors.New(strings.Repeat("x", 300-i) + key)),
+			"an error that is shortened and quoted":       fail(fmt.Errorf("malformed %q", strings.Repeat("x", 289-i)+key)),
+			"an error with what OneLine takes out":        fail(errors.New(strings.Repeat("x", 300-i) + key[:9] + "\xff" + key[9:])),
+			"an error that ends in the key":               fail(errors.New("dump: " + beginning)),
+			"an error that ends in the key and is quoted": fail(fmt.Errorf(`dump: "%s"`, beginning)),
+			"an error that somebody else shortened":       fail(errors.New("dump: " + beginning + "...")),
+			"an error within":                             fail(branches{errors.New("dump: " + beginning)}),
+			"a success that breaks off":                   broken(200, `{"id":"7","key":"`+beginning, io.ErrUnexpectedEOF),
+			"a success whose connection is closed":        broken(200, `{"id":"7","key":"`+beginning, io.EOF),
+			"a success over the cap":                      reply(200, strings.Repeat("x", maxBody-i)+escaped),
+			"a refusal that breaks off":                   broken(502, "X-Api-Key: "+beginning, io.ErrUnexpectedEOF),
+			"a refusal whose connection is closed":        broken(400, "X-Api-Key: "+beginning, io.EOF),
+			"a refusal over the cap":                      reply(400, strings.Repeat("x", maxErrorBody-i)+escaped),
+		} {
+			if strings.HasSuffix(name, "success over the cap") && i%8 != 0 {
+				continue // it takes long
+			}
+			text := send(t, answer)
+			assert.NotContains(t, text, key[:minSecret], "%s, %d", name, i)
+			assert.NotContains(t, text, `cognisable`, "%s, %d", name, i)
+		}
+	}
+}
+
+func TestAReplyOverTheCapStaysSoWithoutTheKey(t *testing.T) {
+	_, err := newClient(&script{answers: answers{reply(200, testKey+strings.Repeat("x", maxBody-len(testKey)+1))}}).Do(t.Context(), once)
+	assert.ErrorContains(t, err, "larger than 8 MiB")
+}
+
+func TestNoBeginningOfAFilesQueryIsLeftWhereAnErrorIsShortened(t *testing.T) {
+	file, _ := url.Parse("https://files.test/v?signature=recognisable")
+	for i := range len(file.RawQuery) {
+		for _, text := range []string{strings.Repeat("x", 300-i) + file.RawQuery, "dump: " + file.RawQuery[:i]} {
+			err := newClient(nil).CleanFileError(errors.New(text), file)
+			assert.NotContains(t, err.Error(), file.RawQuery[:minSecret], text)
+		}
+	}
 }
 
 func TestHowShortACredentialMayBeToBeTakenOut(t *testing.T) {
