@@ -26,7 +26,8 @@ import (
 // rest of that http.Client plays no part, except that its CheckRedirect may refuse.
 //
 // A download that breaks off goes on where it was, if the host can do that and the file is still the same. When the URL
-// has expired, the job is read once more. After five more tries without progress the error is a [*DownloadError]. It
+// has expired, the job is read once more. A file that is empty is no video, and one of which only the end of the connection
+// shows the end, as in HTTP/1.0, is refused: it could not be told from one that broke off. After five more tries without progress the error is a [*DownloadError]. It
 // is [ErrNoOutput] for a job without a video, [ErrTooLarge], [ErrRefusedURL], or the context's error. What was written
 // till then stays in w; [JobsService.DownloadFile] leaves a whole file or none. There is no limit on the time in all, except
 // the context's: [WithTimeout] is not for downloads.

@@ -718,16 +718,64 @@ func TestTheProgressOfADownloadMovesForward(t *testing.T) {
 	}
 }
 
-func TestADownloadWithoutAByteIsWhole(t *testing.T) {
+func TestADownloadWithoutAByteIsNoVideo(t *testing.T) {
 	for _, noLength := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			var calls []int64
-			n, err := newClient(t, &fileHost{noLength: noLength}).Jobs.Download(t.Context(), jobID, io.Discard,
-				creatify.WithProgress(func(done, total int64) { calls = append(calls, done, total) }))
+			path := filepath.Join(t.TempDir(), "video.mp4")
+			require.NoError(t, os.WriteFile(path, []byte("the old video"), 0o600))
+			host := &fileHost{noLength: noLength}
+			_, err := newClient(t, host).Jobs.DownloadFile(t.Context(), jobID, path)
+			assert.ErrorContains(t, err, "an empty file")
+			downloadError(t, err)
+			assert.Len(t, host.requests, 6, "it may be there the next time")
+			got, err := os.ReadFile(path)
 			require.NoError(t, err)
-			assert.Zero(t, n)
-			assert.Equal(t, []int64{0, 0}, calls)
-			assert.Empty(t, downloaded(t, &fileHost{noLength: noLength}))
+			assert.Equal(t, "the old video", string(got))
+			later := &fileHost{content: videoOf(100), answers: map[int]func(*http.Request) *http.Response{0: func(req *http.Request) *http.Response {
+				return respond(req, 200, "")
+			}}}
+			assert.Equal(t, later.content, downloaded(t, later))
+		})
+	}
+}
+
+func TestADownloadThatOnlyTheConnectionsEndEndsIsNoVideo(t *testing.T) {
+	const whole, half = "the whole video", "the whole"
+	for name, tt := range map[string]struct {
+		replies []string
+		want    string // of the error
+	}{
+		"HTTP/1.1":            {[]string{"HTTP/1.1 200 OK\r\n\r\n" + half}, "cannot be told"},
+		"HTTP/1.0":            {[]string{"HTTP/1.0 200 OK\r\n\r\n" + half}, "cannot be told"},
+		"without a byte":      {[]string{"HTTP/1.0 200 OK\r\n\r\n"}, "cannot be told"},
+		"after another file":  {[]string{"HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 15\r\n\r\n" + half, "HTTP/1.1 200 OK\r\nETag: \"b\"\r\n\r\n" + half}, "cannot be told"},
+		"with a length known": {[]string{"HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 15\r\n\r\n" + half, "HTTP/1.1 200 OK\r\nETag: \"a\"\r\n\r\n" + whole}, ""},
+		"in chunks":           {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nf\r\n" + whole + "\r\n0\r\n\r\n"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s *site
+			s = newSite(t, func(w http.ResponseWriter, _ *http.Request) {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if !assert.NoError(t, err) {
+					return
+				}
+				defer conn.Close()
+				io.WriteString(conn, tt.replies[min(int(s.asked.Load()), len(tt.replies))-1])
+			})
+			path := filepath.Join(t.TempDir(), "video.mp4")
+			require.NoError(t, os.WriteFile(path, []byte("the old video"), 0o600))
+			_, err := s.client(t, new(http.Transport)).Jobs.DownloadFile(t.Context(), jobID, path, creatify.WithPrivateAddresses())
+			got, readErr := os.ReadFile(path)
+			require.NoError(t, readErr)
+			assert.EqualValues(t, len(tt.replies), s.asked.Load())
+			if tt.want == "" {
+				require.NoError(t, err)
+				assert.Equal(t, whole, string(got))
+				return
+			}
+			assert.ErrorContains(t, err, tt.want)
+			downloadError(t, err)
+			assert.Equal(t, "the old video", string(got))
 		})
 	}
 }
@@ -840,7 +888,7 @@ func TestADownloadedFileHasTheUsualPermissionsOrThoseItHad(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret"), nil, 0o600))
 	for name, mode := range map[string]os.FileMode{"new": want.Mode(), "secret": 0o600} {
-		_, err := newClient(t, &fileHost{}).Jobs.DownloadFile(t.Context(), jobID, filepath.Join(dir, name))
+		_, err := newClient(t, &fileHost{content: videoOf(9)}).Jobs.DownloadFile(t.Context(), jobID, filepath.Join(dir, name))
 		require.NoError(t, err)
 		info, err := os.Stat(filepath.Join(dir, name))
 		require.NoError(t, err)
@@ -915,7 +963,7 @@ func TestADownloadDoesNotAskForUnsafeURLs(t *testing.T) {
 	}
 	for _, video := range []string{"https://93.184.216.34/v", "https://[2606:2800:220:1::1]/v", "https://[64:ff9b::5db8:d822]/v",
 		"https://[::ffff:93.184.216.34]/v", "https://files.test:8443/v", "https://100.128.0.1/v", "https://172.32.0.1/v"} {
-		_, err := newClient(t, &fileHost{urls: []string{video}}).Jobs.Download(t.Context(), jobID, io.Discard)
+		_, err := newClient(t, &fileHost{urls: []string{video}, content: videoOf(9)}).Jobs.Download(t.Context(), jobID, io.Discard)
 		assert.NoError(t, err, video)
 	}
 }

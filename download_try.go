@@ -108,7 +108,16 @@ func (d *download) acceptWhole(resp *http.Response) (skip, left int64, s *setbac
 		total = resp.ContentLength
 	}
 	d.version, d.total = version, total
+	if total < 0 && endsWithConnection(resp) {
+		return 0, 0, &setback{err: errors.New("the host says neither its length nor where it ends, so that a whole one cannot be told from one that broke off")}
+	}
 	return d.done, total, nil
+}
+
+// endsWithConnection says whether nothing but the end of the connection ends a reply, which ends one that broke off as well.
+// Chunks and streams have an end of their own.
+func endsWithConnection(resp *http.Response) bool {
+	return resp.ProtoMajor == 1 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && !resp.Uncompressed
 }
 
 // acceptPart accepts nothing but what was asked for: the rest of the same file. A date of change need not be repeated.
@@ -199,8 +208,11 @@ func (d *download) copy(ctx context.Context, body io.Reader, skip, left int64, i
 
 // ended is nil if the video is whole and not just a part of it.
 func (d *download) ended() *setback {
-	if d.done < d.total {
+	switch {
+	case d.done < d.total:
 		return &setback{err: io.ErrUnexpectedEOF, again: true}
+	case d.done == 0:
+		return &setback{err: errors.New("the host sent an empty file"), again: true}
 	}
 	if d.total < 0 || d.reported != d.done {
 		d.total, d.reported = d.done, -1
