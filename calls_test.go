@@ -113,6 +113,9 @@ func TestRemainingCredits(t *testing.T) {
 		`{"remaining_credits": "12.5"}`:    12.5,
 		`{"remaining_credits": 0}`:         0,
 		`{"remaining_credits": -3, "a":1}`: -3,
+		`{"remaining_credits": "0.00"}`:    0,
+		`{"remaining_credits": -0.0}`:      0,
+		`{"remaining_credits": " 5 "}`:     5,
 	} {
 		mock := httpmock.NewMockTransport()
 		mock.RegisterResponder("GET", "https://api.creatify.ai/api/remaining_credits/", httpmock.NewStringResponder(200, body))
@@ -120,7 +123,9 @@ func TestRemainingCredits(t *testing.T) {
 		require.NoError(t, err, body)
 		assert.Equal(t, want, got)
 	}
-	for _, body := range []string{``, `null`, `{}`, `[]`, `<html>`, `{"remaining_credits": null}`, `{"remaining_credits": "many"}`} {
+	for _, body := range []string{``, `null`, `{}`, `[]`, `<html>`, `{"remaining_credits": null}`, `{"remaining_credits": "many"}`,
+		`{"remaining_credits": "0abc"}`, `{"remaining_credits": "0,5"}`, `{"remaining_credits": "0.3.4"}`, `{"remaining_credits": ""}`,
+		`{"remaining_credits": 1e400}`, `{"remaining_credits": "Inf"}`, `{"remaining_credits": "NaN"}`, `{"remaining_credits": false}`} {
 		mock := httpmock.NewMockTransport()
 		mock.RegisterNoResponder(httpmock.NewStringResponder(200, body))
 		_, err := newClient(t, mock).Workspace.RemainingCredits(t.Context())

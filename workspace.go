@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -30,12 +31,15 @@ func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error
 	}
 	credits := math.NaN()
 	whole := members(body, func(name []byte, v value) {
-		// An error is an error, never 0, which is what number makes of it.
-		if n := v.number(); string(name) == "remaining_credits" && (n != 0 || strings.HasPrefix(v.string(), "0")) {
-			credits = n
+		if string(name) != "remaining_credits" {
+			return
+		}
+		var err error
+		if credits, err = strconv.ParseFloat(strings.TrimSpace(v.string()), 64); err != nil {
+			credits = math.NaN() // and not 0, as number has it
 		}
 	})
-	if !whole || math.IsNaN(credits) {
+	if !whole || math.IsNaN(credits) || math.IsInf(credits, 0) {
 		return 0, fmt.Errorf("creatify: GET %s: the reply holds no balance", path)
 	}
 	return credits, nil
