@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,7 +173,8 @@ func TestATemplateIsReadWhateverItsVariablesAre(t *testing.T) {
 }
 
 func TestTheTemplatesAreListed(t *testing.T) {
-	for body, want := range map[string]int{`[]`: 0, `[` + templateReply + `, {"template_id":"b"}]`: 2} {
+	two := `[` + templateReply + `, {"template_id":"b"}]`
+	for body, want := range map[string]int{`[]`: 0, " [ ] \n": 0, two: 2, "\ufeff" + two: 2} {
 		mock := httpmock.NewMockTransport()
 		mock.RegisterResponder("GET", "https://api.creatify.ai/api/custom_templates/", httpmock.NewStringResponder(200, body))
 		templates, err := newClient(t, mock).Templates.List(t.Context())
@@ -182,11 +185,28 @@ func TestTheTemplatesAreListed(t *testing.T) {
 			assert.Equal(t, "b", templates[1].ID)
 		}
 	}
-	for _, body := range []string{``, `null`, `{"detail":"odd"}`, `[1]`, `[null]`} {
+	for _, body := range []string{``, `null`, `{"detail":"odd"}`, `[1]`, `[null]`, `[{}`, `[{}]]`, `[{}] x`, `[{},]`,
+		`[{"a":1} {"b":2}]`, `[{},1]`, `[`} {
 		mock := httpmock.NewMockTransport()
 		mock.RegisterNoResponder(httpmock.NewStringResponder(200, body))
 		_, err := newClient(t, mock).Templates.List(t.Context())
 		assert.ErrorContains(t, err, "GET /api/custom_templates/", body)
+	}
+}
+
+func TestAListOfTemplatesIsCapped(t *testing.T) {
+	list := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat("{},", n), ",") + "]" }
+	templates, err := newClient(t, says(200, list(10_000))).Templates.List(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, templates, 10_000)
+	for _, n := range []int{10_001, 2_700_000} {
+		client := newClient(t, says(200, list(n)))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err = client.Templates.List(t.Context())
+		runtime.ReadMemStats(&after)
+		assert.ErrorContains(t, err, "more than 10000 templates")
+		assert.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, uint64(64), "MiB for a reply of 8 MiB")
 	}
 }
 

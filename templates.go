@@ -1,6 +1,7 @@
 package creatify
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -135,7 +136,10 @@ func isBlank(v any) bool { return v == nil || v == "" }
 
 // suggestion is the name nearest to one that does not exist, if it may be a slip of it.
 func (vs Variables) suggestion(name string) string {
-	const longest = 64 // what is longer is no slip, and slow to compare
+	const longest, most = 64, 1000 // what is longer is no slip, and slow to compare; so are more
+	if len(vs) > most {
+		return ""
+	}
 	best, nearest := "", 3
 	for _, known := range slices.Sorted(maps.Keys(vs)) {
 		if max(len(known), len(name)) > longest {
@@ -173,9 +177,12 @@ func editDistance(from, to string) int {
 	return row[len(b)]
 }
 
-const templatesPath = "/api/custom_templates/"
+const (
+	templatesPath = "/api/custom_templates/"
+	maxTemplates  = 10_000 // in a list: each takes far more memory than the shortest JSON for one
+)
 
-// List returns all templates of the account, without their variables. It costs nothing.
+// List returns all templates of the account, without their variables. It costs nothing. More than 10,000 are an error.
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
@@ -186,17 +193,22 @@ func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	var items []json.RawMessage
-	if err := json.Unmarshal(body, &items); err != nil {
-		return nil, fmt.Errorf("creatify: GET %s: the reply is not a list: %w", templatesPath, err)
-	} else if items == nil {
-		return nil, fmt.Errorf("creatify: GET %s: the reply is not a list but null", templatesPath)
+	list := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), space)
+	if !json.Valid(list) || list[0] != '[' {
+		return nil, fmt.Errorf("creatify: GET %s: the reply is not a list", templatesPath)
 	}
-	templates := make([]Template, len(items))
-	for i, item := range items {
-		if templates[i], err = decodeTemplate(item); err != nil {
-			return nil, fmt.Errorf("creatify: GET %s: item %d is not a template: %w", templatesPath, i, err)
+	templates := []Template{}
+	for rest := bytes.TrimLeft(list[1:], space); rest[0] != ']'; rest = bytes.TrimLeft(bytes.TrimPrefix(rest, []byte(",")), space) {
+		if len(templates) == maxTemplates {
+			return nil, fmt.Errorf("creatify: GET %s: the reply holds more than %d templates", templatesPath, maxTemplates)
 		}
+		var item []byte
+		item, rest = cutValue(rest)
+		template, err := decodeTemplate(item)
+		if err != nil {
+			return nil, fmt.Errorf("creatify: GET %s: item %d is not a template: %w", templatesPath, len(templates), err)
+		}
+		templates = append(templates, template)
 	}
 	return templates, nil
 }

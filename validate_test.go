@@ -2,8 +2,10 @@ package creatify_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
@@ -148,6 +150,28 @@ func TestValidateIsQuickWithLongNames(t *testing.T) {
 	long := strings.Repeat("a", 1<<20)
 	err := template(t, `{"`+long+`":{"type":"voiceover"}}`).Validate(creatify.Variables{long + "a": creatify.Text("")})
 	assert.NotContains(t, err.Error(), "did you mean")
+}
+
+func TestValidateIsQuickWithManyNames(t *testing.T) {
+	of := func(n int) *creatify.Template {
+		many := creatify.Variables{"headline": creatify.Voiceover("")}
+		for i := len(many); i < n; i++ {
+			many[fmt.Sprintf("%064d", i)] = creatify.Voiceover("")
+		}
+		return &creatify.Template{Variables: many}
+	}
+	slips := creatify.Variables{}
+	for i := range 50 {
+		slips[fmt.Sprintf("%063d-", i)] = creatify.Voiceover("")
+	}
+	huge := of(50_000)
+	start := time.Now()
+	err := huge.Validate(slips)
+	assert.Less(t, time.Since(start), 5*time.Second)
+	assert.NotContains(t, err.Error(), "did you mean")
+	slip := creatify.Variables{"headlin": creatify.Voiceover("")}
+	assert.ErrorContains(t, of(1000).Validate(slip), `did you mean "headline"?`)
+	assert.NotContains(t, of(1001).Validate(slip).Error(), "did you mean")
 }
 
 func TestValidateWithoutATemplateOrVariables(t *testing.T) {
