@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/creatify-community/creatify-go/internal/transport"
@@ -27,10 +28,13 @@ import (
 //
 // A download that breaks off goes on where it was, if the host can do that and the file is still the same. When the URL
 // has expired, the job is read once more. A file that is empty is no video, and one of which only the end of the connection
-// shows the end, as in HTTP/1.0, is refused: it could not be told from one that broke off. After five more tries without progress the error is a [*DownloadError]. It
-// is [ErrNoOutput] for a job without a video, [ErrTooLarge], [ErrRefusedURL], or the context's error. What was written
-// till then stays in w; [JobsService.DownloadFile] leaves a whole file or none. There is no limit on the time in all, except
-// the context's: [WithTimeout] is not for downloads.
+// shows the end, as in HTTP/1.0, is refused: it could not be told from one that broke off.
+//
+// After five more tries without progress, or at once where none would help, the error is a [*DownloadError]. It is
+// [ErrNoOutput] for a job without a video, also [ErrJobFailed] or [ErrJobRejected] if there will be none; [ErrNotFound] or
+// [ErrUnauthorized] if the API refuses to show the job; [ErrTooLarge], [ErrRefusedURL], or the context's error. What was
+// written till then stays in w; [JobsService.DownloadFile] leaves a whole file or none. There is no limit on the time in
+// all, except the context's: [WithTimeout] is not for downloads.
 func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts ...DownloadOption) (int64, error) {
 	var problems []Problem
 	if w == nil {
@@ -48,7 +52,8 @@ func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts
 // DownloadFile is [JobsService.Download] to a file, and returns its size. It costs nothing. The file is written under
 // another name in the same folder and renamed when it is whole and on the disk: path is either the whole video, or as it
 // was before. A file that was there is replaced and its permissions are kept; a symbolic link is replaced itself. On
-// Windows, a file that is open or read-only cannot be replaced: the download fails in the end.
+// Windows, a file that is open or read-only cannot be replaced: the download fails in the end. A process that is killed
+// leaves the other one behind, which is named .creatify-*.part.
 func (s *JobsService) DownloadFile(ctx context.Context, id, path string, opts ...DownloadOption) (int64, error) {
 	old, problems := target(path)
 	d, err := s.newDownload(ctx, id, opts, problems)
@@ -161,8 +166,12 @@ func (d *download) locate(ctx context.Context) *setback {
 	switch {
 	case err != nil:
 		return &setback{err: fmt.Errorf("the job cannot be read: %w", err)}
-	case isWebURL(job.VideoOutput):
-		d.url, _ = url.Parse(job.VideoOutput)
+	case strings.Contains(job.VideoOutput, "://"): // whether it is one to download from is for the transport to judge
+		u, err := url.Parse(job.VideoOutput)
+		if err != nil {
+			return &setback{err: &because{"its URL is none", ErrRefusedURL}}
+		}
+		d.url = u
 		return nil
 	case job.broken:
 		return &setback{err: errors.New("the reply about the job is broken JSON")}
@@ -250,6 +259,9 @@ func createPart(name string) (partFile, error) {
 }
 
 func (d *download) toFile(ctx context.Context, path string, old fs.FileInfo) error {
+	if _, err := os.Lstat(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // such as a name too long
+		return d.failed(unwritten(err))
+	}
 	name := filepath.Join(filepath.Dir(path), ".creatify-"+rand.Text()+".part")
 	part, err := d.config.create(name)
 	if err != nil {

@@ -896,6 +896,22 @@ func TestADownloadedFileHasTheUsualPermissionsOrThoseItHad(t *testing.T) {
 	}
 }
 
+func TestANameThatNoFileCanHaveIsNoticedBeforeAByteIsAskedFor(t *testing.T) {
+	names := []string{"a\x00b"}
+	if runtime.GOOS != "windows" { // where the whole path counts
+		names = append(names, strings.Repeat("n", 300))
+	}
+	dir := t.TempDir()
+	for _, name := range names {
+		host := &fileHost{content: videoOf(9)}
+		_, err := newClient(t, host).Jobs.DownloadFile(t.Context(), jobID, filepath.Join(dir, name))
+		assert.ErrorContains(t, err, "it cannot be written")
+		downloadError(t, err)
+		assert.Empty(t, host.requests)
+	}
+	onlyFile(t, filepath.Join(dir, "none"))
+}
+
 func TestDownloadsRefuseBadParameters(t *testing.T) {
 	host := &fileHost{}
 	jobs, dir := newClient(t, host).Jobs, t.TempDir()
@@ -938,7 +954,7 @@ func TestDownloadsRefuseBadParameters(t *testing.T) {
 }
 
 func TestADownloadDoesNotAskForUnsafeURLs(t *testing.T) {
-	unsafe := []string{"http://files.test/v", "http://93.184.216.34/v", "ftp://files.test/v", "https://me:pw@files.test/v",
+	unsafe := []string{"http://files.test/v", "http://93.184.216.34/v", "ftp://files.test/v", "file:///v", "https:///v", "https://[::1/v", "https://me:pw@files.test/v",
 		"https://127.0.0.1/v", "https://127.0.0.1./v", "https://127.8.9.10/v", "https://10.1.2.3/v", "https://172.16.0.1/v",
 		"https://192.168.1.1/v", "https://169.254.169.254/latest/meta-data", "https://100.64.0.1/v", "https://100.127.255.255/v",
 		"https://0.0.0.0/v", "https://224.0.0.1/v", "https://255.255.255.255/v", "https://[::]/v", "https://[::1]/v", "https://[fe80::1]/v",
@@ -953,7 +969,8 @@ func TestADownloadDoesNotAskForUnsafeURLs(t *testing.T) {
 		t.Run(video, func(t *testing.T) {
 			host := &fileHost{urls: []string{video}}
 			_, err := newClient(t, host).Jobs.Download(t.Context(), jobID, io.Discard)
-			assert.Truef(t, errors.Is(err, creatify.ErrRefusedURL) || errors.Is(err, creatify.ErrNoOutput), "%v", err)
+			assert.ErrorIs(t, err, creatify.ErrRefusedURL)
+			assert.NotErrorIs(t, err, creatify.ErrNoOutput)
 			downloadError(t, err)
 			host = &fileHost{answers: map[int]func(*http.Request) *http.Response{0: redirect(video)}}
 			_, err = newClient(t, host).Jobs.Download(t.Context(), jobID, io.Discard)
