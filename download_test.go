@@ -588,7 +588,7 @@ func TestADownloadOfAJobWithoutAVideoHasNoOutput(t *testing.T) {
 	assert.ErrorContains(t, err, "; with the right API ID and key, it can be downloaded again")
 	_, err = newClient(t, &fileHost{urls: []string{"https://127.0.0.1/v"}}).Jobs.Download(t.Context(), jobID, io.Discard)
 	assert.ErrorContains(t, err, " from 127.0.0.1 (0 bytes written): ")
-	assert.ErrorContains(t, err, "; WithPrivateAddresses is for a host that is trusted")
+	assert.ErrorContains(t, err, "; look at where its URL leads; WithPrivateAddresses is for a host of your own")
 	_, err = newClient(t, &fileHost{answers: map[int]func(*http.Request) *http.Response{0: status(400)}}).Jobs.Download(t.Context(), jobID, io.Discard)
 	assert.ErrorContains(t, err, "; it can be downloaded again, which costs nothing")
 	onlyFile(t, filepath.Join(filepath.Dir(path), "none"))
@@ -967,12 +967,12 @@ func TestADownloadDoesNotAskForUnsafeURLs(t *testing.T) {
 		"https://2130706433/v", "https://0x7f.1/v", "https://127.1/v", "https://0177.0.0.1/v", "https://１２７.０.０.１/v"}
 	for _, video := range unsafe {
 		t.Run(video, func(t *testing.T) {
-			host := &fileHost{urls: []string{video}}
+			host := &fileHost{urls: []string{video}, content: videoOf(9)} // which is in memory, and would be had at once
 			_, err := newClient(t, host).Jobs.Download(t.Context(), jobID, io.Discard)
 			assert.ErrorIs(t, err, creatify.ErrRefusedURL)
 			assert.NotErrorIs(t, err, creatify.ErrNoOutput)
 			downloadError(t, err)
-			host = &fileHost{answers: map[int]func(*http.Request) *http.Response{0: redirect(video)}}
+			host = &fileHost{content: videoOf(9), answers: map[int]func(*http.Request) *http.Response{0: redirect(video)}}
 			_, err = newClient(t, host).Jobs.Download(t.Context(), jobID, io.Discard)
 			assert.ErrorIs(t, err, creatify.ErrRefusedURL, "after a redirect")
 			assert.Len(t, host.requests, 1)

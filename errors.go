@@ -375,7 +375,7 @@ func (e *DownloadError) next() string {
 	case errors.Is(e.Err, ErrTooLarge):
 		return "WithMaxSize sets the limit"
 	case errors.Is(e.Err, ErrRefusedURL):
-		return "WithPrivateAddresses is for a host that is trusted"
+		return "look at where its URL leads; WithPrivateAddresses is for a host of your own"
 	case errors.Is(e.Err, ErrNotFound):
 		return "check that the ID is right and of this account"
 	case errors.Is(e.Err, ErrUnauthorized):

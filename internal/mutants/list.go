@@ -169,6 +169,22 @@ var all = []mutant{
 		run:    "^TestRedirects$",
 	},
 	{
+		breach: "keys: an error is shortened before the key is taken out of it, so that most of the key stays",
+		file:   "internal/transport/credentials.go",
+		old:    "errorText(c.redactText(OneLine(c.redactText(text))))",
+		new:    "errorText(c.redact([]byte(OneLine(text)), minSecret))",
+		tests:  "./internal/transport",
+		run:    "Test",
+	},
+	{
+		breach: "keys: a reply that breaks off in the middle of the key shows its beginning",
+		file:   "internal/transport/credentials.go",
+		old:    "case length == 0 && i >= minSecret && isCut(text[n:]):",
+		new:    "case length == 0 && i >= len(secret):",
+		tests:  "./internal/transport",
+		run:    "Test",
+	},
+	{
 		breach: "time: any deadline, however far away, ends the retries",
 		file:   "internal/transport/retry.go",
 		old:    "\tif deadline, ok := ctx.Deadline(); ok && now.Add(wait).After(deadline) {",
@@ -314,6 +330,14 @@ var all = []mutant{
 	part, err := d.config.create(name)`,
 		tests: ".",
 		run:   "^TestADownloadedFileIsWholeOrUntouched$",
+	},
+	{
+		breach: "truth: a video that ends with its connection is taken for whole",
+		file:   "download_try.go",
+		old:    "if total < 0 && endsWithConnection(resp) {",
+		new:    "if total < -1 && endsWithConnection(resp) {",
+		tests:  ".",
+		run:    "^TestADownload",
 	},
 	{
 		breach: "load: each poll of a wait is retried within itself",
