@@ -337,7 +337,7 @@ var all = []mutant{
 		old:    "if total < 0 && endsWithConnection(resp) {",
 		new:    "if total < -1 && endsWithConnection(resp) {",
 		tests:  ".",
-		run:    "^TestADownload",
+		run:    "^TestADownloadThatOnlyTheConnectionsEndEndsIsNoVideo$",
 	},
 	{
 		breach: "load: each poll of a wait is retried within itself",
