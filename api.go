@@ -95,11 +95,11 @@ func (a *api) send(ctx context.Context, call transport.Call, sent OutcomeUnknown
 		return nil, &sent
 	}
 	refusal := newAPIError(call, reply)
-	if isRefusal(reply.Status) && !showsJob(reply.Body) {
+	job := jobIn(reply.Body)
+	if isRefusal(reply.Status) && job == nil {
 		return nil, refusal
 	}
-	if showsJob(reply.Body) && sent.JobID == "" {
-		job, _ := decodeJob(reply.Body)
+	if job != nil && sent.JobID == "" {
 		sent.JobID = job.ID
 	}
 	refusal.unsure = true
@@ -107,11 +107,17 @@ func (a *api) send(ctx context.Context, call transport.Call, sent OutcomeUnknown
 	return nil, &sent
 }
 
-// showsJob says whether a body is a job's, with an ID and a status or what is left of one, and not just something with an ID.
-func showsJob(body []byte) bool {
+// jobIn is the job that a body shows, with an ID and a status or what is left of one, and not just something with an ID; nil
+// if it shows none.
+func jobIn(body []byte) *Job {
 	job, err := decodeJob(body)
-	return err == nil && (job.Status != "" || job.broken)
+	if err != nil || job.Status == "" && !job.broken {
+		return nil
+	}
+	return job
 }
+
+func showsJob(body []byte) bool { return jobIn(body) != nil }
 
 func isSuccess(status int) bool { return status >= 200 && status <= 299 }
 

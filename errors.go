@@ -215,8 +215,8 @@ func (e *APIError) next() string {
 }
 
 // Is makes the error the sentinels that fit it, and none within an [OutcomeUnknownError], where it is no reason to send the
-// call again. A 404 counts as not found only with the API's own words. Too few credits have
-// no documented reply: 402 counts, and 400 and 403 where a message speaks of credits.
+// call again. A 404 counts as not found only with the API's own words. Too few credits have no documented reply: 402 counts,
+// and 400 and 403 where a message speaks of credits.
 func (e *APIError) Is(target error) bool {
 	if e.unsure {
 		return false
