@@ -213,8 +213,8 @@ func (t *Tracker) add(j *tracked, begin func()) (added bool, _ error) {
 }
 
 // Notify polls a job at once, because there is reason to believe that it has moved: a webhook, say; but at most once a second,
-// however many notices come. While polls of the job go wrong, it changes nothing. It returns false for
-// a job that is not tracked.
+// however many notices come. While polls of the job go wrong, it changes nothing. It returns false for a job that is not
+// tracked.
 func (t *Tracker) Notify(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
