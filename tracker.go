@@ -79,7 +79,7 @@ type tracked struct {
 	since    time.Time     // the wait's born, for Pending
 	place    int           // in the queue; -1 outside
 	end      int           // place in the ends; -1 outside
-	hurried  time.Duration // when a notice last had it polled, since it was taken in; 0 is never
+	hurried  time.Duration // when a notice last had it polled, since it was taken in; before that, if never
 	again    bool          // poll it again as soon as may be
 	result   *Job
 	err      error
@@ -179,7 +179,7 @@ func (t *Tracker) resume(job PendingJob) error {
 }
 
 func (t *Tracker) newTracked(w *wait, now time.Time) *tracked {
-	return &tracked{wait: *w, deadline: now.Add(t.config.maxWait), due: now, since: w.born, place: -1, end: -1}
+	return &tracked{wait: *w, deadline: now.Add(t.config.maxWait), due: now, since: w.born, place: -1, end: -1, hurried: -schedule.Floor}
 }
 
 // add takes in a job that is not tracked yet, and begins with it.
@@ -242,7 +242,7 @@ func (t *Tracker) hurry(key trackKey) bool {
 // soonest is when a job may be polled that there is news of: now, but not more often than by a schedule.
 func (j *tracked) soonest() time.Time {
 	now := time.Now()
-	if next := j.started.Add(j.hurried + schedule.Floor); j.hurried > 0 && next.After(now) {
+	if next := j.started.Add(j.hurried + schedule.Floor); next.After(now) {
 		return next
 	}
 	return now
@@ -473,9 +473,11 @@ func (t *Tracker) judged(j *tracked, job *Job, v verdict, due time.Time) {
 		t.hand(j, nil, v.err)
 	case v.over:
 		t.hand(j, job, nil)
+	case j.end < 0: // its time was up while the poll was under way
+		t.hand(j, nil, j.wait.end(time.Now(), ErrWaitTimeout))
 	default:
-		if j.again && j.errs == 0 {
-			due = j.soonest()
+		if soonest := j.soonest(); j.again && j.errs == 0 && soonest.Before(due) {
+			due = soonest
 			j.hurried = due.Sub(j.started)
 		}
 		j.due, j.again = due, false

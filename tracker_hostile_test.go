@@ -168,6 +168,65 @@ func TestA429ThatComesLateBesideASuccessDoesNotEndTheProcess(t *testing.T) {
 	})
 }
 
+func TestAWaitWhoseTimeIsUpWhileItsPollIsAnsweredEndsAllTheSame(t *testing.T) {
+	running := statusOf(func(string) string { return "running" })
+	late := roundTrip(func(req *http.Request) (*http.Response, error) { // heeds no context
+		time.Sleep(5 * time.Second)
+		return running(req)
+	})
+	slow := creatify.WithOnUpdate(func(*creatify.Job) { time.Sleep(3 * time.Second) })
+	for name, tt := range map[string]struct {
+		server roundTrip
+		opts   []creatify.WaitOption
+	}{
+		"by a slow callback": {running, []creatify.WaitOption{slow}},
+		"by a slow server":   {late, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tracker := newClient(t, tt.server).Jobs.NewTracker(creatify.TrackerOptions{
+					Wait: append(tt.opts, creatify.WithMaxWait(2*time.Second))})
+				defer tracker.Close()
+				require.NoError(t, tracker.Add("a"))
+				tracker.Finish()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				ended := 0
+				for _, err := range tracker.Results(ctx) {
+					assert.ErrorIs(t, err, creatify.ErrWaitTimeout)
+					ended++
+				}
+				assert.Equal(t, 1, ended)
+				assert.Empty(t, tracker.Pending())
+			})
+		})
+	}
+}
+
+func TestANoticeDelaysNoPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			time.Sleep(50 * time.Millisecond)
+			status := "running"
+			if time.Since(start) > 9500*time.Millisecond {
+				status = "done"
+			}
+			return statusOf(func(string) string { return status })(req)
+		}))
+		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{creatify.WithMaxWait(10 * time.Second)}})
+		defer tracker.Close()
+		require.NoError(t, tracker.Add("a"))
+		for _, at := range []time.Duration{9010 * time.Millisecond, 9030 * time.Millisecond} { // the second in the poll of the first
+			time.AfterFunc(at, func() { tracker.Notify("a") })
+		}
+		tracker.Finish()
+		for _, err := range tracker.Results(t.Context()) {
+			assert.NoError(t, err, "the last poll comes before the deadline")
+		}
+	})
+}
+
 func TestResultsTakesNothingForAContextThatHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := newClient(t, statusOf(func(string) string { return "done" })).Jobs.NewTracker(creatify.TrackerOptions{})

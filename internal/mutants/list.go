@@ -249,6 +249,14 @@ var all = []mutant{
 		run:    "^TestAWaitEndsByItself$",
 	},
 	{
+		breach: "time: a tracked wait whose time is up during its last poll never ends",
+		file:   "tracker.go",
+		old:    "	case j.end < 0:",
+		new:    "	case j.end < -1:",
+		tests:  ".",
+		run:    "^TestAWaitWhoseTimeIsUpWhileItsPollIsAnsweredEndsAllTheSame$",
+	},
+	{
 		breach: "truth: a rejected job is polled on",
 		file:   "poll.go",
 		old: `	case job.Status == StatusFailed || job.Status == StatusRejected:
