@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
@@ -107,11 +108,11 @@ func (a *api) send(ctx context.Context, call transport.Call, sent OutcomeUnknown
 	return nil, &sent
 }
 
-// jobIn is the job that a body shows, with an ID and a status or what is left of one, and not just something with an ID; nil
-// if it shows none.
+// jobIn is the job that a body shows, with an ID and a status or what is left of one, and not just something with an ID, or
+// with an HTTP status as well; nil if it shows none.
 func jobIn(body []byte) *Job {
 	job, err := decodeJob(body)
-	if err != nil || job.Status == "" && !job.broken {
+	if err != nil || strings.Trim(string(job.Status), "0123456789") == "" && !job.broken {
 		return nil
 	}
 	return job

@@ -142,9 +142,10 @@ func TestARefusalThatHoldsAJobIsNoRefusal(t *testing.T) {
 		assert.True(t, ok && refusal.StatusCode == status, "the reply is there to be looked at")
 	}
 	for _, status := range []int{400, 402, 409} {
-		client := newClient(t, says(status, `{"id":"error-reference-77","detail":"No."}`))
-		_, err := client.Jobs.CreatePreview(t.Context(), params())
-		assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown, "%d: something with an ID is not yet a job", status)
+		for _, body := range []string{`{"id":"error-reference-77","detail":"No."}`, `{"id":"error-reference-77","status":400}`} {
+			_, err := newClient(t, says(status, body)).Jobs.CreatePreview(t.Context(), params())
+			assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown, "%d: something with an ID is not yet a job", status)
+		}
 	}
 	synctest.Test(t, func(t *testing.T) {
 		sent := 0
