@@ -135,6 +135,9 @@ func endsWithin(text []byte, secret string) bool {
 // spelled returns the length of the secret, or of enough of it at the text's end, at the start of a text; 0 if it is not
 // there.
 func spelled(text []byte, secret string) int {
+	if bytes.HasPrefix(text, []byte(secret)) { // also one that holds what looks like an escape
+		return len(secret)
+	}
 	n := 0
 	for i := range len(secret) {
 		length := spelledByte(text[n:], secret[i])

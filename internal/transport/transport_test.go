@@ -637,6 +637,12 @@ func TestTheKeyStaysOut(t *testing.T) {
 	}
 }
 
+func TestACredentialThatLooksLikeAnEscapeIsFoundAsItIs(t *testing.T) {
+	for _, secret := range []string{"abc%25defghij", `abc\\defghij`, `abc\u005cdefghij`} {
+		assert.Equal(t, "a [redacted] b", string(redact([]byte("a "+secret+" b"), secret)))
+	}
+}
+
 func TestACredentialIsFoundHoweverItIsSpelled(t *testing.T) {
 	const secret = `se"cr/et`
 	for text, want := range map[string]string{
