@@ -166,7 +166,7 @@ func (d *download) locate(ctx context.Context) *setback {
 	switch {
 	case err != nil:
 		return &setback{err: fmt.Errorf("the job cannot be read: %w", err)}
-	case strings.Contains(job.VideoOutput, "://"): // whether it is one to download from is for the transport to judge
+	case strings.ContainsAny(job.VideoOutput, "/:"): // whether it is one to download from is for the transport to judge
 		u, err := url.Parse(job.VideoOutput)
 		if err != nil {
 			return &setback{err: &because{"its URL is none", ErrRefusedURL}}

@@ -978,6 +978,11 @@ func TestADownloadDoesNotAskForUnsafeURLs(t *testing.T) {
 			assert.Len(t, host.requests, 1)
 		})
 	}
+	for _, video := range []string{"/v.mp4", "//files.test/v", "mailto:v@files.test", "data:video/mp4,v"} {
+		_, err := newClient(t, &fileHost{urls: []string{video}, content: videoOf(9)}).Jobs.Download(t.Context(), jobID, io.Discard)
+		assert.ErrorIs(t, err, creatify.ErrRefusedURL, video)
+		assert.NotErrorIs(t, err, creatify.ErrNoOutput, video)
+	}
 	for _, video := range []string{"https://93.184.216.34/v", "https://[2606:2800:220:1::1]/v", "https://[64:ff9b::5db8:d822]/v",
 		"https://[::ffff:93.184.216.34]/v", "https://files.test:8443/v", "https://100.128.0.1/v", "https://172.32.0.1/v"} {
 		_, err := newClient(t, &fileHost{urls: []string{video}, content: videoOf(9)}).Jobs.Download(t.Context(), jobID, io.Discard)

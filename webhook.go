@@ -188,7 +188,7 @@ func (h *webhookHandler) handle(ctx context.Context, notice *Notice) int {
 	switch {
 	case h.handled.has(stateOf(notice.JobID, notice.Status, notice.VideoOutput != "")):
 		return http.StatusNoContent
-	case h.unknown.has(notice.JobID):
+	case h.unknown.has(foldID(notice.JobID)):
 		return http.StatusNotFound
 	case !h.reads.Allow():
 		return http.StatusServiceUnavailable
@@ -201,7 +201,7 @@ func (h *webhookHandler) handle(ctx context.Context, notice *Notice) int {
 	job, err := h.jobs.read(reading, notice.JobID, true)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		h.unknown.add(notice.JobID, unknownFor)
+		h.unknown.add(foldID(notice.JobID), unknownFor)
 		return http.StatusNotFound
 	case err != nil, job.broken, job.Status == StatusDone && job.Preview == "" && job.VideoOutput == "",
 		notice.Status.Terminal() && !job.Status.Terminal(), notice.VideoOutput != "" && job.VideoOutput == "":

@@ -209,7 +209,8 @@ func TestAFloodOfMadeUpIDsIsNoFloodOfReads(t *testing.T) {
 		for range 50 {
 			assert.Equal(t, 404, h.post(notice(jobID, "done")).StatusCode)
 		}
-		assert.Equal(t, 1, h.api.Calls(get), "that it is unknown is remembered")
+		assert.Equal(t, 404, h.post(notice(strings.ToUpper(jobID), "done")).StatusCode)
+		assert.Equal(t, 1, h.api.Calls(get), "that it is unknown is remembered, in every spelling")
 		refused := 0
 		for _, id := range manyIDs(1000) {
 			if h.post(notice(id, "done")).StatusCode == 503 {

@@ -353,7 +353,9 @@ func (j *job) show(now time.Time) jobReply {
 		shown = j.showCreated(j.rendered)
 		j.showRender(&shown, now)
 	}
-	shown.Progress = math.Round(shown.Progress*1e6) / 1e6 // a nanosecond is none
+	if shown.Progress < 1e-6 { // such as that of a nanosecond
+		shown.Progress = 0
+	}
 	return shown
 }
 
