@@ -62,7 +62,7 @@
 //
 // # Keys
 //
-// The API ID and key go to the base URL's origin only, over https, and into no log, error or print. Redirects to another
+// The API ID and key go to the base URL's origin only, over https, and into no log, error or print of this library. Redirects to another
 // origin are refused, and downloads carry no credentials.
 //
 // # Tests
