@@ -26,7 +26,7 @@ type Job struct {
 	Duration     time.Duration // of the video; 0 until it is known
 	CreatedAt    time.Time     // by the server's clock
 	UpdatedAt    time.Time     // may stand still while the job moves
-	Name         string        // as in JobParams, and so are the next three
+	Name         string        // as in JobParams
 	WebhookURL   string        // where notices go
 	ModelVersion ModelVersion  // what renders it
 	IsHidden     bool          // what that means is not documented

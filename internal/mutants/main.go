@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -54,6 +55,9 @@ func check(ctx context.Context, part string, verbose bool) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
+	if err := passUnbroken(ctx, root); err != nil {
+		return err
+	}
 	tried, survived := 0, 0
 	for _, m := range all {
 		if !strings.Contains(m.breach, part) {
@@ -81,6 +85,27 @@ func check(ctx context.Context, part string, verbose bool) error {
 	return nil
 }
 
+// passUnbroken sees that the tests pass without a mutant: one that fails anyway notices nothing.
+func passUnbroken(ctx context.Context, root string) error {
+	args := []string{"test"}
+	for _, m := range all {
+		if !slices.Contains(args, m.tests) {
+			args = append(args, m.tests)
+		}
+	}
+	if output, err := goCommand(ctx, root, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("the tests do not pass as it is: %w\n%s", err, output)
+	}
+	return nil
+}
+
+func goCommand(ctx context.Context, root string, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the arguments are those of the list
+	command.Dir = root
+	command.Env = append(os.Environ(), "GOWORK=off")
+	return command
+}
+
 func moduleRoot(ctx context.Context) (string, error) {
 	file, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	return filepath.Dir(strings.TrimSpace(string(file))), err
@@ -97,12 +122,9 @@ func (m *mutant) try(ctx context.Context, root, temp string) (noticed string, ou
 	const limit = 3 * time.Minute // building included
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	//nolint:gosec // the arguments are those of the list below
-	test := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-vet=off", "-count=1", "-failfast", "-timeout=1m",
-		"-run", m.run, m.tests)
-	test.Dir = root
-	test.Env = append(os.Environ(), "GOWORK=off")
-	output, err = test.CombinedOutput()
+	output, err = goCommand(ctx, root, "test", "-overlay", overlay, "-vet=off", "-count=1", "-failfast", "-timeout=1m",
+		"-run", m.run, m.tests).CombinedOutput()
+	match := failed.FindSubmatch(output)
 	switch {
 	case bytes.Contains(output, []byte("[no tests to run]")):
 		return "", nil, fmt.Errorf("there is no test %s in %s", m.run, m.tests)
@@ -110,13 +132,12 @@ func (m *mutant) try(ctx context.Context, root, temp string) (noticed string, ou
 		return "", output, nil
 	case ctx.Err() != nil:
 		return "", output, ctx.Err()
-	case bytes.Contains(output, []byte("[build failed]")) || bytes.Contains(output, []byte("[setup failed]")):
-		return "", nil, fmt.Errorf("the mutant does not compile:\n%s", output)
-	}
-	if match := failed.FindSubmatch(output); match != nil {
+	case match != nil:
 		return string(match[1]), output, nil
+	case bytes.Contains(output, []byte("panic: ")): // also that of a test which takes too long
+		return "a test that hangs or panics", output, nil
 	}
-	return "a test that hangs or panics", output, nil
+	return "", output, fmt.Errorf("no test has failed, as when the mutant does not compile: %w\n%s", err, output)
 }
 
 // overlay writes the broken file, and what makes the go command read it.

@@ -157,7 +157,7 @@ func TestEveryExportedFunctionHasAnExample(t *testing.T) {
 				if e.Output == "" {
 					t.Errorf("the example %s of %s.%s has no output to check", e.Suffix, d.Name, name)
 				}
-				code[name] += print(t, e.Code)
+				code[name] += sourceOf(t, e.Code)
 			}
 		}
 		for _, typ := range d.Types {
@@ -183,7 +183,7 @@ func TestEveryExportedFunctionHasAnExample(t *testing.T) {
 	}
 }
 
-func print(t *testing.T, node ast.Node) string {
+func sourceOf(t *testing.T, node ast.Node) string {
 	t.Helper()
 	var text strings.Builder
 	if err := format.Node(&text, token.NewFileSet(), node); err != nil {
