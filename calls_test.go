@@ -24,7 +24,7 @@ func TestEachPaidCallGoesToItsPathOnceAndMayHaveAnUnknownOutcome(t *testing.T) {
 			return c.Jobs.CreatePreview(ctx, params())
 		},
 		"/api/custom_template_jobs/preview/": func(ctx context.Context, c *creatify.Client) (*creatify.Job, error) {
-			return c.Jobs.PreviewSync(ctx, params())
+			return c.Jobs.CreatePreviewSync(ctx, params())
 		},
 		"/api/custom_template_jobs/": func(ctx context.Context, c *creatify.Client) (*creatify.Job, error) {
 			return c.Jobs.CreateVideo(ctx, params())
@@ -84,16 +84,16 @@ func TestPreviewSyncIsPatient(t *testing.T) {
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
-		_, err := newClient(t, answerAfter(9*time.Minute)).Jobs.PreviewSync(t.Context(), params())
+		_, err := newClient(t, answerAfter(9*time.Minute)).Jobs.CreatePreviewSync(t.Context(), params())
 		assert.NoError(t, err, "it takes minutes by nature")
 		start := time.Now()
-		_, err = newClient(t, answerAfter(time.Hour)).Jobs.PreviewSync(t.Context(), params())
+		_, err = newClient(t, answerAfter(time.Hour)).Jobs.CreatePreviewSync(t.Context(), params())
 		assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown, "but not for ever")
 		assert.Equal(t, 10*time.Minute, time.Since(start))
 
 		callers := &http.Client{Transport: answerAfter(time.Hour), Timeout: time.Minute}
 		start = time.Now()
-		_, err = newClient(t, nil, creatify.WithHTTPClient(callers)).Jobs.PreviewSync(t.Context(), params())
+		_, err = newClient(t, nil, creatify.WithHTTPClient(callers)).Jobs.CreatePreviewSync(t.Context(), params())
 		assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
 		assert.Equal(t, time.Minute, time.Since(start), "the caller's client has the last word")
 	})
@@ -102,10 +102,10 @@ func TestPreviewSyncIsPatient(t *testing.T) {
 func TestPreviewSyncOfAJobThatFails(t *testing.T) {
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(httpmock.NewStringResponder(200, `{"id":"7","status":"failed","failed_reason":"no such voice"}`))
-	_, err := newClient(t, mock).Jobs.PreviewSync(t.Context(), params())
+	_, err := newClient(t, mock).Jobs.CreatePreviewSync(t.Context(), params())
 	assert.ErrorIs(t, err, creatify.ErrJobFailed)
 	assert.ErrorContains(t, err, "job 7 failed: no such voice")
-	_, err = newClient(t, says(200, `{"id":"7","status":"rejected"}`)).Jobs.PreviewSync(t.Context(), params())
+	_, err = newClient(t, says(200, `{"id":"7","status":"rejected"}`)).Jobs.CreatePreviewSync(t.Context(), params())
 	assert.ErrorIs(t, err, creatify.ErrJobRejected)
 }
 
@@ -219,10 +219,8 @@ func TestTheOtherCallsCheckTheirArguments(t *testing.T) {
 		"template_id: is empty":       func() error { _, err := client.Templates.Get(t.Context(), ""); return err },
 		"template_id: cannot be":      func() error { _, err := client.Templates.Get(t.Context(), "a/b"); return err },
 		"template_id: must be a UUID": func() error { _, err := client.Jobs.CreateVideo(t.Context(), creatify.JobParams{}); return err },
-		"variables: is nil":           func() error { _, err := client.Jobs.PreviewSync(t.Context(), creatify.JobParams{}); return err },
+		"variables: is nil":           func() error { _, err := client.Jobs.CreatePreviewSync(t.Context(), creatify.JobParams{}); return err },
 		"ctx: is nil":                 func() error { _, err := client.Templates.List(nobody); return err },
-		"client: was not made":        func() error { _, err := (*creatify.WorkspaceService)(nil).RemainingCredits(t.Context()); return err },
-		"client: was not made by":     func() error { _, err := (*creatify.TemplatesService)(nil).List(t.Context()); return err },
 	} {
 		err := call()
 		assert.ErrorIs(t, err, creatify.ErrInvalidParams)

@@ -1,10 +1,15 @@
 package creatify
 
 import (
+	"context"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/creatify-community/creatify-go/internal/lenient"
 )
 
 // Operation is something that costs credits.
@@ -12,7 +17,7 @@ type Operation string
 
 // The operations that cost credits, and the calls that are them.
 const (
-	OperationPreview Operation = "preview" // CreatePreview, PreviewSync, Preview
+	OperationPreview Operation = "preview" // CreatePreview, CreatePreviewSync, Preview
 	OperationVideo   Operation = "video"   // CreateVideo
 	OperationRender  Operation = "render"  // Render, of a job that has a preview
 )
@@ -172,4 +177,38 @@ func (b *Budget) settle(job *Job) {
 		b.spent += job.CreditsUsed - s.credits
 		s.credits, s.settled, s.waitFor = job.CreditsUsed, job.CreditsUsed, ""
 	}
+}
+
+// WorkspaceService reads what concerns the account as a whole. It is [Client.Workspace].
+type WorkspaceService struct {
+	api *api
+}
+
+// RemainingCredits returns the account's balance, in credits. It costs nothing. A reply without a balance is an error,
+// never 0.
+//
+// API page: https://docs.creatify.ai/api-reference/workspace/get-remainingcredits
+func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error) {
+	const path = "/api/remaining_credits/"
+	if err := s.api.check(ctx); err != nil {
+		return 0, err
+	}
+	body, err := s.api.get(ctx, path, false)
+	if err != nil {
+		return 0, err
+	}
+	credits := math.NaN()
+	whole := lenient.Members(body, func(name []byte, v lenient.Value) {
+		if string(name) != "remaining_credits" {
+			return
+		}
+		var err error
+		if credits, err = strconv.ParseFloat(strings.TrimSpace(v.String()), 64); err != nil {
+			credits = math.NaN() // and not 0, as number has it
+		}
+	})
+	if !whole || math.IsNaN(credits) || math.IsInf(credits, 0) {
+		return 0, fmt.Errorf("creatify: GET %s: the reply holds no balance", path)
+	}
+	return credits, nil
 }

@@ -69,10 +69,10 @@ func TestABudgetIsAskedBeforeEachPaidCall(t *testing.T) {
 		assert.Equal(t, 10, api.Calls(""), "nothing of the others was sent")
 		assert.Equal(t, 0.5, budget.Remaining())
 		for name, call := range map[string]func() error{
-			"PreviewSync": func() error { _, err := clients[0].Jobs.PreviewSync(t.Context(), params()); return err },
-			"CreateVideo": func() error { _, err := clients[0].Jobs.CreateVideo(t.Context(), params()); return err },
-			"Render":      func() error { _, err := clients[0].Jobs.Render(t.Context(), jobID); return err },
-			"Preview":     func() error { _, err := clients[0].Jobs.Preview(t.Context(), params()); return err },
+			"CreatePreviewSync": func() error { _, err := clients[0].Jobs.CreatePreviewSync(t.Context(), params()); return err },
+			"CreateVideo":       func() error { _, err := clients[0].Jobs.CreateVideo(t.Context(), params()); return err },
+			"Render":            func() error { _, err := clients[0].Jobs.Render(t.Context(), jobID); return err },
+			"Preview":           func() error { _, err := clients[0].Jobs.CreatePreviewAndWait(t.Context(), params()); return err },
 		} {
 			assert.ErrorIs(t, call(), creatify.ErrBudgetExceeded, name)
 		}
@@ -105,7 +105,7 @@ func TestABudgetIsSettledByWhatTheJobReports(t *testing.T) {
 		assert.Equal(t, api.Charged(), budget.Spent())
 
 		api.NextJob(creatifytest.Life{End: "failed", VideoSeconds: 10})
-		_, err = client.Jobs.Preview(t.Context(), params())
+		_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		assert.ErrorIs(t, err, creatify.ErrJobFailed)
 		assert.Equal(t, api.Charged(), budget.Spent(), "failed jobs report what they used as well")
 	})
@@ -145,7 +145,7 @@ func TestWhatSettlesABudget(t *testing.T) {
 				return respond(req, 200, `{"id":"`+jobID+`",`+body+`}`), nil
 			}), creatify.WithBudget(budget))
 			calls := map[string]func(context.Context, creatify.JobParams) (*creatify.Job, error){
-				"sync": client.Jobs.PreviewSync, "preview": client.Jobs.CreatePreview, "video": client.Jobs.CreateVideo}
+				"sync": client.Jobs.CreatePreviewSync, "preview": client.Jobs.CreatePreview, "video": client.Jobs.CreateVideo}
 			_, err := calls[tt.call](t.Context(), params())
 			require.NoError(t, err)
 			for range tt.reads {

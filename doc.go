@@ -1,12 +1,12 @@
 // Package creatify is a client for Creatify's custom-template previews. It is not an official one.
 //
-// A preview is started with one call, which costs credits, and takes minutes. [JobsService.Preview] starts it and waits:
+// A preview is started with one call, which costs credits, and takes minutes. [JobsService.CreatePreviewAndWait] starts it and waits:
 //
 //	client, err := creatify.NewFromEnv() // CREATIFY_API_ID, CREATIFY_API_KEY
 //	if err != nil {
 //		return err
 //	}
-//	job, err := client.Jobs.Preview(ctx, creatify.JobParams{
+//	job, err := client.Jobs.CreatePreviewAndWait(ctx, creatify.JobParams{
 //		TemplateID: "3c90c3cc-0d44-4b50-8888-8dd25736052a",
 //		Variables:  creatify.Variables{"headline": creatify.Text("Spring sale")},
 //	}, creatify.WithOnCreated(func(job *creatify.Job) { /* store job.ID */ }))
@@ -27,7 +27,7 @@
 //
 // # Money
 //
-// [JobsService.CreatePreview], [JobsService.PreviewSync], [JobsService.Preview], [JobsService.CreateVideo] and
+// [JobsService.CreatePreview], [JobsService.CreatePreviewSync], [JobsService.CreatePreviewAndWait], [JobsService.CreateVideo] and
 // [JobsService.Render] cost credits; all other calls are free, and their comments say so. A call that costs credits is sent
 // again only when it provably never left or was answered 429. Whatever else is not a definite answer is an error that is
 // [ErrOutcomeUnknown]: perhaps it was charged, so find out before you send it again. Any other error from creating a job
@@ -43,7 +43,7 @@
 // wait, nor does a 429 or a 5xx, but many in a row do, and a refusal does at once.
 //
 // Waits poll by what is believed of a job's duration, and learn it from the jobs that end; [WithSchedule] replaces that.
-// [JobsService.Watch] yields each change. A [Tracker] waits for many jobs at once, with a few connections and goroutines:
+// [JobsService.WatchPreview] yields each change. A [Tracker] waits for many jobs at once, with a few connections and goroutines:
 // its Pending is what to store before a restart, and its Resume takes it back.
 //
 // The API can also call a webhook. Its notices carry no signature, so [JobsService.WebhookHandler] takes them as a hint to

@@ -150,7 +150,7 @@ func (s *JobsService) newDownload(ctx context.Context, id string, opts []Downloa
 		}
 		opt(c)
 	}
-	if err := s.check(ctx, append(append(jobIDProblems(id), problems...), c.problems...)...); err != nil {
+	if err := s.api.check(ctx, append(append(jobIDProblems(id), problems...), c.problems...)...); err != nil {
 		return nil, err
 	}
 	d := &download{jobs: s, id: id, config: c, total: -1, reported: -1}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/creatify-community/creatify-go/internal/schedule"
+	schedule "github.com/creatify-community/creatify-go/internal/wait"
 )
 
 // DurationSet is what a client has seen of how long jobs of one kind take. It is what waits learn their schedule from; see

@@ -22,7 +22,7 @@ func cost(t *testing.T, api *creatifytest.API, client *creatify.Client, jobs int
 			job["progress"], job["updated_at"] = 0.0, job["created_at"]
 		}})
 		start := time.Now()
-		_, err := client.Jobs.Preview(t.Context(), params(), opts...)
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), opts...)
 		require.NoError(t, err)
 		lag += time.Since(start) - takes
 	}
@@ -53,7 +53,7 @@ func TestProgressSharpensAWait(t *testing.T) {
 			without := cost(t, api, newClient(t, api), 1, takes)
 			polls, start := api.Calls(get), time.Now()
 			api.NextJob(creatifytest.Life{Duration: takes})
-			_, err := newClient(t, api).Jobs.Preview(t.Context(), params())
+			_, err := newClient(t, api).Jobs.CreatePreviewAndWait(t.Context(), params())
 			require.NoError(t, err)
 			with := float64(api.Calls(get)-polls) + (time.Since(start) - takes).Seconds()
 			t.Logf("%v: %.1f without progress, %.1f with", takes, without, with)
@@ -74,7 +74,7 @@ func TestProgressThatLiesDoesNotHoldAWaitUp(t *testing.T) {
 			inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 				start := time.Now()
 				api.NextJob(creatifytest.Life{Duration: 3 * time.Minute, Reply: lie})
-				_, err := client.Jobs.Preview(t.Context(), params())
+				_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 				require.NoError(t, err)
 				assert.Less(t, time.Since(start), 4*time.Minute)
 				assert.Less(t, api.Calls(get), 60)
@@ -119,13 +119,13 @@ func TestACallersScheduleIsFollowed(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		api.NextJob(creatifytest.Life{Duration: 59 * time.Second})
 		start := time.Now()
-		_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithSchedule(creatify.FixedInterval(10*time.Second)))
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithSchedule(creatify.FixedInterval(10*time.Second)))
 		require.NoError(t, err)
 		assert.Equal(t, time.Minute, time.Since(start))
 		assert.Equal(t, 6, api.Calls(get))
 
 		var waited []time.Duration
-		_, err = client.Jobs.Preview(t.Context(), params(), creatify.WithSchedule(func(d time.Duration, polls int) time.Duration {
+		_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithSchedule(func(d time.Duration, polls int) time.Duration {
 			assert.Equal(t, len(waited), polls)
 			waited = append(waited, d)
 			return -1
@@ -140,7 +140,7 @@ func TestMoreIsPolledWhenLagCostsMore(t *testing.T) {
 		polls := func(lag float64) int {
 			before := api.Calls(get)
 			api.NextJob(creatifytest.Life{Duration: 5 * time.Minute})
-			_, err := newClient(t, api).Jobs.Preview(t.Context(), params(), creatify.WithLagCost(lag))
+			_, err := newClient(t, api).Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithLagCost(lag))
 			require.NoError(t, err)
 			return api.Calls(get) - before
 		}
@@ -148,7 +148,7 @@ func TestMoreIsPolledWhenLagCostsMore(t *testing.T) {
 		assert.Less(t, few, usual)
 		assert.Less(t, usual, many)
 	})
-	_, err := newClient(t, creatifytest.New(creatifytest.Config{})).Jobs.Preview(t.Context(), params(), creatify.WithLagCost(0), creatify.WithSchedule(nil))
+	_, err := newClient(t, creatifytest.New(creatifytest.Config{})).Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithLagCost(0), creatify.WithSchedule(nil))
 	assert.ErrorContains(t, err, "WithLagCost")
 	assert.ErrorContains(t, err, "WithSchedule")
 }

@@ -44,8 +44,8 @@ var (
 	ErrBudgetExceeded = errors.New("creatify: the budget is exceeded")
 	// ErrTrackerClosed: a job was given to a [Tracker] after its Close or Finish.
 	ErrTrackerClosed = errors.New("creatify: the tracker is closed")
-	// ErrInvalidNotice: a body is not a webhook's.
-	ErrInvalidNotice = errors.New("creatify: not a webhook notice")
+	// ErrInvalidWebhook: a body is not a webhook's.
+	ErrInvalidWebhook = errors.New("creatify: not a webhook notice")
 	// ErrTooLarge: the video is larger than [WithMaxSize] allows.
 	ErrTooLarge = errors.New("creatify: the video is too large")
 	// ErrRefusedURL: the video's URL, the address that it leads to, or a redirect is one that is not downloaded from.

@@ -13,9 +13,9 @@ import (
 )
 
 // The whole way in one call: it starts a preview, which is paid for once, and polls until it is ready.
-func ExampleJobsService_Preview() {
+func ExampleJobsService_CreatePreviewAndWait() {
 	client, fake := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
-	job, err := client.Jobs.Preview(context.Background(), creatify.JobParams{
+	job, err := client.Jobs.CreatePreviewAndWait(context.Background(), creatify.JobParams{
 		TemplateID: creatifytest.TemplateID,
 		Variables:  creatify.Variables{"headline": creatify.Text("Spring sale")},
 	}, creatify.WithSchedule(creatify.FixedInterval(100*time.Millisecond))) // without it, when to poll is learned
@@ -30,11 +30,11 @@ func ExampleJobsService_Preview() {
 }
 
 // What to do about an error depends on its kind. Look for a WaitError before the sentinels.
-func ExampleJobsService_Preview_errors() {
+func ExampleJobsService_CreatePreviewAndWait_errors() {
 	client, fake := exampleClient(creatifytest.Config{})
 	fake.Inject(creatifytest.Fault{Drop: creatifytest.DropAfter}) // the server takes the request, and its reply is lost
 
-	_, err := client.Jobs.Preview(context.Background(), exampleParams)
+	_, err := client.Jobs.CreatePreviewAndWait(context.Background(), exampleParams)
 	if ended, ok := errors.AsType[*creatify.JobError](err); ok {
 		fmt.Println("no preview:", ended.Job.FailedReason)
 	} else if early, ok := errors.AsType[*creatify.WaitError](err); ok {
@@ -72,10 +72,10 @@ func ExampleJobsService_CreatePreview() {
 	// credits charged: 1
 }
 
-// PreviewSync blocks until the preview is ready, which may take minutes. When its reply is lost, so is the job's ID.
-func ExampleJobsService_PreviewSync() {
+// CreatePreviewSync blocks until the preview is ready, which may take minutes. When its reply is lost, so is the job's ID.
+func ExampleJobsService_CreatePreviewSync() {
 	client, fake := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: time.Millisecond}})
-	job, err := client.Jobs.PreviewSync(context.Background(), exampleParams)
+	job, err := client.Jobs.CreatePreviewSync(context.Background(), exampleParams)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func ExampleJobsService_WaitForVideo() {
 }
 
 // Each change of the job is one turn of the loop, and an error is its last. The loop may be left at any time.
-func ExampleJobsService_Watch() {
+func ExampleJobsService_WatchPreview() {
 	ctx := context.Background()
 	client, fake := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
 	created, err := client.Jobs.CreatePreview(ctx, exampleParams)
@@ -70,7 +70,7 @@ func ExampleJobsService_Watch() {
 		Body: `{"id": "` + created.ID + `", "status": "running", "progress": 0.4}`})
 
 	often := creatify.WithSchedule(creatify.FixedInterval(100 * time.Millisecond))
-	for job, err := range client.Jobs.Watch(ctx, created.ID, often) {
+	for job, err := range client.Jobs.WatchPreview(ctx, created.ID, often) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func ExampleWithMaxWait() {
 func ExampleWithOnCreated() {
 	client, _ := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: time.Microsecond}})
 	var stored string
-	job, err := client.Jobs.Preview(context.Background(), exampleParams,
+	job, err := client.Jobs.CreatePreviewAndWait(context.Background(), exampleParams,
 		creatify.WithOnCreated(func(job *creatify.Job) {
 			stored = job.ID // in a database, say
 			fmt.Println("stored while", job.Status)
@@ -123,7 +123,7 @@ func ExampleWithOnCreated() {
 // The function is called for the first snapshot and for each that tells something new, such as for a progress bar.
 func ExampleWithOnUpdate() {
 	client, _ := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: time.Microsecond}})
-	_, err := client.Jobs.Preview(context.Background(), exampleParams,
+	_, err := client.Jobs.CreatePreviewAndWait(context.Background(), exampleParams,
 		creatify.WithOnUpdate(func(job *creatify.Job) { fmt.Printf("%s at %.0f %%\n", job.Status, 100*job.Progress) }),
 		creatify.WithSchedule(creatify.FixedInterval(100*time.Millisecond)))
 	if err != nil {
@@ -137,7 +137,7 @@ func ExampleWithOnUpdate() {
 // Polls are always the same time apart. Without it, the client learns when to look.
 func ExampleFixedInterval() {
 	client, fake := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
-	job, err := client.Jobs.Preview(context.Background(), exampleParams,
+	job, err := client.Jobs.CreatePreviewAndWait(context.Background(), exampleParams,
 		creatify.WithSchedule(creatify.FixedInterval(100*time.Millisecond)))
 	if err != nil {
 		log.Fatal(err)
@@ -156,7 +156,7 @@ func ExampleWithSchedule() {
 		fmt.Printf("poll %d in %v\n", polls+1, next)
 		return next
 	}
-	job, err := client.Jobs.Preview(context.Background(), exampleParams, creatify.WithSchedule(doubling))
+	job, err := client.Jobs.CreatePreviewAndWait(context.Background(), exampleParams, creatify.WithSchedule(doubling))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func ExampleWithMaxPollErrors() {
 func ExampleWaitError() {
 	client, fake := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
 	ctx, stop := context.WithCancel(context.Background())
-	_, err := client.Jobs.Preview(ctx, exampleParams, creatify.WithOnCreated(func(*creatify.Job) { stop() }))
+	_, err := client.Jobs.CreatePreviewAndWait(ctx, exampleParams, creatify.WithOnCreated(func(*creatify.Job) { stop() }))
 	early, ok := errors.AsType[*creatify.WaitError](err)
 	if !ok {
 		log.Fatal(err)
@@ -254,7 +254,7 @@ func ExampleWaitError() {
 // What a client has learned of how long jobs take is kept as JSON, so that it knows after a restart when to look.
 func ExampleJobsService_ExportDurations() {
 	client, _ := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
-	_, err := client.Jobs.Preview(context.Background(), exampleParams,
+	_, err := client.Jobs.CreatePreviewAndWait(context.Background(), exampleParams,
 		creatify.WithSchedule(creatify.FixedInterval(100*time.Millisecond)))
 	if err != nil {
 		log.Fatal(err)

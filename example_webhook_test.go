@@ -78,7 +78,7 @@ func ExampleWebhookURL() {
 func ExampleParseWebhook() {
 	for _, body := range []string{`{"id": "7", "status": "failed", "failed_reason": "No photo."}`, `{"hello": "world"}`} {
 		notice, err := creatify.ParseWebhook([]byte(body))
-		if errors.Is(err, creatify.ErrInvalidNotice) {
+		if errors.Is(err, creatify.ErrInvalidWebhook) {
 			fmt.Println(err)
 			continue
 		}

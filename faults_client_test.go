@@ -160,7 +160,7 @@ func TestTheRateLimitBoundsCallsRetriesAndPolls(t *testing.T) {
 		}), creatify.WithRateLimit(1.0/30, 1))
 		_, err := client.Workspace.RemainingCredits(t.Context())
 		require.NoError(t, err)
-		_, err = client.Jobs.Preview(t.Context(), params())
+		_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		require.NoError(t, err)
 		assert.Greater(t, len(times), 3+1+5, "three of the credits, one create, and polls")
 		for i := range times[1:] {

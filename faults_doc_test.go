@@ -84,7 +84,7 @@ func TestOneGetSettlesARenderWhoseOutcomeIsUnknown(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Render: creatifytest.RenderLife{Lag: 30 * time.Second, Duration: time.Hour}}})
 				client := newClient(t, api)
-				job, err := client.Jobs.Preview(t.Context(), params())
+				job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 				require.NoError(t, err)
 				api.Inject(creatifytest.Fault{Call: creatifytest.CallRender, Drop: tt.drop})
 				rendering, err := renderOnce(t.Context(), client, job.ID)

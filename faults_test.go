@@ -263,9 +263,9 @@ var apiCalls = []apiCall{
 		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {
 			return c.Jobs.CreatePreview(ctx, leakyParams())
 		}},
-	{"PreviewSync", creatifytest.CallPreviewSync, 1, true, 10 * time.Minute, liveLike,
+	{"CreatePreviewSync", creatifytest.CallPreviewSync, 1, true, 10 * time.Minute, liveLike,
 		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {
-			return c.Jobs.PreviewSync(ctx, leakyParams())
+			return c.Jobs.CreatePreviewSync(ctx, leakyParams())
 		}},
 	{"CreateVideo", creatifytest.CallCreateVideo, 5, true, time.Minute, liveLike,
 		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {

@@ -257,7 +257,7 @@ func TestABrokenSnapshotIsABadPoll(t *testing.T) {
 			}
 			return respond(req, 200, liveLike), nil
 		}))
-		_, err := client.Jobs.Preview(t.Context(), params())
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		assert.NoError(t, err, "nor is a job judged by a broken reply to its creation")
 	})
 }
@@ -444,9 +444,6 @@ func TestZeroValuesDoNotPanic(t *testing.T) {
 		_ = (*creatify.Template)(nil).RawJSON()
 		_ = creatify.Variable{}.Value()
 		_, _ = json.Marshal(creatify.Variable{})
-		_ = (*creatify.JobsService)(nil).ExportDurations()
-		for range (*creatify.JobsService)(nil).Watch(context.Background(), jobID) {
-		}
 	})
 }
 

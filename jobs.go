@@ -27,7 +27,7 @@ const jobsPath = "/api/custom_template_jobs/"
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) Get(ctx context.Context, id string) (*Job, error) {
-	if err := s.check(ctx, jobIDProblems(id)...); err != nil {
+	if err := s.api.check(ctx, jobIDProblems(id)...); err != nil {
 		return nil, err
 	}
 	return s.read(ctx, id, false)
@@ -84,7 +84,7 @@ func (s *JobsService) CreateVideo(ctx context.Context, params JobParams) (*Job, 
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
-	if err := s.check(ctx, jobIDProblems(id)...); err != nil {
+	if err := s.api.check(ctx, jobIDProblems(id)...); err != nil {
 		return nil, err
 	}
 	call := transport.Call{Path: jobPath(id) + "render/", Body: []byte("{}")}
@@ -149,14 +149,6 @@ func (r *renders) leave(id string, call *renderCall) {
 	defer r.mu.Unlock()
 	delete(r.calls, id)
 	close(call.done)
-}
-
-// check is what every call begins with.
-func (s *JobsService) check(ctx context.Context, problems ...Problem) error {
-	if s == nil {
-		s = new(JobsService)
-	}
-	return s.api.check(ctx, problems...)
 }
 
 func jobPath(id string) string { return jobsPath + url.PathEscape(id) + "/" }

@@ -2,13 +2,18 @@ package creatify
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/url"
 	"slices"
 	"time"
 	"unicode/utf8"
+
+	"github.com/creatify-community/creatify-go/internal/lenient"
 )
 
 // Job is a snapshot of a custom-template job. Null and absent values read as the zero value.
@@ -179,4 +184,70 @@ func isUUID(s string) bool {
 func isWebURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+}
+
+var errNoJobID = errors.New("the reply holds no job ID")
+
+// decodeJob reads a job from a reply, which it keeps. A reply with an ID always gives a job, whatever else is wrong with it.
+func decodeJob(body []byte) (*Job, error) {
+	j := &Job{raw: body}
+	j.broken = !lenient.Members(body, func(name []byte, v lenient.Value) {
+		switch string(name) {
+		case "id":
+			j.ID = cmp.Or(v.String(), j.ID)
+		case "status":
+			j.Status = Status(v.String())
+		case "progress":
+			j.Progress = min(max(v.Number(), 0), 1)
+		case "preview":
+			j.Preview = v.String()
+		case "video_output":
+			j.VideoOutput = v.String()
+		case "editor_url":
+			j.EditorURL = v.String()
+		case "failed_reason":
+			j.FailedReason = v.Text()
+		case "credits_used":
+			j.CreditsUsed = v.Number()
+		case "duration":
+			j.Duration = seconds(v.Number())
+		case "created_at":
+			j.CreatedAt = v.Time()
+		case "updated_at":
+			j.UpdatedAt = v.Time()
+		case "name":
+			j.Name = v.String()
+		case "webhook_url":
+			j.WebhookURL = v.String()
+		case "model_version":
+			j.ModelVersion = ModelVersion(v.String())
+		case "is_hidden":
+			j.IsHidden = v.Bool()
+		case "media_job":
+			j.MediaJob = v.String()
+		case "variables":
+			j.Variables = decodeVariables(v)
+		}
+	})
+	if j.ID == "" {
+		return nil, errNoJobID
+	}
+	return j, nil
+}
+
+func seconds(s float64) time.Duration {
+	if s <= 0 || s >= math.MaxInt64/float64(time.Second) {
+		return 0
+	}
+	return time.Duration(math.Round(s * float64(time.Second)))
+}
+
+// decodeVariables reads an object, else nil.
+func decodeVariables(v lenient.Value) Variables {
+	if v[0] != '{' {
+		return nil
+	}
+	all := make(Variables)
+	lenient.Members(v, func(name []byte, v lenient.Value) { all[string(name)] = RawVariable(json.RawMessage(v)) })
+	return all
 }

@@ -11,8 +11,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/creatify-community/creatify-go/internal/schedule"
 	"github.com/creatify-community/creatify-go/internal/transport"
+	schedule "github.com/creatify-community/creatify-go/internal/wait"
 )
 
 // JobKind is what a wait waits for.
@@ -61,7 +61,7 @@ func (s *JobsService) WaitForVideo(ctx context.Context, id string, opts ...WaitO
 
 func (s *JobsService) waitFor(ctx context.Context, kind JobKind, id string, opts []WaitOption) (*Job, error) {
 	config, problems := newWaitConfig(opts)
-	if err := s.check(ctx, append(problems, jobIDProblems(id)...)...); err != nil {
+	if err := s.api.check(ctx, append(problems, jobIDProblems(id)...)...); err != nil {
 		return nil, err
 	}
 	return s.follow(ctx, newWait(id, kind, time.Now(), config), nil, nil)
@@ -70,10 +70,10 @@ func (s *JobsService) waitFor(ctx context.Context, kind JobKind, id string, opts
 // Watch waits as [JobsService.WaitForPreview] does, and yields the first snapshot and each one that tells something new,
 // the last of which has the Preview; or, at the end, one error instead. It costs nothing. Leaving the loop ends the wait
 // and leaves nothing running.
-func (s *JobsService) Watch(ctx context.Context, id string, opts ...WaitOption) iter.Seq2[*Job, error] {
+func (s *JobsService) WatchPreview(ctx context.Context, id string, opts ...WaitOption) iter.Seq2[*Job, error] {
 	return func(yield func(*Job, error) bool) {
 		config, problems := newWaitConfig(opts)
-		if err := s.check(ctx, append(problems, jobIDProblems(id)...)...); err != nil {
+		if err := s.api.check(ctx, append(problems, jobIDProblems(id)...)...); err != nil {
 			yield(nil, err)
 			return
 		}

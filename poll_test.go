@@ -37,7 +37,7 @@ func TestPreviewEndsWithThePreview(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		api.NextJob(creatifytest.Life{Duration: 90 * time.Second})
 		start := time.Now()
-		job, err := client.Jobs.Preview(t.Context(), params())
+		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		require.NoError(t, err)
 		assert.Equal(t, []string{job.ID}, api.Jobs())
 		assert.Equal(t, creatify.StatusDone, job.Status)
@@ -53,7 +53,7 @@ func TestAPreviewThatIsReadyAtOnceIsNotPolledFor(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		api.NextJob(creatifytest.Life{Duration: 1})
 		api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Body: liveLike})
-		job, err := client.Jobs.Preview(t.Context(), params())
+		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		require.NoError(t, err)
 		assert.Equal(t, jobID, job.ID)
 		assert.Zero(t, api.Calls(get))
@@ -73,7 +73,7 @@ func TestAJobThatEndsBadlySaysWhy(t *testing.T) {
 		t.Run(tt.message, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 				api.NextJob(creatifytest.Life{End: tt.end, Reason: tt.reason})
-				job, err := client.Jobs.Preview(t.Context(), params())
+				job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 				assert.Nil(t, job)
 				require.ErrorIs(t, err, tt.is)
 				assert.NotErrorIs(t, err, tt.not)
@@ -92,7 +92,7 @@ func TestOnCreatedComesBeforeAnyWaiting(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		start := time.Now()
 		var stored string
-		job, err := client.Jobs.Preview(t.Context(), params(), creatify.WithOnCreated(func(job *creatify.Job) {
+		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithOnCreated(func(job *creatify.Job) {
 			assert.Zero(t, time.Since(start))
 			assert.Zero(t, api.Calls(get))
 			stored = job.ID
@@ -111,7 +111,7 @@ func TestOnUpdateSeesEachChangeOnce(t *testing.T) {
 			{At: 5 * time.Minute, Status: "done", Progress: 1},
 		}})
 		var seen []float64
-		_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithOnUpdate(func(job *creatify.Job) {
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithOnUpdate(func(job *creatify.Job) {
 			seen = append(seen, job.Progress)
 			job.Progress = 17
 		}))
@@ -139,7 +139,7 @@ func TestAWaitEndsByItself(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		api.NextJob(creatifytest.Life{Duration: -1})
 		start := time.Now()
-		job, err := client.Jobs.Preview(t.Context(), params())
+		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		assert.Nil(t, job)
 		assert.Equal(t, 30*time.Minute, time.Since(start), "by default after 30 minutes")
 		require.ErrorIs(t, err, creatify.ErrWaitTimeout)
@@ -162,7 +162,7 @@ func TestTheLastPollIsFittedBeforeTheDeadline(t *testing.T) {
 		for i := range 50 { // the job ends a second before the wait does, wherever the schedule stands
 			wait := 20*time.Second + time.Duration(i)*7*time.Second
 			api.NextJob(creatifytest.Life{Duration: wait - time.Second})
-			_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithMaxWait(wait))
+			_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithMaxWait(wait))
 			require.NoError(t, err, "a wait of %v", wait)
 		}
 	})
@@ -174,7 +174,7 @@ func TestTheLastPollIsFittedInHoweverSlowPollsAre(t *testing.T) {
 		for i := range 50 {
 			wait := 20*time.Second + time.Duration(i)*7*time.Second
 			api.NextJob(creatifytest.Life{Duration: wait - 5*time.Second})
-			_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithMaxWait(wait))
+			_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithMaxWait(wait))
 			require.NoError(t, err, "a wait of %v", wait)
 		}
 		job := create(t, api, client, creatifytest.Life{Duration: 50 * time.Second})
@@ -226,7 +226,7 @@ func TestTheContextEndsAWaitAtOnce(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				time.AfterFunc(3*time.Second, func() { cancel(why) })
 				start := time.Now()
-				_, err := client.Jobs.Preview(ctx, params())
+				_, err := client.Jobs.CreatePreviewAndWait(ctx, params())
 				assert.Equal(t, 3*time.Second, time.Since(start))
 				require.ErrorIs(t, err, context.Canceled)
 				assert.ErrorIs(t, err, why)
@@ -242,7 +242,7 @@ func TestTheContextsDeadlineIsNotTheWaitsOwn(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err := client.Jobs.Preview(ctx, params())
+		_, err := client.Jobs.CreatePreviewAndWait(ctx, params())
 		assert.Equal(t, 10*time.Second, time.Since(start))
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.NotErrorIs(t, err, creatify.ErrWaitTimeout)
@@ -252,7 +252,7 @@ func TestTheContextsDeadlineIsNotTheWaitsOwn(t *testing.T) {
 func TestAContextCancelledWithTheCreateKeepsTheID(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := client.Jobs.Preview(ctx, params(), creatify.WithOnCreated(func(*creatify.Job) { cancel() }))
+		_, err := client.Jobs.CreatePreviewAndWait(ctx, params(), creatify.WithOnCreated(func(*creatify.Job) { cancel() }))
 		assert.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, api.Jobs()[0], waitError(t, err).JobID)
 		assert.Zero(t, api.Calls(get))
@@ -283,7 +283,7 @@ func TestBadPollsDoNotFailAHealthyJob(t *testing.T) {
 			inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 				fault.Call, fault.Times = get, 4
 				api.Inject(fault)
-				job, err := client.Jobs.Preview(t.Context(), params())
+				job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 				require.NoError(t, err)
 				assert.Contains(t, job.Preview, "https://app.creatify.ai/")
 			})
@@ -294,7 +294,7 @@ func TestBadPollsDoNotFailAHealthyJob(t *testing.T) {
 func TestManyBadPollsInARowEndTheWait(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		api.Inject(creatifytest.Fault{Call: get, Status: 500, Times: -1})
-		_, err := client.Jobs.Preview(t.Context(), params())
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		e := waitError(t, err)
 		assert.Equal(t, 10, e.Polls, "by default after 10")
 		assert.Equal(t, 10, api.Calls(get), "each of which is one request")
@@ -313,7 +313,7 @@ func TestFiveMinutesOfBadPollsEndTheWait(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		api.Inject(creatifytest.Fault{Call: get, Status: 503, Times: -1})
 		start := time.Now()
-		_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithMaxPollErrors(1000))
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithMaxPollErrors(1000))
 		assert.InDelta(t, 5*time.Minute, time.Since(start), float64(40*time.Second))
 		waitError(t, err)
 	})
@@ -370,7 +370,7 @@ func TestAWaitErrorTellsTheLastPollsTrouble(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		api.NextJob(creatifytest.Life{Steps: []creatifytest.Step{{At: 1, Status: "running", Progress: 0.4}}})
 		api.Inject(creatifytest.Fault{Call: get, Skip: 2, Status: 502, Times: -1})
-		_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithMaxWait(2*time.Minute), creatify.WithMaxPollErrors(1000))
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithMaxWait(2*time.Minute), creatify.WithMaxPollErrors(1000))
 		require.ErrorIs(t, err, creatify.ErrWaitTimeout)
 		assert.ErrorContains(t, err, "; last seen running at 40 %; last poll: creatify: GET ")
 		refusal, ok := errors.AsType[*creatify.APIError](waitError(t, err).LastPollErr)
@@ -394,7 +394,7 @@ func TestBadPollsThatAreNotInARowDoNotCount(t *testing.T) {
 			}
 			return api.RoundTrip(req)
 		}))
-		_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithMaxPollErrors(2))
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithMaxPollErrors(2))
 		assert.NoError(t, err)
 		assert.Greater(t, polls, 10)
 	})
@@ -429,13 +429,13 @@ func TestAJobThatWasJustCreatedMayBeUnknownForAWhile(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		notFound := creatifytest.Fault{Call: get, Status: 404, Body: `{"detail": "No CustomTemplateJob matches the given query."}`, Times: 2}
 		api.Inject(notFound)
-		_, err := client.Jobs.Preview(t.Context(), params())
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		require.NoError(t, err)
 
 		notFound.Times = -1
 		api.Inject(notFound)
 		start := time.Now()
-		_, err = client.Jobs.Preview(t.Context(), params())
+		_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		assert.ErrorIs(t, err, creatify.ErrNotFound)
 		assert.InDelta(t, 15*time.Second, time.Since(start), float64(10*time.Second), "but not for long")
 	})
@@ -452,7 +452,7 @@ func TestAnOddIDIsWaitedForAndPrintedSafely(t *testing.T) {
 			}
 			return respond(req, 201, `{"id":"a b/\u0007\u001b[31m","status":"run\u001bning"}`), nil
 		}))
-		_, err := client.Jobs.Preview(t.Context(), params())
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		assert.ErrorIs(t, err, creatify.ErrWaitTimeout, "a job that was paid for is not an invalid parameter")
 		assert.Equal(t, odd, waitError(t, err).JobID)
 		assert.NotContains(t, err.Error(), "\x1b")
@@ -483,13 +483,13 @@ func TestDoneWithoutAPreview(t *testing.T) {
 	}
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		api.NextJob(late(40 * time.Second))
-		job, err := client.Jobs.Preview(t.Context(), params())
+		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		require.NoError(t, err, "it may come late")
 		assert.NotEmpty(t, job.Preview)
 
 		api.NextJob(creatifytest.Life{Duration: 5 * time.Minute, Reply: late(5*time.Minute + 20*time.Second).Reply})
 		start := time.Now()
-		_, err = client.Jobs.Preview(t.Context(), params())
+		_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		require.NoError(t, err, "the grace begins when the job is done")
 		assert.LessOrEqual(t, time.Since(start), 5*time.Minute+26*time.Second, "and a job that is done is looked at often")
 
@@ -502,12 +502,12 @@ func TestDoneWithoutAPreview(t *testing.T) {
 				job["preview"] = nil
 			}
 		}})
-		_, err = client.Jobs.Preview(t.Context(), params())
+		_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		require.NoError(t, err, "the grace begins anew when the job goes on meanwhile")
 
 		api.NextJob(late(time.Hour))
 		start = time.Now()
-		_, err = client.Jobs.Preview(t.Context(), params())
+		_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		require.ErrorIs(t, err, creatify.ErrNoOutput, "or never")
 		assert.Equal(t, creatify.StatusDone, waitError(t, err).Last.Status)
 		assert.InDelta(t, 80*time.Second, time.Since(start), float64(20*time.Second))
@@ -519,7 +519,7 @@ func TestAnUnknownStatusIsPolledOn(t *testing.T) {
 		api.NextJob(creatifytest.Life{Steps: []creatifytest.Step{
 			{At: 1, Status: "reticulating_splines"}, {At: time.Minute, Status: ""}, {At: 2 * time.Minute, Status: "done", Progress: 1},
 		}})
-		job, err := client.Jobs.Preview(t.Context(), params())
+		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		require.NoError(t, err)
 		assert.Equal(t, creatify.StatusDone, job.Status)
 	})
@@ -529,17 +529,17 @@ func TestAStalledJob(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		api.NextJob(creatifytest.Life{Duration: -1})
 		start := time.Now()
-		_, err := client.Jobs.Preview(t.Context(), params(), creatify.WithStallTimeout(3*time.Minute))
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithStallTimeout(3*time.Minute))
 		require.ErrorIs(t, err, creatify.ErrStalled)
 		assert.Less(t, time.Since(start), 6*time.Minute)
 
 		api.NextJob(creatifytest.Life{Duration: 20 * time.Minute})
-		_, err = client.Jobs.Preview(t.Context(), params(), creatify.WithStallTimeout(5*time.Minute))
+		_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithStallTimeout(5*time.Minute))
 		assert.NoError(t, err, "a slow one is not a stalled one")
 
 		api.NextJob(creatifytest.Life{Steps: []creatifytest.Step{{At: 2 * time.Minute, Status: "in_queue"},
 			{At: 4 * time.Minute, Status: "running"}, {At: 6 * time.Minute, Status: "done", Progress: 1}}})
-		_, err = client.Jobs.Preview(t.Context(), params(), creatify.WithStallTimeout(150*time.Second))
+		_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithStallTimeout(150*time.Second))
 		assert.NoError(t, err, "nor is one whose status moves")
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -555,7 +555,7 @@ func TestARetryAfterOfAPollIsHonoured(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		api.Inject(creatifytest.Fault{Call: get, Status: 429, Header: http.Header{"Retry-After": {"45"}}})
 		start := time.Now()
-		_, err := client.Jobs.Preview(t.Context(), params())
+		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, time.Since(start), 46*time.Second)
 		assert.Equal(t, 2, api.Calls(get))
@@ -567,7 +567,7 @@ func TestAWaitLeavesNothingRunning(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		_, err := client.Jobs.Preview(ctx, params())
+		_, err := client.Jobs.CreatePreviewAndWait(ctx, params())
 		assert.Error(t, err)
 		synctest.Wait()
 	})

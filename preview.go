@@ -20,16 +20,16 @@ func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job
 	return s.create(ctx, transport.Call{Path: jobsPath + "preview_async/"}, OperationPreview, params)
 }
 
-// PreviewSync makes a preview with a call that blocks until it is ready, which takes minutes, and returns the job as the
+// CreatePreviewSync makes a preview with a call that blocks until it is ready, which takes minutes, and returns the job as the
 // reply shows it: one that is not Terminal goes on, for [JobsService.WaitForPreview]. It costs what
 // [JobsService.CreatePreview] costs.
 //
-// Prefer [JobsService.Preview], as the documentation does: when this call's reply is lost, so is the job's ID, and the
+// Prefer [JobsService.CreatePreviewAndWait], as the documentation does: when this call's reply is lost, so is the job's ID, and the
 // error is [ErrOutcomeUnknown]. An attempt may take ten minutes, or more where [WithTimeout] says so. A job that ends badly
 // is a [*JobError].
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
-func (s *JobsService) PreviewSync(ctx context.Context, params JobParams) (*Job, error) {
+func (s *JobsService) CreatePreviewSync(ctx context.Context, params JobParams) (*Job, error) {
 	job, err := s.create(ctx, transport.Call{Path: jobsPath + "preview/", Patience: 10 * time.Minute}, OperationPreview, params)
 	if err == nil && (job.Status == StatusFailed || job.Status == StatusRejected) {
 		return nil, &JobError{job}
@@ -39,7 +39,7 @@ func (s *JobsService) PreviewSync(ctx context.Context, params JobParams) (*Job, 
 
 // create makes a job, which is paid for.
 func (s *JobsService) create(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
-	if err := s.check(ctx, params.problems()...); err != nil {
+	if err := s.api.check(ctx, params.problems()...); err != nil {
 		return nil, err
 	}
 	params.Variables = maps.Clone(params.Variables) // what was sent, whatever the caller makes of it afterwards
@@ -52,9 +52,9 @@ func (s *JobsService) create(ctx context.Context, call transport.Call, operation
 //
 // The errors are those of CreatePreview and of [JobsService.WaitForPreview]. To store the ID before the wait begins, use
 // [WithOnCreated].
-func (s *JobsService) Preview(ctx context.Context, params JobParams, opts ...WaitOption) (*Job, error) {
+func (s *JobsService) CreatePreviewAndWait(ctx context.Context, params JobParams, opts ...WaitOption) (*Job, error) {
 	config, problems := newWaitConfig(opts)
-	if err := s.check(ctx, append(problems, params.problems()...)...); err != nil {
+	if err := s.api.check(ctx, append(problems, params.problems()...)...); err != nil {
 		return nil, err
 	}
 	job, err := s.CreatePreview(ctx, params)

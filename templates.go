@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/creatify-community/creatify-go/internal/lenient"
 )
 
 // TemplatesService reads the account's custom templates. It is [Client.Templates].
@@ -186,24 +188,24 @@ const (
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
-	if err := s.check(ctx); err != nil {
+	if err := s.api.check(ctx); err != nil {
 		return nil, err
 	}
 	body, err := s.api.get(ctx, templatesPath, false)
 	if err != nil {
 		return nil, err
 	}
-	list := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), space)
+	list := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), lenient.Space)
 	if !json.Valid(list) || list[0] != '[' {
 		return nil, fmt.Errorf("creatify: GET %s: the reply is not a list", templatesPath)
 	}
 	templates := []Template{}
-	for rest := bytes.TrimLeft(list[1:], space); rest[0] != ']'; rest = bytes.TrimLeft(bytes.TrimPrefix(rest, []byte(",")), space) {
+	for rest := bytes.TrimLeft(list[1:], lenient.Space); rest[0] != ']'; rest = bytes.TrimLeft(bytes.TrimPrefix(rest, []byte(",")), lenient.Space) {
 		if len(templates) == maxTemplates {
 			return nil, fmt.Errorf("creatify: GET %s: the reply holds more than %d templates", templatesPath, maxTemplates)
 		}
 		var item []byte
-		item, rest = cutValue(rest)
+		item, rest = lenient.CutValue(rest)
 		template, err := decodeTemplate(item)
 		if err != nil {
 			return nil, fmt.Errorf("creatify: GET %s: item %d is not a template: %w", templatesPath, len(templates), err)
@@ -217,7 +219,7 @@ func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Template, error) {
-	if err := s.check(ctx, idProblems("template_id", templateID)...); err != nil {
+	if err := s.api.check(ctx, idProblems("template_id", templateID)...); err != nil {
 		return nil, err
 	}
 	path := templatesPath + url.PathEscape(templateID) + "/"
@@ -233,32 +235,25 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 	return &template, nil
 }
 
-func (s *TemplatesService) check(ctx context.Context, problems ...Problem) error {
-	if s == nil {
-		s = new(TemplatesService)
-	}
-	return s.api.check(ctx, problems...)
-}
-
 // decodeTemplate reads an object, whatever its members are.
 func decodeTemplate(body []byte) (Template, error) {
 	t := Template{raw: body}
-	whole := members(body, func(name []byte, v value) {
+	whole := lenient.Members(body, func(name []byte, v lenient.Value) {
 		switch string(name) {
 		case "template_id":
-			t.ID = v.string()
+			t.ID = v.String()
 		case "name":
-			t.Name = v.string()
+			t.Name = v.String()
 		case "preview":
-			t.Preview = v.string()
+			t.Preview = v.String()
 		case "aspect_ratio":
-			t.AspectRatio = v.string()
+			t.AspectRatio = v.String()
 		case "created_at":
-			t.CreatedAt = v.time()
+			t.CreatedAt = v.Time()
 		case "updated_at":
-			t.UpdatedAt = v.time()
+			t.UpdatedAt = v.Time()
 		case "variables":
-			t.Variables = v.variables()
+			t.Variables = decodeVariables(v)
 		}
 	})
 	if !whole {

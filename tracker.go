@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/creatify-community/creatify-go/internal/schedule"
+	schedule "github.com/creatify-community/creatify-go/internal/wait"
 	"golang.org/x/time/rate"
 )
 
@@ -102,7 +102,7 @@ func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
 	case r != 0: // negative, or no number
 		problems = append(problems, Problem{"PollsPerSecond", "must be 0 or above"})
 	}
-	t.bad = s.check(t.ctx, problems...)
+	t.bad = s.api.check(t.ctx, problems...)
 	return t
 }
 

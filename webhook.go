@@ -16,12 +16,13 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/creatify-community/creatify-go/internal/lenient"
 	"golang.org/x/time/rate"
 )
 
-// Notice is what a webhook says about a job. Notices carry no signature, so that anybody can send one: it is a hint to read
+// WebhookEvent is what a webhook says about a job. Notices carry no signature, so that anybody can send one: it is a hint to read
 // the job, and proves nothing.
-type Notice struct {
+type WebhookEvent struct {
 	JobID        string // never empty
 	Status       Status // what the sender says that the job has come to
 	FailedReason string // empty when there is none
@@ -31,31 +32,31 @@ type Notice struct {
 const maxNotice = 64 << 10
 
 // ParseWebhook reads the body of a webhook, in either of its two documented forms. A body of more than 64 KiB, without an ID
-// or a status, or not a JSON object, is [ErrInvalidNotice]. Any status is taken.
+// or a status, or not a JSON object, is [ErrInvalidWebhook]. Any status is taken.
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
-func ParseWebhook(body []byte) (*Notice, error) {
+func ParseWebhook(body []byte) (*WebhookEvent, error) {
 	if len(body) > maxNotice {
-		return nil, fmt.Errorf("%w: it is larger than %d KiB", ErrInvalidNotice, maxNotice>>10)
+		return nil, fmt.Errorf("%w: it is larger than %d KiB", ErrInvalidWebhook, maxNotice>>10)
 	}
-	n := &Notice{}
-	whole := members(body, func(name []byte, v value) {
+	n := &WebhookEvent{}
+	whole := lenient.Members(body, func(name []byte, v lenient.Value) {
 		switch string(name) {
 		case "id":
-			n.JobID = v.string()
+			n.JobID = v.String()
 		case "status":
-			n.Status = Status(v.string())
+			n.Status = Status(v.String())
 		case "failed_reason":
-			n.FailedReason = v.text()
+			n.FailedReason = v.Text()
 		case "video_output", "output": // the pages contradict each other
-			n.VideoOutput = cmp.Or(v.string(), n.VideoOutput)
+			n.VideoOutput = cmp.Or(v.String(), n.VideoOutput)
 		}
 	})
 	switch {
 	case !whole:
-		return nil, fmt.Errorf("%w: it is not a JSON object", ErrInvalidNotice)
+		return nil, fmt.Errorf("%w: it is not a JSON object", ErrInvalidWebhook)
 	case len(jobIDProblems(n.JobID)) > 0 || n.Status == "":
-		return nil, fmt.Errorf("%w: it lacks an ID or a status", ErrInvalidNotice)
+		return nil, fmt.Errorf("%w: it lacks an ID or a status", ErrInvalidWebhook)
 	}
 	return n, nil
 }
@@ -184,7 +185,7 @@ func (h *webhookHandler) enter(ctx context.Context, id string) (leave func(), ok
 }
 
 // handle returns the status to answer with.
-func (h *webhookHandler) handle(ctx context.Context, notice *Notice) int {
+func (h *webhookHandler) handle(ctx context.Context, notice *WebhookEvent) int {
 	switch {
 	case h.handled.has(stateOf(notice.JobID, notice.Status, notice.VideoOutput != "")):
 		return http.StatusNoContent
@@ -195,8 +196,8 @@ func (h *webhookHandler) handle(ctx context.Context, notice *Notice) int {
 	}
 	reading, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
-	if h.jobs.check(ctx) != nil || h.call == nil {
-		return http.StatusInternalServerError // a client that was not made by New, or nobody to call
+	if h.call == nil {
+		return http.StatusInternalServerError
 	}
 	job, err := h.jobs.read(reading, notice.JobID, true)
 	switch {
@@ -261,8 +262,8 @@ func newReceiver(options WebhookOptions) *receiver {
 }
 
 // receive returns the notice of a request, or nil when it has answered the request itself.
-func (c *receiver) receive(w http.ResponseWriter, r *http.Request) *Notice {
-	refuse := func(status int) *Notice {
+func (c *receiver) receive(w http.ResponseWriter, r *http.Request) *WebhookEvent {
+	refuse := func(status int) *WebhookEvent {
 		http.Error(w, strconv.Itoa(status)+" "+http.StatusText(status), status)
 		return nil
 	}

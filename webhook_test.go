@@ -26,11 +26,11 @@ func TestBothFormsOfANoticeAreRead(t *testing.T) {
 	for _, output := range []string{"video_output", "output"} {
 		notice, err := creatify.ParseWebhook([]byte(`{"id":"` + jobID + `","status":"reticulated","failed_reason":null,"` + output + `":"https://v.test/1"}`))
 		require.NoError(t, err)
-		assert.Equal(t, creatify.Notice{JobID: jobID, Status: "reticulated", VideoOutput: "https://v.test/1"}, *notice)
+		assert.Equal(t, creatify.WebhookEvent{JobID: jobID, Status: "reticulated", VideoOutput: "https://v.test/1"}, *notice)
 	}
 	notice, err := creatify.ParseWebhook([]byte(`{"id":"7","status":"failed","failed_reason":"no such voice"}`))
 	require.NoError(t, err)
-	assert.Equal(t, creatify.Notice{JobID: "7", Status: creatify.StatusFailed, FailedReason: "no such voice"}, *notice)
+	assert.Equal(t, creatify.WebhookEvent{JobID: "7", Status: creatify.StatusFailed, FailedReason: "no such voice"}, *notice)
 }
 
 func TestWhatIsNoNoticeIsRefused(t *testing.T) {
@@ -45,7 +45,7 @@ func TestWhatIsNoNoticeIsRefused(t *testing.T) {
 		"too large":   `{"id":"7","status":"done","x":"` + strings.Repeat("x", 64<<10) + `"}`,
 	} {
 		_, err := creatify.ParseWebhook([]byte(body))
-		assert.ErrorIs(t, err, creatify.ErrInvalidNotice, name)
+		assert.ErrorIs(t, err, creatify.ErrInvalidWebhook, name)
 	}
 }
 
@@ -292,9 +292,7 @@ func TestAVideoWithoutAPreviewIsHandedOver(t *testing.T) {
 }
 
 func TestAHandlerThatCannotWorkSaysSo(t *testing.T) {
-	h := &hook{t: t, handler: (&creatify.JobsService{}).WebhookHandler(creatify.WebhookOptions{}, func(context.Context, *creatify.Job) error { return nil })}
-	assert.Equal(t, 500, h.post(notice(jobID, "done")).StatusCode)
-	h = newHook(t, creatify.WebhookOptions{})
+	h := newHook(t, creatify.WebhookOptions{})
 	assert.Equal(t, "POST", h.post("", func(r *http.Request) { r.Method = http.MethodGet }).Header.Get("Allow"))
 	broken := func(r *http.Request) {
 		r.Body = io.NopCloser(io.MultiReader(r.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
@@ -515,7 +513,7 @@ func TestWatchYieldsEachChangeAndTheEnd(t *testing.T) {
 		job := create(t, api, client, creatifytest.Life{Steps: []creatifytest.Step{
 			{At: time.Minute, Status: "running", Progress: 0.5}, {At: 3 * time.Minute, Status: "done", Progress: 1}}})
 		var seen []creatify.Status
-		for snapshot, err := range client.Jobs.Watch(t.Context(), job.ID) {
+		for snapshot, err := range client.Jobs.WatchPreview(t.Context(), job.ID) {
 			require.NoError(t, err)
 			seen = append(seen, snapshot.Status)
 		}
@@ -524,7 +522,7 @@ func TestWatchYieldsEachChangeAndTheEnd(t *testing.T) {
 		failed := create(t, api, client, creatifytest.Life{End: "failed"})
 		var last error
 		yields := 0
-		for snapshot, err := range client.Jobs.Watch(t.Context(), failed.ID) {
+		for snapshot, err := range client.Jobs.WatchPreview(t.Context(), failed.ID) {
 			yields++
 			assert.Equal(t, err == nil, snapshot != nil)
 			assert.False(t, snapshot != nil && snapshot.Status == creatify.StatusFailed, "the end is the error")
@@ -534,12 +532,12 @@ func TestWatchYieldsEachChangeAndTheEnd(t *testing.T) {
 		assert.Positive(t, yields)
 
 		polls := api.Calls(get)
-		for range client.Jobs.Watch(t.Context(), create(t, api, client, creatifytest.Life{}).ID) {
+		for range client.Jobs.WatchPreview(t.Context(), create(t, api, client, creatifytest.Life{}).ID) {
 			break
 		}
 		assert.Equal(t, polls+1, api.Calls(get), "leaving the loop leaves nothing running")
 		yields = 0
-		for _, err := range client.Jobs.Watch(t.Context(), "") {
+		for _, err := range client.Jobs.WatchPreview(t.Context(), "") {
 			assert.ErrorIs(t, err, creatify.ErrInvalidParams)
 			yields++
 		}
@@ -576,7 +574,7 @@ func TestTheWayBackFromALostCreate(t *testing.T) {
 		p.WebhookURL, err = creatify.WebhookURL("https://shop.test/hook", "order-7", "s3cret")
 		require.NoError(t, err)
 		api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Drop: creatifytest.DropAfter})
-		_, err = client.Jobs.Preview(ctx, p)
+		_, err = client.Jobs.CreatePreviewAndWait(ctx, p)
 		require.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
 
 		time.Sleep(time.Minute)

@@ -100,14 +100,14 @@ func TestContract(t *testing.T) {
 	}
 
 	run("a preview from its start to its end", creatifytest.Config{}, func(t *testing.T, v *validator) {
-		job, err := v.client(t, creatifytest.APIKey).Jobs.Preview(t.Context(), preview())
+		job, err := v.client(t, creatifytest.APIKey).Jobs.CreatePreviewAndWait(t.Context(), preview())
 		require.NoError(t, err)
 		assert.NotEmpty(t, job.Preview)
 	})
 
 	unexplained := creatifytest.Life{End: "failed"}
 	run("a preview that fails without a reason", creatifytest.Config{Life: unexplained}, func(t *testing.T, v *validator) {
-		_, err := v.client(t, creatifytest.APIKey).Jobs.Preview(t.Context(), preview())
+		_, err := v.client(t, creatifytest.APIKey).Jobs.CreatePreviewAndWait(t.Context(), preview())
 		require.ErrorIs(t, err, creatify.ErrJobFailed)
 	})
 

@@ -7,7 +7,7 @@
 // type Demo with a field for each variable, its methods Variables and Params, and a function NewDemo:
 //
 //	demo := NewDemo(DemoHeadline("Spring sale"), DemoPhoto(photoURL))
-//	job, err := client.Jobs.Preview(ctx, demo.Params())
+//	job, err := client.Jobs.CreatePreviewAndWait(ctx, demo.Params())
 //
 // A misspelt variable never compiles. A missing one does not compile as an argument of NewDemo, which takes them all; a
 // literal such as Demo{Headline: "Spring sale"} may leave some out, as every literal in Go may. Each argument has a type of

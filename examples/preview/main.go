@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 	if flags.jobID != "" {
 		job, err = client.Jobs.WaitForPreview(ctx, flags.jobID, options...)
 	} else {
-		job, err = client.Jobs.Preview(ctx, flags.params, options...)
+		job, err = client.Jobs.CreatePreviewAndWait(ctx, flags.params, options...)
 	}
 	progress.stop()
 	if err != nil {

@@ -54,7 +54,7 @@ var all = []mutant{
 	},
 	{
 		breach: "money: a 502 for a paid call counts as a refusal, so as not charged",
-		file:   "api.go",
+		file:   "call.go",
 		old:    "\treturn status >= 400 && status <= 499",
 		new:    "\treturn status >= 400 && status <= 599",
 		tests:  ".",
@@ -86,7 +86,7 @@ var all = []mutant{
 	},
 	{
 		breach: "money: a call whose outcome is unknown gives its credits back to the budget",
-		file:   "api.go",
+		file:   "call.go",
 		old:    "\tcase !errors.Is(err, ErrOutcomeUnknown):",
 		new:    "\tdefault:",
 		tests:  ".",
@@ -294,7 +294,7 @@ var all = []mutant{
 	},
 	{
 		breach: "truth: an ID that stands whole in a reply cut right after it is lost",
-		file:   "decode.go",
+		file:   "internal/lenient/lenient.go",
 		old:    "\t\tcomplete := len(rest) > 0 || len(v)",
 		new:    "\t\tcomplete := len(rest) > 0 || len(v) < 0 && len(v)",
 		tests:  ".",

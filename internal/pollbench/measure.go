@@ -222,7 +222,7 @@ func (k *task) life(d time.Duration) creatifytest.Life {
 func preview(ctx context.Context, api *creatifytest.API, client *creatify.Client, life creatifytest.Life, options []creatify.WaitOption) (outcome, error) {
 	api.NextJob(life)
 	before, start := api.Calls(creatifytest.CallGetJob), time.Now()
-	_, err := client.Jobs.Preview(ctx, creatify.JobParams{
+	_, err := client.Jobs.CreatePreviewAndWait(ctx, creatify.JobParams{
 		TemplateID: creatifytest.TemplateID,
 		Variables:  creatify.Variables{"headline": creatify.Text("Spring sale")},
 	}, options...)

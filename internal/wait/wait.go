@@ -4,7 +4,7 @@
 // something, and so does every second between the end and the poll that notices it. The best times for the polls follow
 // from what is believed of the job's duration, and from nothing else. A [Model] starts from a broad belief and learns
 // from the jobs that were seen to end; a [Plan] holds the best polls for a belief.
-package schedule
+package wait
 
 import (
 	"math"

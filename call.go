@@ -23,9 +23,6 @@ func (a *api) check(ctx context.Context, problems ...Problem) error {
 	if ctx == nil {
 		problems = append([]Problem{{"ctx", "is nil; use context.Background()"}}, problems...)
 	}
-	if a == nil {
-		problems = append([]Problem{{"client", "was not made by New"}}, problems...)
-	}
 	return validation(problems)
 }
 
