@@ -13,7 +13,7 @@ import (
 // api is what the services share: one call of the API, from its parameters to a typed result or a typed error.
 type api struct {
 	transport *transport.Client
-	durations durations
+	durations *durations
 	renders   renders
 	budget    *Budget // nil for none
 }
@@ -26,25 +26,17 @@ func (a *api) check(ctx context.Context, problems ...Problem) error {
 	return validation(problems)
 }
 
-// get makes a call that costs nothing and returns the body of its reply.
-func (a *api) get(ctx context.Context, path string, once bool) ([]byte, error) {
-	reply, err := a.getReply(ctx, path, once)
+// get makes a call that costs nothing and returns its response.
+func (a *api) get(ctx context.Context, call transport.Call) (*transport.Response, error) {
+	call.Method = http.MethodGet
+	response, err := a.transport.Do(ctx, call)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("creatify: %s %s: %w", call.Method, call.Path, err)
 	}
-	return reply.Body, nil
-}
-
-func (a *api) getReply(ctx context.Context, path string, once bool) (*transport.Reply, error) {
-	call := transport.Call{Method: http.MethodGet, Path: path, Once: once}
-	reply, err := a.transport.Do(ctx, call)
-	if err != nil {
-		return nil, fmt.Errorf("creatify: %s %s: %w", call.Method, path, err)
+	if !isSuccess(response.Status) {
+		return nil, newAPIError(call, response)
 	}
-	if !isSuccess(reply.Status) {
-		return nil, newAPIError(call, reply)
-	}
-	return reply, nil
+	return response, nil
 }
 
 // pay makes a call that costs credits. Either the job comes back, or the server refused and nothing was charged, or the
@@ -68,33 +60,33 @@ func (a *api) pay(ctx context.Context, call transport.Call, operation Operation,
 func (a *api) send(ctx context.Context, call transport.Call, sent OutcomeUnknownError) (*Job, error) {
 	call.Method, call.Paid, call.TookEffect = http.MethodPost, true, showsJob
 	sent.Method, sent.Path = call.Method, call.Path
-	reply, err := a.transport.Do(ctx, call)
+	response, err := a.transport.Do(ctx, call)
 	if failure, ok := errors.AsType[*transport.Error](err); ok {
 		if !failure.Reached {
 			return nil, fmt.Errorf("creatify: %s %s was not sent, so nothing was charged and it can be called again: %w",
 				call.Method, call.Path, err)
 		}
-		reply, sent.Err = failure.Reply, failure.Err
+		response, sent.Err = failure.Response, failure.Err
 	}
-	if reply == nil {
+	if response == nil {
 		return nil, &sent
 	}
-	sent.Body = firstOf(reply.Body)
-	if isSuccess(reply.Status) {
-		job, err := decodeJob(reply.Body)
+	sent.Body = firstOf(response.Body)
+	if isSuccess(response.Status) {
+		job, err := decodeJob(response.Body)
 		switch {
 		case err != nil && sent.Err == nil:
 			sent.Err = err
 		case err == nil && sent.JobID != "" && !sameID(job.ID, sent.JobID):
-			sent.Err = fmt.Errorf("the reply is about another job, %s", oneLine(job.ID))
+			sent.Err = fmt.Errorf("the response is about another job, %s", oneLine(job.ID))
 		case err == nil:
 			return job, nil
 		}
 		return nil, &sent
 	}
-	refusal := newAPIError(call, reply)
-	job := jobIn(reply.Body)
-	if isRefusal(reply.Status) && job == nil {
+	refusal := newAPIError(call, response)
+	job := jobIn(response.Body)
+	if isRefusal(response.Status) && job == nil {
 		return nil, refusal
 	}
 	if job != nil && sent.JobID == "" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
+	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // Operation is something that costs credits.
@@ -193,12 +194,12 @@ func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error
 	if err := s.api.check(ctx); err != nil {
 		return 0, err
 	}
-	body, err := s.api.get(ctx, path, false)
+	response, err := s.api.get(ctx, transport.Call{Name: "remaining_credits", Path: path})
 	if err != nil {
 		return 0, err
 	}
 	credits := math.NaN()
-	whole := lenient.Members(body, func(name []byte, v lenient.Value) {
+	whole := lenient.Members(response.Body, func(name []byte, v lenient.Value) {
 		if string(name) != "remaining_credits" {
 			return
 		}

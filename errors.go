@@ -103,12 +103,12 @@ type APIError struct {
 
 const maxKeptBody = 4 << 10
 
-func newAPIError(call transport.Call, reply *transport.Reply) *APIError {
-	e := &APIError{StatusCode: reply.Status, Method: call.Method, Path: call.Path}
-	e.RetryAfter, _ = transport.RetryAfter(reply, time.Now())
-	e.Body = firstOf(reply.Body)
-	e.read(reply.Body)
-	if reply.Status >= 300 && reply.Status <= 399 {
+func newAPIError(call transport.Call, response *transport.Response) *APIError {
+	e := &APIError{StatusCode: response.Status, Method: call.Method, Path: call.Path}
+	e.RetryAfter, _ = transport.RetryAfter(response, time.Now())
+	e.Body = firstOf(response.Body)
+	e.read(response.Body)
+	if response.Status >= 300 && response.Status <= 399 {
 		e.Detail = "a redirect, which is not followed: a POST never is, nor anything to another origin; check the base URL"
 	}
 	return e

@@ -36,18 +36,18 @@ func (s *JobsService) Get(ctx context.Context, id string) (*Job, error) {
 // read reads a job whose ID the caller or the server gave; once only, for somebody who will read it again anyway.
 func (s *JobsService) read(ctx context.Context, id string, once bool) (*Job, error) {
 	path := jobPath(id)
-	reply, err := s.api.getReply(ctx, path, once)
+	response, err := s.api.get(ctx, transport.Call{Name: "get_job", JobID: id, Path: path, Once: once})
 	if err != nil {
 		return nil, err
 	}
-	job, err := decodeJob(reply.Body)
+	job, err := decodeJob(response.Body)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("creatify: GET %s: %w", path, err)
 	case !sameID(job.ID, id):
-		return nil, fmt.Errorf("creatify: GET %s: the reply is about another job, %s", path, oneLine(job.ID))
+		return nil, fmt.Errorf("creatify: GET %s: the response is about another job, %s", path, oneLine(job.ID))
 	}
-	job.skew = skew(reply.Header, time.Now())
+	job.skew = skew(response.Header, time.Now())
 	s.api.budget.settle(job)
 	return job, nil
 }
@@ -70,7 +70,7 @@ func skew(header http.Header, now time.Time) time.Duration {
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) CreateVideo(ctx context.Context, params JobParams) (*Job, error) {
-	return s.create(ctx, transport.Call{Path: jobsPath}, OperationVideo, params)
+	return s.create(ctx, transport.Call{Name: "create_video", Path: jobsPath}, OperationVideo, params)
 }
 
 // Render starts rendering the final video of a job whose preview is ready. It costs 4 credits per 30 s of video, says the
@@ -87,7 +87,7 @@ func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
 	if err := s.api.check(ctx, jobIDProblems(id)...); err != nil {
 		return nil, err
 	}
-	call := transport.Call{Path: jobPath(id) + "render/", Body: []byte("{}")}
+	call := transport.Call{Name: "render", JobID: id, Path: jobPath(id) + "render/", Body: []byte("{}")}
 	for {
 		render, leads := s.api.renders.join(foldID(id))
 		if leads {

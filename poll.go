@@ -427,7 +427,7 @@ func (s *JobsService) follow(ctx context.Context, w *wait, created *Job, yield f
 		} else if v.over {
 			return job, nil
 		}
-		delay, more := w.delay(&s.api.durations, time.Now(), deadline)
+		delay, more := w.delay(s.api.durations, time.Now(), deadline)
 		if !sleep(timed, delay) || !more {
 			<-timed.Done()
 			return nil, w.timeUp(ctx)

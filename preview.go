@@ -17,7 +17,7 @@ import (
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job, error) {
-	return s.create(ctx, transport.Call{Path: jobsPath + "preview_async/"}, OperationPreview, params)
+	return s.create(ctx, transport.Call{Name: "create_preview", Path: jobsPath + "preview_async/"}, OperationPreview, params)
 }
 
 // CreatePreviewSync makes a preview with a call that blocks until it is ready, which takes minutes, and returns the job as the
@@ -30,7 +30,8 @@ func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) CreatePreviewSync(ctx context.Context, params JobParams) (*Job, error) {
-	job, err := s.create(ctx, transport.Call{Path: jobsPath + "preview/", Patience: 10 * time.Minute}, OperationPreview, params)
+	call := transport.Call{Name: "create_preview_sync", Path: jobsPath + "preview/", Patience: 10 * time.Minute}
+	job, err := s.create(ctx, call, OperationPreview, params)
 	if err == nil && (job.Status == StatusFailed || job.Status == StatusRejected) {
 		return nil, &JobError{job}
 	}

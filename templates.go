@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
+	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // TemplatesService reads the account's custom templates. It is [Client.Templates].
@@ -191,11 +192,11 @@ func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
 	if err := s.api.check(ctx); err != nil {
 		return nil, err
 	}
-	body, err := s.api.get(ctx, templatesPath, false)
+	response, err := s.api.get(ctx, transport.Call{Name: "list_templates", Path: templatesPath})
 	if err != nil {
 		return nil, err
 	}
-	list := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), lenient.Space)
+	list := bytes.TrimLeft(bytes.TrimPrefix(response.Body, []byte("\ufeff")), lenient.Space)
 	if !json.Valid(list) || list[0] != '[' {
 		return nil, fmt.Errorf("creatify: GET %s: the reply is not a list", templatesPath)
 	}
@@ -223,11 +224,11 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 		return nil, err
 	}
 	path := templatesPath + url.PathEscape(templateID) + "/"
-	body, err := s.api.get(ctx, path, false)
+	response, err := s.api.get(ctx, transport.Call{Name: "get_template", Path: path})
 	if err != nil {
 		return nil, err
 	}
-	template, err := decodeTemplate(body)
+	template, err := decodeTemplate(response.Body)
 	if err != nil {
 		return nil, fmt.Errorf("creatify: GET %s: the reply is not a template: %w", path, err)
 	}

@@ -459,7 +459,7 @@ func (j *tracked) next(t *Tracker, v verdict, now time.Time) time.Time {
 	if v.over {
 		return time.Time{}
 	}
-	delay, more := j.delay(&t.jobs.api.durations, now, j.deadline)
+	delay, more := j.delay(t.jobs.api.durations, now, j.deadline)
 	if !more {
 		return j.deadline.Add(time.Hour)
 	}
