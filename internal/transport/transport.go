@@ -89,7 +89,10 @@ func assemble(config Config, from *Client) (*Client, error) {
 	} else {
 		c.wire = newWire(config)
 	}
-	c.next, c.ours = c.wire.kept, c.wire.ours != nil
+	c.next = c.wire.kept
+	if p, ok := c.next.(*pool); ok {
+		c.next, c.ours = p.current.Load().Transport, true
+	}
 	c.chain = c.wire
 	for i := range config.Middleware {
 		if c.chain = config.Middleware[len(config.Middleware)-1-i](c.chain); c.chain == nil {
