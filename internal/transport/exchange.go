@@ -58,9 +58,9 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	var s sending
+	s := new(sending)
 	start := time.Now()
-	ctx, end := x.bound(parent, &s)
+	ctx, end := x.bound(parent, s)
 	defer end()
 	resp, err := x.client.chain.RoundTrip(req.WithContext(ctx))
 	switch {

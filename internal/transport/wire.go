@@ -2,12 +2,12 @@ package transport
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -98,10 +98,11 @@ func ownConnections(t *http.Transport) *http.Transport {
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
 	t.ForceAttemptHTTP2, t.TLSNextProto = false, nil
-	if c := t.TLSClientConfig; c != nil {
-		// Protocols alone would leave h2 to be picked in the handshake.
-		c.NextProtos = slices.DeleteFunc(slices.Clone(c.NextProtos), func(p string) bool { return p == "h2" })
+	if t.TLSClientConfig == nil {
+		t.TLSClientConfig = new(tls.Config)
 	}
+	// Protocols alone would leave h2 to be picked in the handshake.
+	t.TLSClientConfig.NextProtos = []string{"http/1.1"}
 	return t
 }
 
