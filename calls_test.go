@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -257,4 +258,64 @@ func TestTheFakeRefusesWhatATemplateDoesNotHave(t *testing.T) {
 	require.NoError(t, err)
 	assert.ErrorContains(t, template.Validate(creatify.Variables{"headlin": headline, "photo": photo}), `did you mean "headline"`)
 	assert.NoError(t, template.Validate(creatify.Variables{"headline": headline, "photo": photo}))
+}
+
+// A group of goroutines, such as errgroup's, cancels its context with the first error, which must not become the others'.
+func TestTheCauseOfAContextIsNotTheErrorOfACall(t *testing.T) {
+	throttled := &creatify.APIError{StatusCode: http.StatusTooManyRequests}
+	lost := &creatify.OutcomeUnknownError{Err: errors.New("connection lost"), Params: params()}
+	failed := &creatify.JobError{Job: &creatify.Job{ID: "another", Status: creatify.StatusFailed}}
+	for _, tt := range []struct {
+		name  string
+		cause error
+		call  func(context.Context, *creatify.Client, *creatifytest.API) error
+		is    []error // of the sentinels
+	}{
+		{"a create under way is cancelled by a 429", throttled, func(ctx context.Context, c *creatify.Client, api *creatifytest.API) error {
+			api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Delay: time.Hour})
+			_, err := c.Jobs.CreatePreview(ctx, params())
+			return err
+		}, []error{creatify.ErrOutcomeUnknown}},
+		{"a create that was not sent is cancelled by an unknown outcome", lost, func(ctx context.Context, c *creatify.Client, api *creatifytest.API) error {
+			api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: 429, Header: http.Header{"Retry-After": {"50"}}})
+			_, err := c.Jobs.CreatePreview(ctx, params())
+			return err
+		}, nil},
+		{"a wait is cancelled by an unknown outcome", lost, func(ctx context.Context, c *creatify.Client, api *creatifytest.API) error {
+			_, err := c.Jobs.WaitForPreview(ctx, api.Jobs()[0])
+			return err
+		}, nil},
+		{"a download is cancelled by a job that failed", failed, func(ctx context.Context, c *creatify.Client, api *creatifytest.API) error {
+			api.Inject(creatifytest.Fault{Call: creatifytest.CallGetJob, Delay: time.Hour})
+			_, err := c.Jobs.Download(ctx, api.Jobs()[0], io.Discard)
+			return err
+		}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: time.Hour}})
+				budget := creatify.NewBudget(100, 30*time.Second)
+				client := newClient(t, api, creatify.WithBudget(budget))
+				_, err := client.Jobs.CreatePreview(t.Context(), params())
+				require.NoError(t, err)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(10*time.Second, func() { cancel(tt.cause) })
+				before := budget.Remaining()
+				err = tt.call(ctx, client, api)
+				assert.ErrorContains(t, err, "context canceled")
+				for _, sentinel := range []error{creatify.ErrOutcomeUnknown, creatify.ErrRateLimited, creatify.ErrJobFailed} {
+					assert.Equal(t, slices.Contains(tt.is, sentinel), errors.Is(err, sentinel), "is %v", sentinel)
+				}
+				if unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err); ok {
+					assert.NotEmpty(t, tt.is)
+					assert.NotSame(t, lost, unknown)
+				} else {
+					assert.Equal(t, before, budget.Remaining(), "what was not sent is released")
+				}
+				if _, ok := errors.AsType[*creatify.JobError](err); ok {
+					t.Error("another job's failure")
+				}
+			})
+		})
+	}
 }
