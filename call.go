@@ -50,18 +50,12 @@ func (a *api) getReply(ctx context.Context, path string, once bool) (*transport.
 // pay makes a call that costs credits. Either the job comes back, or the server refused and nothing was charged, or the
 // request provably never left, or the outcome is unknown: unknown is what such a call is until it is proved otherwise.
 func (a *api) pay(ctx context.Context, call transport.Call, operation Operation, sent OutcomeUnknownError) (*Job, error) {
-	held, err := a.budget.reserve(operation, sent.Params.ModelVersion)
+	held, err := a.reserve(ctx, operation, sent)
 	if err != nil {
 		return nil, err
 	}
 	job, err := a.send(ctx, call, sent)
-	switch {
-	case err == nil:
-		held.assign(job.ID)
-		a.budget.settle(job)
-	case !errors.Is(err, ErrOutcomeUnknown):
-		held.release()
-	}
+	held.end(job, err)
 	return job, err
 }
 

@@ -87,6 +87,17 @@ func orNull(s string) *string {
 	return &s
 }
 
+// Outcome reports whether the job has ended as one of a kind: with the output of that kind, or badly, with a [*JobError].
+func (j *Job) Outcome(kind JobKind) (over bool, err error) {
+	switch {
+	case j.broken:
+		return false, nil
+	case j.Status == StatusFailed || j.Status == StatusRejected:
+		return true, &JobError{j}
+	}
+	return j.Status == StatusDone && kind.output(j) != "", nil
+}
+
 // sameAs says whether two snapshots tell the same to somebody who waits.
 func (j *Job) sameAs(k *Job) bool {
 	return j.Status == k.Status && j.Progress == k.Progress && j.Preview == k.Preview && j.VideoOutput == k.VideoOutput &&
