@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -16,6 +17,8 @@ type api struct {
 	durations durations
 	renders   renders
 	budget    *Budget // nil for none
+	logger    *slog.Logger
+	rendering *memory // jobs whose Render has been sent, for webhooks
 }
 
 // check is what every call begins with.
@@ -56,6 +59,9 @@ func (a *api) pay(ctx context.Context, call transport.Call, operation Operation,
 	}
 	job, err := a.send(ctx, call, sent)
 	held.end(job, err)
+	if operation == OperationRender && (err == nil || errors.Is(err, ErrOutcomeUnknown)) {
+		a.rendering.add(foldID(sent.JobID))
+	}
 	return job, err
 }
 

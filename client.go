@@ -56,7 +56,10 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 	if err := validation(c.problems); err != nil {
 		return nil, err
 	}
-	api := &api{budget: c.budget, transport: transport.New(transport.Config{
+	if c.logger == nil {
+		c.logger = slog.New(slog.DiscardHandler)
+	}
+	api := &api{budget: c.budget, logger: c.logger, rendering: &memory{}, transport: transport.New(transport.Config{
 		BaseURL:     base,
 		Credentials: transport.NewCredentials(apiID, apiKey),
 		UserAgent:   c.userAgent,

@@ -223,6 +223,9 @@ func (t *Tracker) Notify(id string) bool {
 	return preview || video
 }
 
+// Expedite is Notify.
+func (t *Tracker) Expedite(id string) bool { return t.Notify(id) }
+
 func (t *Tracker) hurry(key trackKey) bool {
 	j := t.tracked[key]
 	switch {
