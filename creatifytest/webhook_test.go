@@ -438,7 +438,7 @@ func TestRunWebhooks(t *testing.T) {
 	})
 
 	t.Run("runs the example of a service", func(t *testing.T) {
-		synctest.Test(t, testShop)
+		synctest.Test(t, testService)
 	})
 
 	t.Run("sends over a connection", func(t *testing.T) {

@@ -21,8 +21,8 @@ import (
 const help = `creatify-mock [flags]: a sandbox of Creatify's API
 
 A fake of the custom-template API, in memory, free
-of charge and for programs in any language. Its
-page at / shows the jobs, charges and how to use it.
+of charge and for programs in any language. The
+page at / shows jobs, charges and how to use it.
 
   -addr HOST:PORT      listen here [127.0.0.1:0]
   -url URL             where clients reach it, if
@@ -33,9 +33,9 @@ page at / shows the jobs, charges and how to use it.
   -video-length D      sets the prices [15s]
   -fail REASON         let all jobs fail
   -fault FAULT         let calls fail; repeatable
-  -rate N              requests a minute [no limit]
-  -templates FILE      as JSON of the API
-  -strict              refuse what they do not have
+  -rate N              requests a minute [any]
+  -templates FILE      JSON as the API shows it
+  -strict              refuse jobs that do not fit
   -webhooks WHERE      off, local or any [local]
   -webhook-statuses S  [done,failed,rejected]
   -images              previews load their images

@@ -17,8 +17,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -40,7 +42,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "creatify-mock: %v (creatify-mock -h lists the flags)\n", err)
+		hint := " (creatify-mock -h lists the flags)"
+		if strings.HasSuffix(err.Error(), ")") { // it has a hint of its own
+			hint = ""
+		}
+		fmt.Fprintf(stderr, "creatify-mock: %v%s\n", err, hint)
 		return 2
 	}
 	if err := runServer(ctx, options, stdout, stderr); err != nil {
@@ -60,17 +66,25 @@ func runServer(ctx context.Context, options options, stdout, stderr io.Writer) e
 	if url == "" {
 		url = urlOf(listener.Addr())
 	}
-	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	logger := newLogger(stderr)
+	if ip, err := netip.ParseAddrPort(listener.Addr().String()); err == nil && !ip.Addr().IsLoopback() && !ip.Addr().IsUnspecified() {
+		logger.Warn("the address is not of this machine alone: the Go client refuses http:// there, so put TLS before it and set -url")
+	}
 	options.config.BaseURL = url
 	options.config.Webhooks.Client = webhookClient(logger, options.webhooks == webhooksAny)
 	api := creatifytest.New(options.config)
 	if err := api.Inject(options.faults...); err != nil {
 		return err
 	}
+	logger.Info("listening", "address", listener.Addr())
 	if err := greet(stdout, url, options.config); err != nil {
 		return err
 	}
 	return serve(ctx, listener, sandbox(api, options, url, logger), api, options.webhooks != webhooksOff, logger)
+}
+
+func newLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, nil))
 }
 
 // urlOf returns the URL of an address, by which this machine reaches it.
@@ -96,6 +110,15 @@ const (
 	shutdownTimeout = 3 * time.Second
 )
 
+func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:     handler,
+		ReadTimeout: readTimeout,
+		IdleTimeout: idleTimeout,
+		ErrorLog:    slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}
+
 // serve serves the handler and sends webhook events until ctx ends. Requests under way may then finish, for as long as
 // shutdownTimeout.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, api *creatifytest.API, webhooks bool, logger *slog.Logger) error {
@@ -106,12 +129,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, api
 	if webhooks {
 		running.Go(func() { _ = api.RunWebhooks(ctx) }) // until ctx ends
 	}
-	server := &http.Server{
-		Handler:     handler,
-		ReadTimeout: readTimeout,
-		IdleTimeout: idleTimeout,
-		ErrorLog:    slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-	}
+	server := newServer(handler, logger)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
