@@ -474,6 +474,7 @@ func TestRunWebhooksTo(t *testing.T) {
 			})
 			go api.RunWebhooksTo(t.Context(), handler)
 			time.Sleep(time.Hour)
+			synctest.Wait()
 			want := "POST example.com /hook /hook  application/json " +
 				`{"failed_reason":null,"id":"` + id + `","status":"done","video_output":null}` + "\n"
 			equal(t, "the events", strings.Join(got, ""), want+want)
@@ -490,6 +491,7 @@ func TestRunWebhooksTo(t *testing.T) {
 				panic(http.ErrAbortHandler)
 			}))
 			time.Sleep(time.Hour)
+			synctest.Wait()
 			equal(t, "the number of attempts", calls, 3)
 		})
 	})

@@ -160,6 +160,8 @@ func (c *control) charges(w http.ResponseWriter, _ *http.Request) {
 	respond(w, http.StatusOK, all)
 }
 
+const maxControlBody = 64 << 10
+
 // decode reads the object in a request's body. If it returns false, it has refused the request.
 func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	// A form, which a page elsewhere may send without being asked, has another type.
@@ -167,7 +169,7 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 		refuse(w, http.StatusUnsupportedMediaType, "the body must be JSON (add the header Content-Type: application/json)")
 		return false
 	}
-	decoder := json.NewDecoder(r.Body)
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxControlBody))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
 	if err == nil {

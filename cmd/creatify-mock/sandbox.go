@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -57,24 +55,15 @@ func hostname(host string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 }
 
-// maxRequest is how much of a request's body is read: a little more than the API accepts.
-const maxRequest = 1<<20 + 1
-
-// watched logs each request and bounds the sending of its response. Headers, bodies and queries are not logged, since
-// they may hold secrets.
+// watched logs each request and bounds the sending of its response, but not the time before it, which is that of the
+// job or of a fault's delay. Headers, bodies and queries are not logged, since they may hold secrets.
 func watched(next http.Handler, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		watch := &watch{ResponseWriter: w, controller: http.NewResponseController(w)}
 		defer func() {
 			logger.Info("request", "method", r.Method, "path", r.URL.Path, "status", watch.status)
 		}()
-		body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest))
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		// The limit for reading would otherwise end a request that waits for its job or for a fault's delay.
-		_ = watch.controller.SetReadDeadline(time.Time{})
+		_ = watch.controller.SetWriteDeadline(time.Time{}) // that of the connection's previous response
 		next.ServeHTTP(watch, r)
 	})
 }
