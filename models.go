@@ -242,12 +242,19 @@ func seconds(s float64) time.Duration {
 	return time.Duration(math.Round(s * float64(time.Second)))
 }
 
-// decodeVariables reads an object, else nil.
+// decodeVariables reads an object of at most [lenient.MaxEntries] variables. It returns nil for anything else.
 func decodeVariables(v lenient.Value) Variables {
-	if v[0] != '{' {
+	if !v.IsObject() {
 		return nil
 	}
 	all := make(Variables)
-	lenient.Members(v, func(name []byte, v lenient.Value) { all[string(name)] = RawVariable(json.RawMessage(v)) })
+	lenient.Members(v, func(name []byte, v lenient.Value) {
+		if len(all) <= lenient.MaxEntries {
+			all[string(name)] = RawVariable(json.RawMessage(v))
+		}
+	})
+	if len(all) > lenient.MaxEntries {
+		return nil
+	}
 	return all
 }

@@ -1,7 +1,6 @@
 package creatify
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -179,40 +178,40 @@ func editDistance(from, to string) int {
 	return row[len(b)]
 }
 
-const (
-	templatesPath = "/api/custom_templates/"
-	maxTemplates  = 10_000 // in a list: each takes far more memory than the shortest JSON for one
-)
+const templatesPath = "/api/custom_templates/"
 
-// List returns all templates of the account, without their variables. It costs nothing. More than 10,000 are an error.
+// List returns all templates of the account, without their variables. Free. More than 10,000 are an error.
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
-	if err := s.api.check(ctx); err != nil {
+	return readList(ctx, s.api, templatesPath, decodeTemplate)
+}
+
+// readList makes a free call and decodes the items of the list in its response.
+func readList[T any](ctx context.Context, api *api, path string, decode func(lenient.Value) (T, error)) ([]T, error) {
+	if err := api.check(ctx); err != nil {
 		return nil, err
 	}
-	body, err := s.api.get(ctx, templatesPath, false)
+	body, err := api.get(ctx, path, false)
 	if err != nil {
 		return nil, err
 	}
-	list := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), lenient.Space)
-	if !json.Valid(list) || list[0] != '[' {
-		return nil, fmt.Errorf("creatify: GET %s: the reply is not a list", templatesPath)
+	items, ok := lenient.Items(body)
+	if !ok {
+		return nil, fmt.Errorf("creatify: GET %s: the response is not a list", path)
 	}
-	templates := []Template{}
-	for rest := bytes.TrimLeft(list[1:], lenient.Space); rest[0] != ']'; rest = bytes.TrimLeft(bytes.TrimPrefix(rest, []byte(",")), lenient.Space) {
-		if len(templates) == maxTemplates {
-			return nil, fmt.Errorf("creatify: GET %s: the reply holds more than %d templates", templatesPath, maxTemplates)
+	all := []T{}
+	for item := range items {
+		if len(all) == lenient.MaxEntries {
+			return nil, fmt.Errorf("creatify: GET %s: the response has more than %d items", path, lenient.MaxEntries)
 		}
-		var item []byte
-		item, rest = lenient.CutValue(rest)
-		template, err := decodeTemplate(item)
+		decoded, err := decode(item)
 		if err != nil {
-			return nil, fmt.Errorf("creatify: GET %s: item %d is not a template: %w", templatesPath, len(templates), err)
+			return nil, fmt.Errorf("creatify: GET %s: item %d of the response %w", path, len(all), err)
 		}
-		templates = append(templates, template)
+		all = append(all, decoded)
 	}
-	return templates, nil
+	return all, nil
 }
 
 // Get returns a template with its variables. It costs nothing. An ID that the API does not know is [ErrNotFound].
@@ -229,23 +228,25 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 	}
 	template, err := decodeTemplate(body)
 	if err != nil {
-		return nil, fmt.Errorf("creatify: GET %s: the reply is not a template: %w", path, err)
+		return nil, fmt.Errorf("creatify: GET %s: the response %w", path, err)
 	}
 	template.ID = cmp.Or(template.ID, templateID)
 	return &template, nil
 }
 
-// decodeTemplate reads an object, whatever its members are.
-func decodeTemplate(body []byte) (Template, error) {
+var errNoObject = errors.New("is not a JSON object")
+
+// decodeTemplate reads an object, whatever its members are. It keeps body.
+func decodeTemplate(body lenient.Value) (Template, error) {
 	t := Template{raw: body}
-	whole := lenient.Members(body, func(name []byte, v lenient.Value) {
+	ended := lenient.Members(body, func(name []byte, v lenient.Value) {
 		switch string(name) {
 		case "template_id":
 			t.ID = v.String()
 		case "name":
 			t.Name = v.String()
 		case "preview":
-			t.Preview = v.String()
+			t.Preview = v.URL()
 		case "aspect_ratio":
 			t.AspectRatio = v.String()
 		case "created_at":
@@ -256,8 +257,8 @@ func decodeTemplate(body []byte) (Template, error) {
 			t.Variables = decodeVariables(v)
 		}
 	})
-	if !whole {
-		return Template{}, errors.New("it is not a JSON object")
+	if !ended {
+		return Template{}, errNoObject
 	}
 	return t, nil
 }
