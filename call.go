@@ -16,6 +16,7 @@ type api struct {
 	durations durations
 	renders   renders
 	budget    *Budget // nil for none
+	loopback  bool    // the base URL is on this machine: a fake, which may reach any host
 }
 
 // check is what every call begins with.

@@ -56,7 +56,7 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 	if err := validation(c.problems); err != nil {
 		return nil, err
 	}
-	api := &api{budget: c.budget, transport: transport.New(transport.Config{
+	api := &api{budget: c.budget, loopback: isLoopback(base.Hostname()), transport: transport.New(transport.Config{
 		BaseURL:     base,
 		Credentials: transport.NewCredentials(apiID, apiKey),
 		UserAgent:   c.userAgent,

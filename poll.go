@@ -272,7 +272,7 @@ func (w *wait) saw(job *Job, now time.Time) verdict {
 	case job.Status == StatusFailed || job.Status == StatusRejected:
 		v.over, v.err = true, &JobError{job}
 		return v
-	case job.Status == StatusDone && isWebURL(w.kind.output(job)):
+	case job.Status == StatusDone && isOutputURL(w.kind.output(job)):
 		v.over = true
 		return v
 	case job.Status != StatusDone:

@@ -39,7 +39,7 @@ func (s *JobsService) CreatePreviewSync(ctx context.Context, params JobParams) (
 
 // create makes a job, which is paid for.
 func (s *JobsService) create(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
-	if err := s.api.check(ctx, params.problems()...); err != nil {
+	if err := s.api.check(ctx, params.problems(s.api.loopback)...); err != nil {
 		return nil, err
 	}
 	params.Variables = maps.Clone(params.Variables) // what was sent, whatever the caller makes of it afterwards
@@ -54,7 +54,7 @@ func (s *JobsService) create(ctx context.Context, call transport.Call, operation
 // [WithOnCreated].
 func (s *JobsService) CreatePreviewAndWait(ctx context.Context, params JobParams, opts ...WaitOption) (*Job, error) {
 	config, problems := newWaitConfig(opts)
-	if err := s.api.check(ctx, append(problems, params.problems()...)...); err != nil {
+	if err := s.api.check(ctx, append(problems, params.problems(s.api.loopback)...)...); err != nil {
 		return nil, err
 	}
 	job, err := s.CreatePreview(ctx, params)

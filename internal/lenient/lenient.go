@@ -22,17 +22,18 @@ const MaxEntries = 10_000
 
 const space = " \t\r\n"
 
-var byteOrderMark = []byte("\ufeff")
+// Trim returns b without white space around it and without a byte order mark. The result need not be valid.
+func Trim(b []byte) Value { return bytes.Trim(bytes.TrimPrefix(b, []byte("\ufeff")), space) }
 
 // Members calls f with each readable member of a JSON object, in order, and reports whether the object ends with its brace
 // and nothing follows. If not, the object was truncated. A member whose value is not valid JSON is skipped. Of a name that
 // occurs twice, f sees both members.
 func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
-	rest, ok := bytes.CutPrefix(trimLeft(bytes.TrimPrefix(object, byteOrderMark)), []byte("{"))
+	rest, ok := bytes.CutPrefix(Trim(object), []byte("{"))
 	for ok {
 		rest = trimLeft(rest)
 		if after, closed := bytes.CutPrefix(rest, []byte("}")); closed { // also after a comma, which JSON forbids
-			return len(trimLeft(after)) == 0
+			return len(after) == 0
 		}
 		var name, v []byte
 		if name, rest, ok = cutString(rest); !ok {
@@ -54,7 +55,7 @@ func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 
 // Items returns the items of list, and reports whether list is a list and valid JSON.
 func Items(list []byte) (items iter.Seq[Value], ok bool) {
-	list = trimLeft(bytes.TrimPrefix(list, byteOrderMark))
+	list = Trim(list)
 	if !bytes.HasPrefix(list, []byte("[")) || !json.Valid(list) {
 		return nil, false
 	}
