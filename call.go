@@ -20,6 +20,7 @@ type api struct {
 	transport *transport.Client
 	learned   *wait.Learner
 	budget    *Budget // nil for none
+	loopback  bool    // the base URL is on this machine: a fake, which may reach any host
 	logger    *slog.Logger
 	hooks     Hooks
 }

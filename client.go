@@ -142,7 +142,7 @@ func (c config) client(opts []Option, from *api) (*Client, error) {
 		Queue:       c.queue,
 		Logger:      c.logger,
 	}
-	a := &api{budget: c.budget, learned: new(wait.Learner), logger: c.logger, hooks: c.hooks}
+	a := &api{budget: c.budget, learned: new(wait.Learner), loopback: transport.IsLoopback(base.Hostname()), logger: c.logger, hooks: c.hooks}
 	var err error
 	if from == nil {
 		a.transport, err = transport.New(calls)

@@ -98,7 +98,7 @@ var (
 
 // check is the first step of a create.
 func (s *JobsService) check(ctx context.Context, params JobParams, problems ...Problem) error {
-	return s.api.check(ctx, append(problems, params.problems()...)...)
+	return s.api.check(ctx, append(problems, params.problems(s.api.loopback)...)...)
 }
 
 // create makes a job from checked parameters.

@@ -35,7 +35,7 @@ func TestBadParametersCostNothing(t *testing.T) {
 		{"nil variables", func(p *creatify.JobParams) { p.Variables = nil },
 			creatify.Problem{Field: "variables", Message: "is nil"}},
 		{"a variable without a name", func(p *creatify.JobParams) { p.Variables[""] = creatify.Text("x") },
-			creatify.Problem{Field: "variables", Message: "one has no name"}},
+			creatify.Problem{Field: "variables", Message: "a name is empty"}},
 		{"a zero variable", photo(creatify.Variable{}), creatify.Problem{Field: "variables.photo", Message: "has no value"}},
 		{"a relative image URL", photo(creatify.Image("/a.png")), creatify.Problem{Field: "variables.photo", Message: "must be an absolute http or https URL"}},
 		{"a video URL without a scheme", photo(creatify.Video("a.test/v.mp4")), creatify.Problem{Field: "variables.photo", Message: "must be an absolute"}},
