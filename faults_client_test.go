@@ -223,7 +223,7 @@ func TestTheCallersClientIsHonouredAndNotChanged(t *testing.T) {
 		_, err = client.Jobs.Get(t.Context(), jobID)
 		assert.ErrorIs(t, err, forbid)
 		_, err = client.Jobs.Get(t.Context(), jobID)
-		assert.ErrorContains(t, err, "a redirect, which is not followed")
+		assert.ErrorContains(t, err, "redirects are not followed")
 		start := time.Now()
 		_, err = client.Jobs.Get(t.Context(), jobID)
 		assert.ErrorIs(t, err, os.ErrDeadlineExceeded)

@@ -155,7 +155,7 @@ func (b *Brake) throttle(retryAfter time.Duration, started, now time.Time) (coun
 		b.throttled++
 		b.cutAt, b.since, b.good = now, now, 0
 	}
-	hold := max(min(retryAfter, longest), min(time.Second<<min(b.throttled-1, 6), slowestHold))
+	hold := max(min(retryAfter, longest), min(time.Second<<min(max(b.throttled-1, 0), 6), slowestHold))
 	if until := now.Add(hold); until.After(b.held) {
 		b.held = until
 	}
