@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"container/list"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
+	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // Operation is a kind of call that costs credits.
@@ -25,6 +25,8 @@ const (
 	OperationVideo   Operation = "video"   // CreateVideo, CreateVideoAndWait
 	OperationRender  Operation = "render"  // Render, RenderAndWait
 )
+
+const priceBlock = 30 * time.Second
 
 // PriceList holds prices as data. Start from [DocumentedPrices], and append your own.
 type PriceList struct {
@@ -50,9 +52,9 @@ func DocumentedPrices() PriceList {
 		AsOf:   "2026-11-23",
 		Source: "https://docs.creatify.ai/billing and the pages of the calls",
 		Prices: []Price{
-			{OperationPreview, ModelStandard, 1, 30 * time.Second},
-			{OperationVideo, ModelStandard, 5, 30 * time.Second},
-			{OperationRender, ModelStandard, 4, 30 * time.Second},
+			{OperationPreview, ModelStandard, 1, priceBlock},
+			{OperationVideo, ModelStandard, 5, priceBlock},
+			{OperationRender, ModelStandard, 4, priceBlock},
 			{OperationVideo, ModelAuroraV1, 1, time.Second},
 			{OperationVideo, ModelAuroraV1Fast, 0.5, time.Second},
 		},
@@ -137,7 +139,7 @@ func NewBudget(options BudgetOptions) *Budget {
 		options.Credits, options.Spent = 0, 0
 	}
 	if options.VideoLength <= 0 {
-		options.VideoLength = 30 * time.Second
+		options.VideoLength = priceBlock
 	}
 	if len(options.Prices.Prices) == 0 {
 		options.Prices = DocumentedPrices()
@@ -176,16 +178,15 @@ type reservation struct {
 }
 
 // reserve asks the budget, if there is one, for the price of a call.
-func (a *api) reserve(ctx context.Context, operation Operation, sent OutcomeUnknownError) (*reservation, error) {
+func (a *api) reserve(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*reservation, error) {
 	if a.budget == nil {
 		return nil, nil
 	}
-	job := &Job{ModelVersion: sent.Params.ModelVersion}
+	job := &Job{ModelVersion: params.ModelVersion}
 	if operation == OperationRender {
 		var err error
-		if job, err = (&JobsService{a}).read(ctx, sent.JobID, false); err != nil {
-			return nil, fmt.Errorf("creatify: %s was not sent: the price of job %s is not known (call it again): %w",
-				operation, oneLine(sent.JobID), err)
+		if job, err = (&JobsService{a}).read(ctx, transport.Call{JobID: call.JobID}); err != nil {
+			return nil, &callError{describe(call.Name, call.JobID), true, fmt.Errorf("its price is unknown: %w", err)}
 		}
 	}
 	return a.budget.reserve(operation, job)
@@ -260,7 +261,7 @@ func (r *reservation) end(job *Job, err error) {
 	switch {
 	case err == nil && r.renders == 0:
 		b.remember(job.ID, s)
-	case err != nil && !errors.Is(err, ErrOutcomeUnknown):
+	case Charged(err) == ChargedNo:
 		b.spent -= r.credits
 		s.credits -= r.credits
 		s.renders -= r.renders
@@ -283,7 +284,7 @@ func (b *Budget) settle(job *Job) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s, kind := b.find(job.ID), KindPreview
-	if s == nil || s.calls > 0 || job.CreditsUsed <= s.baseline {
+	if s == nil || s.calls > 0 || job.broken || job.CreditsUsed <= s.baseline {
 		return
 	}
 	if s.created != OperationPreview || s.renders > 0 {
@@ -304,16 +305,16 @@ type WorkspaceService struct {
 //
 // API page: https://docs.creatify.ai/api-reference/workspace/get-remainingcredits
 func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error) {
-	const path = "/api/remaining_credits/"
+	call := transport.Call{Name: "remaining_credits", Path: "/api/remaining_credits/"}
 	if err := s.api.check(ctx); err != nil {
 		return 0, err
 	}
-	body, err := s.api.get(ctx, path, false)
+	response, err := s.api.get(ctx, call)
 	if err != nil {
 		return 0, err
 	}
 	credits := math.NaN()
-	whole := lenient.Members(body, func(name []byte, v lenient.Value) {
+	whole := lenient.Members(response.Body, func(name []byte, v lenient.Value) {
 		if string(name) != "remaining_credits" {
 			return
 		}
@@ -323,7 +324,7 @@ func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error
 		}
 	})
 	if !whole || math.IsNaN(credits) || math.IsInf(credits, 0) {
-		return 0, fmt.Errorf("creatify: GET %s: the response holds no balance", path)
+		return 0, unreadable(call, "the response holds no balance")
 	}
 	return credits, nil
 }

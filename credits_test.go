@@ -288,7 +288,8 @@ func TestBudget_render(t *testing.T) {
 			client := newClient(t, api, creatify.WithBudget(budget))
 			_, err := client.Jobs.Render(t.Context(), jobID)
 			assert.ErrorIs(t, err, creatify.ErrNotFound)
-			assert.ErrorContains(t, err, "creatify: render was not sent: the price of job "+jobID+" is not known")
+			assert.ErrorContains(t, err, "creatify: render "+jobID+": not sent: its price is unknown: ")
+			assert.Equal(t, creatify.ChargedNo, creatify.Charged(err))
 			assert.Zero(t, api.Calls(creatifytest.CallRender))
 			assert.Zero(t, budget.Spent())
 		})
@@ -412,6 +413,8 @@ func TestBudget_settlement(t *testing.T) {
 		{"not_by_a_preview_without_a_URL", "preview", []string{`"status":"done","credits_used":3`}, 1},
 		{"not_by_a_preview_in_a_pending_job", "preview", []string{preview + `"status":"pending","credits_used":3`}, 1},
 		{"not_by_a_preview_in_a_running_job", "preview", []string{preview + `"status":"running","credits_used":3`}, 1},
+		{"not_by_a_truncated_response", "preview", []string{preview + `"status":"done","credits_used":3,"x":"`}, 1},
+		{"beside_a_value_that_is_not_JSON", "preview", []string{preview + `"status":"done","credits_used":3,"x":NaN`}, 3},
 		{"not_by_an_unknown_status", "preview", []string{preview + `"status":"reticulated","credits_used":3`}, 1},
 		{"by_a_preview_that_failed", "preview", []string{`"status":"failed","credits_used":3`}, 3},
 		{"by_a_preview_that_was_rejected", "preview", []string{`"status":"rejected","credits_used":3`}, 3},

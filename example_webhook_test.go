@@ -86,5 +86,5 @@ func ExampleParseWebhook() {
 	}
 	// Output:
 	// read job 7 which may be failed
-	// creatify: not a webhook notice: the body lacks an ID or a status
+	// creatify: invalid webhook event: the body lacks an ID or a status
 }

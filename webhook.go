@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
+	"github.com/creatify-community/creatify-go/internal/transport"
 	"golang.org/x/time/rate"
 )
 
@@ -193,7 +194,7 @@ func (h *webhookHandler) handle(ctx context.Context, event *WebhookEvent) (statu
 	}
 	reading, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
-	job, err := h.jobs.read(reading, event.JobID, true)
+	job, err := h.jobs.read(reading, transport.Call{JobID: event.JobID, Once: true})
 	if err != nil { // an ErrNotFound as well: an event may come before its job can be read
 		return http.StatusServiceUnavailable, err
 	}
