@@ -21,6 +21,7 @@ type api struct {
 	learned   *wait.Learner
 	budget    *Budget // nil for none
 	logger    *slog.Logger
+	hooks     Hooks
 }
 
 // check is the first step of every call.
@@ -52,6 +53,16 @@ func unreadable(call transport.Call, format string, args ...any) error {
 // pay makes a paid call. Its outcome is unknown until the response shows a job, the server refuses, or the request provably
 // never left. Only the latter two give the budget's credits back.
 func (a *api) pay(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
+	ctx, end := a.paid(ctx, PaidCall{Operation: operation, Call: call.Name, JobID: call.JobID, Model: params.ModelVersion})
+	job, err := a.payWithinBudget(ctx, call, operation, params)
+	if errors.Is(err, ErrOutcomeUnknown) {
+		a.logger.LogAttrs(ctx, slog.LevelWarn, "creatify: outcome unknown", slog.String("call", call.Name), slog.String("job_id", call.JobID))
+	}
+	end(job, err)
+	return job, err
+}
+
+func (a *api) payWithinBudget(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
 	held, err := a.budget.reserve(operation, params.ModelVersion)
 	if err != nil {
 		return nil, err

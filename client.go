@@ -60,7 +60,7 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 	if err := validation(c.problems); err != nil {
 		return nil, err
 	}
-	api := &api{budget: c.budget, learned: new(wait.Learner), logger: c.logger, transport: transport.New(transport.Config{
+	api := &api{budget: c.budget, learned: new(wait.Learner), logger: c.logger, hooks: c.hooks, transport: transport.New(transport.Config{
 		BaseURL:     base,
 		Credentials: transport.NewCredentials(apiID, apiKey),
 		UserAgent:   c.userAgent,
@@ -122,6 +122,7 @@ type config struct {
 	retry      RetryPolicy
 	limiter    *rate.Limiter
 	logger     *slog.Logger
+	hooks      Hooks
 	budget     *Budget
 	problems   []Problem
 }

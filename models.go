@@ -44,6 +44,7 @@ type Job struct {
 
 	raw    []byte
 	skew   time.Duration // how far the server's clock was behind ours
+	trace  string        // W3C traceparent of the paid call
 	broken bool          // raw is not a whole JSON object, so values may be missing
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"iter"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -92,7 +93,7 @@ func (s *JobsService) follow(ctx context.Context, p *Poller, yield func(*Job) bo
 			return p.Result()
 		}
 		if !p.rest(ctx) {
-			return nil, p.waitError(transport.ContextError(ctx))
+			return nil, p.giveUp(ctx, transport.ContextError(ctx))
 		}
 		p.Poll(ctx)
 	}
@@ -118,11 +119,16 @@ func NewPendingJob(job *Job, params JobParams) PendingJob {
 	if job == nil {
 		return p
 	}
-	p.ID = job.ID
+	p.ID, p.Trace = job.ID, job.trace
 	if born := job.CreatedAt.Add(job.skew); !job.CreatedAt.IsZero() && born.Before(now) {
 		p.Started = born
 	}
 	return p
+}
+
+// LogValue shows the job's ID, kind and key.
+func (p PendingJob) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", p.ID), slog.String("kind", string(p.Kind)), slog.String("key", p.Key))
 }
 
 func (p PendingJob) problems() []Problem {
@@ -248,7 +254,17 @@ func (p *Poller) Poll(ctx context.Context) (over bool) {
 	if job := p.poll(ctx, nil); job != nil && p.config.onUpdate != nil {
 		p.config.onUpdate(job.clone())
 	}
-	return p.isOver()
+	return p.finished(ctx)
+}
+
+// finished reports whether the wait is over, and tells the hooks of its end.
+func (p *Poller) finished(ctx context.Context) bool {
+	if !p.isOver() {
+		return false
+	}
+	job, err := p.Result()
+	p.ended(ctx, job, err)
+	return true
 }
 
 // sharing takes the observation of one poll into what many waits share.
@@ -261,9 +277,11 @@ func (p *Poller) poll(ctx context.Context, share sharing) (news *Job) {
 	p.polling, p.changed = true, nil
 	state := p.state
 	p.mu.Unlock()
+	polling, end := p.polled(ctx, int(state.Polls)+1, state.Due())
 	started := time.Now()
-	job, err := p.request(ctx)
+	job, err := p.request(polling)
 	now := time.Now()
+	end(started, job, err)
 	judged, decision := false, wait.Decision{}
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -427,7 +445,7 @@ func (p *Poller) Result() (*Job, error) {
 	case wait.JobEnded:
 		return nil, &JobError{p.last}
 	}
-	return nil, p.waitErrorLocked(map[wait.End]error{wait.TimedOut: ErrWaitTimeout, wait.Stalled: ErrStalled,
+	return nil, p.waitError(map[wait.End]error{wait.TimedOut: ErrWaitTimeout, wait.Stalled: ErrStalled,
 		wait.NoOutput: ErrNoOutput, wait.PollsFailed: ErrPollsFailed}[p.end])
 }
 
@@ -495,13 +513,17 @@ func (p *Poller) failed(err error) {
 	p.err = err
 }
 
-func (p *Poller) waitError(reason error) error {
+// giveUp ends a wait that blocks, for a reason of its caller's.
+func (p *Poller) giveUp(ctx context.Context, reason error) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.waitErrorLocked(reason)
+	err := p.waitError(reason)
+	p.mu.Unlock()
+	p.ended(ctx, nil, err)
+	return err
 }
 
-func (p *Poller) waitErrorLocked(reason error) error {
+// waitError is called with mu held.
+func (p *Poller) waitError(reason error) error {
 	return &WaitError{JobID: p.job.ID, Last: p.last, LastPollErr: p.pollErr, Polls: int(p.state.Polls),
 		Elapsed: time.Since(p.state.Started), Err: reason}
 }

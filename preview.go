@@ -34,7 +34,7 @@ func (s *JobsService) RenderAndWait(ctx context.Context, id string, opts ...Wait
 	if err != nil {
 		return nil, err
 	}
-	return s.waitForNew(ctx, job, PendingJob{ID: job.ID, Kind: KindVideo}, config)
+	return s.waitForNew(ctx, job, PendingJob{ID: job.ID, Kind: KindVideo, Trace: job.trace}, config)
 }
 
 func (s *JobsService) createAndWait(ctx context.Context, call transport.Call, operation Operation, params JobParams,
@@ -61,9 +61,10 @@ func (s *JobsService) waitForNew(ctx context.Context, job *Job, pending PendingJ
 	if config.onCreated != nil {
 		if err := config.onCreated(job.clone()); err != nil {
 			p.last = job
-			return nil, p.waitError(err)
+			return nil, p.giveUp(ctx, err)
 		}
 	}
 	p.created(job)
+	p.finished(ctx)
 	return s.follow(ctx, p, nil)
 }

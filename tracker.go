@@ -332,10 +332,10 @@ func (t *Tracker) dispatch() {
 		}
 		t.mu.Lock()
 		now := time.Now()
-		t.expire(now)
+		expired := t.expire(now)
 		for t.start(now) {
 		}
-		if len(t.queue) == 0 && t.polling == 0 {
+		if len(t.queue) == 0 && t.polling == 0 && expired == nil {
 			t.running = false
 			t.mu.Unlock()
 			return
@@ -348,19 +348,27 @@ func (t *Tracker) dispatch() {
 			next = t.ends[0].job.Deadline
 		}
 		t.mu.Unlock()
+		for _, j := range expired {
+			j.finished(t.ctx)
+		}
+		if expired != nil {
+			t.poke() // there may be nothing left
+		}
 		timer.Reset(time.Until(next))
 	}
 }
 
 // expire ends the waits whose deadline has come, however long the queue is. A poll under way ends by the same deadline.
-func (t *Tracker) expire(now time.Time) {
+func (t *Tracker) expire(now time.Time) (expired []*tracked) {
 	for len(t.ends) > 0 && !t.ends[0].job.Deadline.After(now) {
 		j := heap.Pop((*endHeap)(&t.ends)).(*tracked)
 		if j.place >= 0 {
 			j.expire()
 			t.over(j)
+			expired = append(expired, j)
 		}
 	}
+	return expired
 }
 
 // nextPoll returns when the next poll may start, if there is a slot for one and a job that waits for one.
@@ -420,6 +428,7 @@ func (t *Tracker) poll(j *tracked) {
 	if news != nil && t.config.onUpdate != nil {
 		t.config.onUpdate(news.clone())
 	}
+	j.finished(t.ctx)
 }
 
 // observe takes a poll into the brake. A refusal of many jobs is about the account and ends none of them.

@@ -79,7 +79,7 @@ func (b *Brake) Good(now time.Time) (outage time.Duration) {
 		return outage
 	}
 	if b.known > 0 && b.interval < 2*b.known {
-		b.interval -= b.interval / 64
+		b.interval -= b.interval / 512 // a tenth in a minute of one poll a second
 	} else {
 		b.interval /= 2
 	}

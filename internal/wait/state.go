@@ -90,6 +90,8 @@ const (
 	refusals, refusedFor, refusalRetry = 3, 10 * time.Second, 5 * time.Second
 	// unknownErrors is how many polls in a row may fail for a job that nobody has seen.
 	unknownErrors = 10
+	// lateness is how late a poll may be for the time before it to count.
+	lateness = time.Minute
 	// oldest is the age up to which a server's word about a job's age is believed.
 	oldest = 24 * time.Hour
 	// longest is the longest Retry-After that counts.
@@ -208,13 +210,17 @@ func (s *State) saw(o Observation, since time.Duration, now time.Time, t Terms) 
 	return d
 }
 
-// credit shifts what counts time, so that only time under good polls counts: not an outage, a rate limit's queue, nor the
-// time that nobody was waiting.
+// credit shifts what counts time, so that only time under good polls counts: not an outage, a long queue, nor the time that
+// nobody was waiting.
 func (s *State) credit(since time.Duration) {
 	if s.Good == never {
 		return
 	}
-	silence := max(since-s.Good-s.Delay-2*s.Took-Floor, 0)
+	late := lateness
+	if s.Failures > 0 {
+		late = 0
+	}
+	silence := max(since-s.Good-s.Delay-late, 0)
 	s.Moved += silence
 	s.Changed += silence
 	if s.Ended != never {
