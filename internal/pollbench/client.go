@@ -10,7 +10,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// throughAPI measures the client itself against the fake API, in virtual time: cold by a new client for each job, and warm.
+// throughAPI measures the client itself against the fake API, in virtual time: cold by a new client for each
+// job, and warm.
 func (c config) throughAPI(t *testing.T, d distribution) ([]result, error) {
 	all := []result{{way: ways[0]}, {way: ways[1]}}
 	var err error

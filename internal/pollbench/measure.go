@@ -22,7 +22,7 @@ type config struct {
 type measured struct {
 	results   []results
 	constants []constantResult
-	worst     worst
+	spread    spread
 	api       []result // through the public API, for the first distribution
 }
 
@@ -51,8 +51,12 @@ type constantResult struct {
 // relative returns the lag over the duration, or over 6 s for a shorter one.
 func relative(lag, seconds float64) float64 { return lag / max(seconds, 6) }
 
-// worst is the constant duration whose mean lag is relatively the longest, cold.
-type worst struct{ seconds, relative float64 }
+// spread is the relative mean lag of all constant durations, cold.
+type spread struct {
+	mean    float64 // over log time
+	worst   float64
+	seconds float64 // the worst duration
+}
 
 // quantiles is the number of durations by which the optimum knows a distribution.
 const quantiles = 2000
@@ -73,10 +77,11 @@ func (c config) measure(t *testing.T) (m measured, err error) {
 	}
 	for i, seconds := range constants {
 		group.Go(func() {
-			m.constants[i] = constantResult{seconds, c.try(ways[0], constant(seconds), i, c.constant), c.try(ways[1], constant(seconds), i, 0)}
+			d := constant(seconds)
+			m.constants[i] = constantResult{seconds, c.try(ways[0], d, i, c.constant), c.try(ways[1], d, i, 0)}
 		})
 	}
-	group.Go(func() { m.worst = c.worst() })
+	group.Go(func() { m.spread = c.spread() })
 	m.api, err = c.throughAPI(t, distributions[0])
 	group.Wait()
 	for i := range m.results {
@@ -112,9 +117,9 @@ func (c config) try(w way, d distribution, index, jobs int) result {
 	return summary(w, outcomes)
 }
 
-// worst looks at all durations from the shortest to the longest constant, in steps of 0.2 %. The polls of a job that has not
-// ended do not depend on when it will.
-func (c config) worst() (w worst) {
+// spread looks at all durations from the shortest to the longest constant, in steps of 0.2 %. The polls of a
+// job that has not ended do not depend on when it will.
+func (c config) spread() (s spread) {
 	from, to := constants[0], constants[len(constants)-1]
 	k := &waiter{way: ways[0], random: c.random(0, 1)}
 	jobs := make([][]float64, c.constant)
@@ -122,16 +127,21 @@ func (c config) worst() (w worst) {
 		k.wait(duration(to))
 		jobs[i] = slices.Clone(k.ages)
 	}
+	n := 0.0
 	for seconds := from; seconds <= to; seconds *= 1.002 {
 		lag := 0.0
 		for _, ages := range jobs {
 			lag += (ages[sort.SearchFloat64s(ages, seconds)] - seconds) / float64(len(jobs))
 		}
-		if r := relative(lag, seconds); r > w.relative {
-			w = worst{seconds, r}
+		r := relative(lag, seconds)
+		if r > s.worst {
+			s.worst, s.seconds = r, seconds
 		}
+		s.mean += r
+		n++
 	}
-	return w
+	s.mean /= n
+	return s
 }
 
 // random returns a source that is the same for the same purpose in all ways.

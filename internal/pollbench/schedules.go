@@ -86,8 +86,9 @@ func (w *waiter) wait(end time.Duration) outcome {
 	return outcome{len(w.ages), w.ages[len(w.ages)-1] - end.Seconds()}
 }
 
-// waitOurs takes the decisions that the client takes, without its requests. A job shows no progress before its end, since
-// it is not documented how real jobs do, unless that is what is measured. A wait that ends without the job lasts forever.
+// waitOurs takes the decisions that the client takes, without its requests. A job shows no progress before
+// its end, since it is not documented how real jobs do, unless that is what is measured. A wait that ends
+// without the job lasts forever.
 func (w *waiter) waitOurs(end time.Duration) {
 	created := time.Unix(0, 0)
 	key := wait.Key{Template: "template"}

@@ -105,7 +105,7 @@ func (p *panel) draw(b *bytes.Buffer, d results) {
 	fmt.Fprintf(b, `<circle class="o" cx="%.1f" cy="%.1f" r="3.5"/>`+"\n", best.x, best.y)
 }
 
-// frontier draws what can be reached at the best, by what a second of lag is worth.
+// frontier draws the optimum for each cost of a second.
 func (p *panel) frontier(b *bytes.Buffer, d results) {
 	points := d.points(quantiles)
 	var curve []point
