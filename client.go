@@ -29,6 +29,8 @@ const DefaultBaseURL = "https://api.creatify.ai"
 type Client struct {
 	Jobs      *JobsService      // makes, reads and waits for previews and videos
 	Templates *TemplatesService // reads what previews are made from
+	Personas  *PersonasService  // lists avatars
+	Voices    *VoicesService    // lists voices
 	Workspace *WorkspaceService // reads the account's balance
 
 	baseURL string
@@ -66,7 +68,10 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 		Limiter:     c.limiter,
 		Logger:      c.logger,
 	})}
-	return &Client{&JobsService{api}, &TemplatesService{api}, &WorkspaceService{api}, base.String()}, nil
+	return &Client{
+		Jobs: &JobsService{api}, Templates: &TemplatesService{api}, Personas: &PersonasService{api}, Voices: &VoicesService{api},
+		Workspace: &WorkspaceService{api}, baseURL: base.String(),
+	}, nil
 }
 
 // NewFromEnv is [New] with what the environment says: CREATIFY_API_ID, CREATIFY_API_KEY and, where it is not the usual

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -155,38 +154,12 @@ func editDistance(from, to string) int {
 
 const templatesPath = "/api/custom_templates/"
 
-// List returns all templates of the account, without their variables. Free. More than 10,000 are an error.
+// List returns the account's templates, without their variables. Free. Of a paginated response it returns the first page.
+// More than 10,000 are an error.
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
 	return readList(ctx, s.api, templatesPath, decodeTemplate)
-}
-
-// readList makes a free call and decodes the items of the list in its response.
-func readList[T any](ctx context.Context, api *api, path string, decode func(lenient.Value) (T, error)) ([]T, error) {
-	if err := api.check(ctx); err != nil {
-		return nil, err
-	}
-	body, err := api.get(ctx, path, false)
-	if err != nil {
-		return nil, err
-	}
-	items, ok := lenient.Items(body)
-	if !ok {
-		return nil, fmt.Errorf("creatify: GET %s: the response is not a list", path)
-	}
-	all := []T{}
-	for item := range items {
-		if len(all) == lenient.MaxEntries {
-			return nil, fmt.Errorf("creatify: GET %s: the response has more than %d items", path, lenient.MaxEntries)
-		}
-		decoded, err := decode(item)
-		if err != nil {
-			return nil, fmt.Errorf("creatify: GET %s: item %d of the response %w", path, len(all), err)
-		}
-		all = append(all, decoded)
-	}
-	return all, nil
 }
 
 // Get returns a template with its variables. Free. An ID that the API does not know is [ErrNotFound].
@@ -208,8 +181,6 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 	template.ID = cmp.Or(template.ID, templateID)
 	return &template, nil
 }
-
-var errNoObject = errors.New("is not a JSON object")
 
 // decodeTemplate reads an object, whatever its members are. It keeps body.
 func decodeTemplate(body lenient.Value) (Template, error) {

@@ -173,7 +173,7 @@ func TestNames_keep_their_meaning_when_others_come_and_go(t *testing.T) {
 		}
 		return template
 	}
-	for range 500 {
+	for range 150 {
 		before, after := pick(), pick()
 		old, current := mustGenerate(t, before), mustGenerate(t, after)
 		if len(changed([]byte(old), []byte(current))) > 0 {
