@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
+	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // PersonasService lists the avatars that the account may use. It is [Client.Personas].
@@ -34,7 +35,7 @@ func (p *Persona) RawJSON() json.RawMessage { return slices.Clone(p.raw) }
 //
 // API page: https://docs.creatify.ai/api-reference/personas
 func (s *PersonasService) List(ctx context.Context) ([]Persona, error) {
-	return readList(ctx, s.api, "/api/personas/", decodePersona)
+	return readList(ctx, s.api, transport.Call{Name: "list_personas", Path: "/api/personas/"}, decodePersona)
 }
 
 func decodePersona(body lenient.Value) (Persona, error) {
@@ -91,7 +92,8 @@ func (v *Voice) RawJSON() json.RawMessage { return slices.Clone(v.raw) }
 // API page: https://docs.creatify.ai/api-reference/voices
 func (s *VoicesService) List(ctx context.Context) ([]Voice, error) {
 	accents := 0
-	return readList(ctx, s.api, "/api/voices/", func(body lenient.Value) (Voice, error) {
+	call := transport.Call{Name: "list_voices", Path: "/api/voices/"}
+	return readList(ctx, s.api, call, func(body lenient.Value) (Voice, error) {
 		voice, err := decodeVoice(body)
 		if accents += len(voice.Accents); accents > lenient.MaxEntries {
 			err = fmt.Errorf("brings the accents to more than %d", lenient.MaxEntries)
@@ -148,36 +150,34 @@ func decodeAccents(list lenient.Value) (accents []Accent) {
 
 var errNoObject = errors.New("is not a JSON object")
 
-// readList makes a free call and decodes each item of the list in its response. The list may also be the "results" of a page.
-func readList[T any](ctx context.Context, api *api, path string, decode func(lenient.Value) (T, error)) ([]T, error) {
+// readList makes a free call and decodes each item of the list in its response. The list may also be the results of a page.
+func readList[T any](ctx context.Context, api *api, call transport.Call, decode func(lenient.Value) (T, error)) ([]T, error) {
 	if err := api.check(ctx); err != nil {
 		return nil, err
 	}
-	body, err := api.get(ctx, path, false)
+	response, err := api.get(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	items, ok := lenient.Items(body)
+	items, ok := lenient.Items(response.Body)
 	if !ok {
-		var results lenient.Value
-		lenient.Members(body, func(name []byte, v lenient.Value) {
+		lenient.Members(response.Body, func(name []byte, v lenient.Value) {
 			if string(name) == "results" {
-				results = v
+				items, ok = lenient.Items(v)
 			}
 		})
-		items, ok = lenient.Items(results)
 	}
 	if !ok {
-		return nil, fmt.Errorf("creatify: GET %s: the response is not a list", path)
+		return nil, unreadable(call, "the response is not a list")
 	}
 	all := []T{}
 	for item := range items {
 		if len(all) == lenient.MaxEntries {
-			return nil, fmt.Errorf("creatify: GET %s: the response has more than %d items", path, lenient.MaxEntries)
+			return nil, unreadable(call, "the response has more than %d items", lenient.MaxEntries)
 		}
 		decoded, err := decode(item)
 		if err != nil {
-			return nil, fmt.Errorf("creatify: GET %s: item %d of the response %w", path, len(all), err)
+			return nil, unreadable(call, "item %d of the response %w", len(all), err)
 		}
 		all = append(all, decoded)
 	}

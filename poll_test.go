@@ -92,11 +92,12 @@ func TestOnCreatedComesBeforeAnyWaiting(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		start := time.Now()
 		var stored string
-		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithOnCreated(func(job *creatify.Job) {
+		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithOnCreated(func(job *creatify.Job) error {
 			assert.Zero(t, time.Since(start))
 			assert.Zero(t, api.Calls(get))
 			stored = job.ID
 			job.ID = "changed by the callback"
+			return nil
 		}))
 		require.NoError(t, err)
 		assert.Equal(t, job.ID, stored, "the callback's job is its own")
@@ -229,7 +230,8 @@ func TestTheContextEndsAWaitAtOnce(t *testing.T) {
 				_, err := client.Jobs.CreatePreviewAndWait(ctx, params())
 				assert.Equal(t, 3*time.Second, time.Since(start))
 				require.ErrorIs(t, err, context.Canceled)
-				assert.ErrorIs(t, err, why)
+				assert.ErrorContains(t, err, why.Error())
+				assert.NotErrorIs(t, err, why, "the cause is text only")
 				assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown)
 				assert.Equal(t, api.Jobs()[0], waitError(t, err).JobID)
 			})
@@ -252,7 +254,7 @@ func TestTheContextsDeadlineIsNotTheWaitsOwn(t *testing.T) {
 func TestAContextCancelledWithTheCreateKeepsTheID(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := client.Jobs.CreatePreviewAndWait(ctx, params(), creatify.WithOnCreated(func(*creatify.Job) { cancel() }))
+		_, err := client.Jobs.CreatePreviewAndWait(ctx, params(), creatify.WithOnCreated(func(*creatify.Job) error { cancel(); return nil }))
 		assert.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, api.Jobs()[0], waitError(t, err).JobID)
 		assert.Zero(t, api.Calls(get))

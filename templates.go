@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
+	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // TemplatesService reads the account's custom templates. It is [Client.Templates].
@@ -159,7 +160,7 @@ const templatesPath = "/api/custom_templates/"
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
-	return readList(ctx, s.api, templatesPath, decodeTemplate)
+	return readList(ctx, s.api, transport.Call{Name: "list_templates", Path: templatesPath}, decodeTemplate)
 }
 
 // Get returns a template with its variables. Free. An ID that the API does not know is [ErrNotFound].
@@ -169,14 +170,14 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 	if err := s.api.check(ctx, idProblems("template_id", templateID)...); err != nil {
 		return nil, err
 	}
-	path := templatesPath + url.PathEscape(templateID) + "/"
-	body, err := s.api.get(ctx, path, false)
+	call := transport.Call{Name: "get_template", Path: templatesPath + url.PathEscape(templateID) + "/"}
+	response, err := s.api.get(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	template, err := decodeTemplate(body)
+	template, err := decodeTemplate(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("creatify: GET %s: the response %w", path, err)
+		return nil, unreadable(call, "the response %w", err)
 	}
 	template.ID = cmp.Or(template.ID, templateID)
 	return &template, nil
