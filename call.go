@@ -23,6 +23,7 @@ type api struct {
 	loopback  bool    // the base URL is on this machine: a fake, which may reach any host
 	logger    *slog.Logger
 	hooks     Hooks
+	templates *templateReads // nil without [WithTemplateCheck]
 }
 
 // check is the first step of every call.

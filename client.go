@@ -109,6 +109,7 @@ type config struct {
 	logger      *slog.Logger
 	hooks       Hooks
 	budget      *Budget
+	templates   *templateReads
 
 	limitedBy string // the option that set queue, of those being applied
 	problems  []Problem
@@ -144,7 +145,7 @@ func (c config) client(opts []Option, from *api) (*Client, error) {
 		Queue:       c.queue,
 		Logger:      c.logger,
 	}
-	a := &api{budget: c.budget, learned: new(wait.Learner), loopback: transport.IsLoopback(base.Hostname()), logger: c.logger, hooks: c.hooks}
+	a := &api{budget: c.budget, learned: new(wait.Learner), loopback: transport.IsLoopback(base.Hostname()), logger: c.logger, hooks: c.hooks, templates: c.templates}
 	var err error
 	if from == nil {
 		a.transport, err = transport.New(calls)
