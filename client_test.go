@@ -219,10 +219,18 @@ func TestWith(t *testing.T) {
 			client := newClient(t, creatifytest.New(creatifytest.Config{}))
 			other, err := client.With(creatify.WithUserAgent("two"))
 			require.NoError(t, err)
-			_, err = other.Jobs.CreatePreviewAndWait(t.Context(), params())
-			require.NoError(t, err)
-			assert.NotEmpty(t, client.Jobs.ExportDurations())
-			assert.Equal(t, client.Jobs.ExportDurations(), other.Jobs.ExportDurations())
+			first := func(c *creatify.Client) time.Duration {
+				p, err := c.Jobs.NewPoller(creatify.NewPendingJob(&creatify.Job{ID: jobID}, params()))
+				require.NoError(t, err)
+				return time.Until(p.Next())
+			}
+			untaught := first(client)
+			for range 20 {
+				_, err = other.Jobs.CreatePreviewAndWait(t.Context(), params())
+				require.NoError(t, err)
+			}
+			assert.NotEqual(t, untaught, first(client))
+			assert.Equal(t, first(other), first(client))
 		})
 	})
 	t.Run("replaces what it is told to", func(t *testing.T) {

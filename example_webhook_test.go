@@ -86,5 +86,5 @@ func ExampleParseWebhook() {
 	}
 	// Output:
 	// read job 7 which may be failed
-	// creatify: not a webhook notice: it lacks an ID or a status
+	// creatify: invalid webhook event: it lacks an ID or a status
 }

@@ -221,7 +221,7 @@ func TestTheCallersClientIsHonouredAndNotChanged(t *testing.T) {
 		_, err = client.Jobs.Get(t.Context(), jobID)
 		assert.ErrorContains(t, err, "not with me")
 		_, err = client.Jobs.Get(t.Context(), jobID)
-		assert.ErrorContains(t, err, "a redirect, which is not followed")
+		assert.ErrorContains(t, err, "redirects are not followed")
 		start := time.Now()
 		_, err = client.Jobs.Get(t.Context(), jobID)
 		assert.ErrorIs(t, err, os.ErrDeadlineExceeded)

@@ -140,7 +140,7 @@ func TestAWebhookNamesTheJobOfACreateWhoseReplyWasLost(t *testing.T) {
 	api.Inject(creatifytest.Fault{Drop: creatifytest.DropAfter})
 	o := &order{reference: "f3a9"}
 	err := start(t.Context(), client, o, params())
-	assert.ErrorContains(t, err, "a reference of yours in that URL tells whose it is")
+	assert.ErrorContains(t, err, "a webhook event may name the job")
 	require.True(t, o.unknown)
 
 	other := &order{reference: "77b1"}

@@ -63,7 +63,7 @@ func TestTemplates_Get(t *testing.T) {
 				assert.NotEmpty(t, template.ID)
 				return
 			}
-			assert.ErrorContains(t, err, "creatify: GET /api/custom_templates/"+creatifytest.TemplateID+"/: the response is not a JSON object")
+			assert.ErrorContains(t, err, "creatify: get template: the response is not a JSON object")
 		})
 	}
 }
@@ -91,7 +91,7 @@ func TestTemplates_List(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			templates, err := newClient(t, says(200, test.body)).Templates.List(t.Context())
 			if test.problem != "" {
-				assert.EqualError(t, err, "creatify: GET /api/custom_templates/: "+test.problem)
+				assert.EqualError(t, err, "creatify: list templates: "+test.problem)
 				return
 			}
 			require.NoError(t, err)

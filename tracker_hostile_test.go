@@ -2,7 +2,6 @@ package creatify_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -327,45 +326,6 @@ func TestAnIDInAnotherSpellingIsTheSameJob(t *testing.T) {
 			require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 		}
 		assert.Len(t, tracker.Pending(), 4, "IDs that are no UUIDs are taken by the letter")
-
-		posts := atomic.Int32{}
-		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-			posts.Add(1)
-			time.Sleep(time.Second)
-			return respond(req, 200, `{"id":"`+jobID+`","status":"in_queue"}`), nil
-		}))
-		var renders sync.WaitGroup
-		for _, id := range []string{jobID, strings.ToUpper(jobID), strings.ReplaceAll(jobID, "-", "")} {
-			renders.Go(func() {
-				_, err := client.Jobs.Render(t.Context(), id)
-				assert.NoError(t, err)
-			})
-		}
-		renders.Wait()
-		assert.Equal(t, int32(1), posts.Load(), "and is rendered once")
-	})
-}
-
-func TestARenderWhoseTransportPanicsIsNotSentByTheOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		posts, unknown := atomic.Int32{}, atomic.Int32{}
-		client := newClient(t, roundTrip(func(*http.Request) (*http.Response, error) {
-			posts.Add(1)
-			time.Sleep(time.Second)
-			panic("instrumentation")
-		}))
-		var renders sync.WaitGroup
-		for range 5 {
-			renders.Go(func() {
-				defer func() { recover() }()
-				if _, err := client.Jobs.Render(t.Context(), jobID); errors.Is(err, creatify.ErrOutcomeUnknown) {
-					unknown.Add(1)
-				}
-			})
-		}
-		renders.Wait()
-		assert.Equal(t, int32(1), posts.Load())
-		assert.Equal(t, int32(4), unknown.Load())
 	})
 }
 
