@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // api is what the services share: one call of the API, from its parameters to a typed result or a typed error.
 type api struct {
 	transport *transport.Client
+	files     *fetch.Client
 	durations durations
 	renders   renders
 	budget    *Budget // nil for none

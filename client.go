@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/transport"
 	"golang.org/x/time/rate"
 )
@@ -56,9 +57,11 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 	if err := validation(c.problems); err != nil {
 		return nil, err
 	}
-	api := &api{budget: c.budget, transport: transport.New(transport.Config{
+	credentials := transport.NewCredentials(apiID, apiKey)
+	files := fetch.New(fetch.Config{HTTPClient: c.httpClient, UserAgent: c.userAgent, CleanError: credentials.CleanFileError})
+	api := &api{budget: c.budget, files: files, transport: transport.New(transport.Config{
 		BaseURL:     base,
-		Credentials: transport.NewCredentials(apiID, apiKey),
+		Credentials: credentials,
 		UserAgent:   c.userAgent,
 		HTTPClient:  c.httpClient,
 		Timeout:     c.timeout,

@@ -192,7 +192,7 @@ func (d *download) failed(s *setback) error {
 
 // run tries until the video is there or there is no point in trying on.
 func (d *download) run(ctx context.Context) error {
-	files := d.jobs.api.transport.Files(d.config.private)
+	files := d.jobs.api.files.Files(d.config.private)
 	defer files.Close()
 	tries, refreshed, mark := 0, false, int64(minProgress)
 	for ctx.Err() == nil {

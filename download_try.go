@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
@@ -25,7 +26,7 @@ type setback struct {
 }
 
 // try goes on where the last try ended. It returns nil when the video is whole.
-func (d *download) try(parent context.Context, files *transport.Files) *setback {
+func (d *download) try(parent context.Context, files *fetch.Files) *setback {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	idle := time.AfterFunc(d.config.idle, func() { cancel(errIdle) })
@@ -57,7 +58,7 @@ func (d *download) broken(ctx context.Context, err error) *setback {
 	}
 	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	again := !badCertificate && !errors.Is(err, ErrRefusedURL)
-	return &setback{err: d.jobs.api.transport.CleanFileError(err, d.url), again: again}
+	return &setback{err: d.jobs.api.files.CleanError(err, d.url), again: again}
 }
 
 // startOver gives up what is written, where that can be done.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
@@ -49,7 +50,7 @@ var (
 	// ErrTooLarge: the video is larger than [WithMaxSize] allows.
 	ErrTooLarge = errors.New("creatify: the video is too large")
 	// ErrRefusedURL: the video's URL, the address that it leads to, or a redirect is one that is not downloaded from.
-	ErrRefusedURL = transport.ErrRefusedURL
+	ErrRefusedURL = fetch.ErrRefusedURL
 )
 
 // ValidationError lists everything that is wrong with a call's parameters. Nothing was sent. It is [ErrInvalidParams].

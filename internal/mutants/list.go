@@ -144,17 +144,15 @@ var all = []mutant{
 	},
 	{
 		breach: "keys: the host of the video gets the key",
-		file:   "internal/transport/files.go",
-		old:    "\tf := &Files{next: c.next, agent: c.agent,",
-		new: `	h := http.Header{}
-	c.creds.set(h)
-	f := &Files{next: c.next, agent: []string{c.agent[0] + " " + h["X-Api-Key"][0]},`,
-		tests: ".",
-		run:   "^TestADownloadCarriesNoCredentials$",
+		file:   "client.go",
+		old:    "UserAgent: c.userAgent, CleanError",
+		new:    `UserAgent: c.userAgent + " " + apiKey, CleanError`,
+		tests:  ".",
+		run:    "^TestADownloadCarriesNoCredentials$",
 	},
 	{
 		breach: "keys: a video may come from a link-local address, where clouds keep credentials",
-		file:   "internal/transport/files.go",
+		file:   "internal/fetch/hop.go",
 		old:    "169.254.0.0/16 172.16",
 		new:    "172.16",
 		tests:  ".",

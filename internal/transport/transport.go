@@ -43,8 +43,6 @@ type Client struct {
 	base    string // BaseURL without a slash at its end
 	http    http.Client
 	next    http.RoundTripper
-	ours    bool                                       // next was made here, with nothing of the caller's in it
-	veto    func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
 	creds   *Credentials
 	agent   []string
 	timeout time.Duration
@@ -68,23 +66,22 @@ func New(c Config) *Client {
 	}
 	switch {
 	case c.HTTPClient == nil:
-		t.next, t.ours = newTransport(), true
+		t.next = Default()
 	case c.HTTPClient.Transport == nil:
 		t.http, t.next = *c.HTTPClient, http.DefaultTransport
 	default:
 		t.http, t.next = *c.HTTPClient, c.HTTPClient.Transport
 	}
 	t.most, t.http.Timeout = t.http.Timeout, 0 // net/http would count the time in the rate limit's queue
-	t.veto = t.http.CheckRedirect
-	t.http.CheckRedirect = t.redirectGuard(t.veto)
+	t.http.CheckRedirect = t.redirectGuard(t.http.CheckRedirect)
 	if t.logger == nil {
 		t.logger = slog.New(slog.DiscardHandler)
 	}
 	return t
 }
 
-// newTransport is net/http's default with room for the polls of many jobs on one host.
-func newTransport() *http.Transport {
+// Default is net/http's default with room for the polls of many jobs on one host.
+func Default() *http.Transport {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok { // somebody replaced the default
 		t = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}

@@ -749,7 +749,7 @@ func TestNoBeginningOfAFilesQueryIsLeftWhereAnErrorIsShortened(t *testing.T) {
 	file, _ := url.Parse("https://files.test/v?signature=recognisable")
 	for i := range len(file.RawQuery) {
 		for _, text := range []string{strings.Repeat("x", 300-i) + file.RawQuery, "dump: " + file.RawQuery[:i]} {
-			err := newClient(nil).CleanFileError(errors.New(text), file)
+			err := NewCredentials("the-api-id", testKey).CleanFileError(errors.New(text), file.RawQuery)
 			assert.NotContains(t, err.Error(), file.RawQuery[:minSecret], text)
 		}
 	}
@@ -819,11 +819,11 @@ func TestALineOfALog(t *testing.T) {
 func TestTheDefaultTransportIsCopied(t *testing.T) {
 	old := http.DefaultTransport
 	defer func() { http.DefaultTransport = old }()
-	assert.Equal(t, 16, newTransport().MaxIdleConnsPerHost, "many jobs are polled on one host")
+	assert.Equal(t, 16, Default().MaxIdleConnsPerHost, "many jobs are polled on one host")
 	assert.Zero(t, old.(*http.Transport).MaxIdleConnsPerHost, "the program's own is left as it is")
 
 	http.DefaultTransport = &script{answers: answers{reply(200, `{"by": "another"}`)}}
-	ours := newTransport()
+	ours := Default()
 	assert.NotNil(t, ours.Proxy)
 	assert.True(t, ours.ForceAttemptHTTP2)
 	got, err := newClient(nil, func(c *Config) { c.HTTPClient = new(http.Client) }).Do(t.Context(), free)

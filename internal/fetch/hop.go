@@ -1,4 +1,6 @@
-package transport
+// Package fetch gets a file from a host that is not the API's and is not trusted: without credentials, cookies or a Referer, and
+// from public addresses only. It knows nothing of jobs.
+package fetch
 
 import (
 	"context"
@@ -8,15 +10,48 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
-// Files fetches files from hosts that are not the API's and are not trusted: without credentials, cookies or a Referer,
-// and from public addresses only. It is for one file at a time.
+// Config is what a [Client] is made of.
+type Config struct {
+	HTTPClient *http.Client // the caller's, which is not changed; nil for none
+	UserAgent  string
+	// CleanError takes what is secret out of an error: the credentials, and the query of the file's URL.
+	CleanError func(err error, query string) error
+}
+
+// Client fetches files. It is safe for concurrent use.
+type Client struct {
+	next  http.RoundTripper
+	ours  bool                                       // next was made here, with nothing of the caller's in it
+	veto  func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
+	agent []string
+	clean func(err error, query string) error
+}
+
+// New makes a client.
+func New(c Config) *Client {
+	f := &Client{agent: []string{c.UserAgent}, clean: c.CleanError}
+	switch {
+	case c.HTTPClient == nil:
+		f.next, f.ours = transport.Default(), true
+		return f
+	case c.HTTPClient.Transport == nil:
+		f.next = http.DefaultTransport
+	default:
+		f.next = c.HTTPClient.Transport
+	}
+	f.veto = c.HTTPClient.CheckRedirect
+	return f
+}
+
+// Files fetches one file at a time.
 type Files struct {
 	next    http.RoundTripper
 	agent   []string
@@ -90,6 +125,8 @@ func (f *Files) Get(ctx context.Context, file *url.URL, header http.Header) (*ht
 	}
 }
 
+const maxRedirects = 10 // as net/http's own policy
+
 func isRedirect(status int) bool {
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308
 }
@@ -99,11 +136,11 @@ func target(from *url.URL, location string, redirects int) (*url.URL, error) {
 	to, err := from.Parse(location)
 	switch {
 	case location == "" || err != nil:
-		return nil, refuse("%s redirects to what is no URL", OneLine(from.Host))
+		return nil, refuse("%s redirects to what is no URL", transport.OneLine(from.Host))
 	case redirects > maxRedirects:
 		return nil, refuse("more than %d redirects", maxRedirects)
 	case from.Scheme == "https" && to.Scheme != "https":
-		return nil, refuse("%s redirects from https to %s", OneLine(from.Host), OneLine(to.Scheme))
+		return nil, refuse("%s redirects from https to %s", transport.OneLine(from.Host), transport.OneLine(to.Scheme))
 	}
 	return to, nil
 }
@@ -114,7 +151,7 @@ func (f *Files) ask(req *http.Request, via []*http.Request) error {
 		return nil
 	}
 	if err := f.veto(req.Clone(req.Context()), via); err != nil {
-		return &refusal{"the HTTP client's CheckRedirect does not allow a redirect to " + OneLine(req.URL.Host), err}
+		return &refusal{"the HTTP client's CheckRedirect does not allow a redirect to " + transport.OneLine(req.URL.Host), err}
 	}
 	return nil
 }
@@ -134,9 +171,9 @@ func (f *Files) check(file *url.URL) error {
 	case err == nil:
 		return checkAddr(addr)
 	case last == "localhost":
-		return refuse("%s is this machine", OneLine(host))
+		return refuse("%s is this machine", transport.OneLine(host))
 	case last == "" || last[0] >= '0' && last[0] <= '9' || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return refuse("%q is neither a host's name nor an address in its usual form", OneLine(host))
+		return refuse("%q is neither a host's name nor an address in its usual form", transport.OneLine(host))
 	}
 	return nil
 }
@@ -229,7 +266,7 @@ func checkDial(ctx context.Context, _, addr string, _ syscall.RawConn) error {
 func checkAddrPort(text string) error {
 	addr, err := netip.ParseAddrPort(text)
 	if err != nil {
-		return refuse("the connection's address %s is not one of the Internet", OneLine(text))
+		return refuse("the connection's address %s is not one of the Internet", transport.OneLine(text))
 	}
 	return checkAddr(addr.Addr())
 }
@@ -255,27 +292,15 @@ func guardedDial(dial dialFunc, old func(network, addr string) (net.Conn, error)
 	}
 }
 
-// CleanFileError makes an error of a download fit to be shown: without credentials, and without the query of a URL, which
-// may be signed.
-func (c *Client) CleanFileError(err error, file *url.URL) error {
+// CleanError makes an error of a download fit to be shown: without credentials, and without the query of a URL, which may
+// be signed.
+func (c *Client) CleanError(err error, file *url.URL) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	unsigned := func(text string) string {
-		if len(file.RawQuery) >= minSecret {
-			text = string(redact([]byte(text), file.RawQuery))
-		}
-		return query.ReplaceAllString(text, "?"+redacted)
-	}
-	clean := err
-	if anyInChain(err, func(text string) bool { return unsigned(text) != text }) {
-		clean = errorText(unsigned(err.Error())) // before it is shortened
-	}
-	clean = c.creds.redactError(clean)
+	clean := c.clean(err, file.RawQuery)
 	if errors.Is(err, ErrRefusedURL) && !errors.Is(clean, ErrRefusedURL) {
 		clean = &refusal{reason: clean.Error()}
 	}
 	return clean
 }
-
-var query = regexp.MustCompile(`\?[^\s"]*`)
