@@ -58,7 +58,7 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 		return nil, err
 	}
 	credentials := transport.NewCredentials(apiID, apiKey)
-	files := fetch.New(fetch.Config{HTTPClient: c.httpClient, UserAgent: c.userAgent, CleanError: credentials.CleanFileError})
+	files := fetch.New(fetch.Config{HTTPClient: c.httpClient, UserAgent: c.userAgent, Redact: credentials.Redact})
 	api := &api{budget: c.budget, files: files, transport: transport.New(transport.Config{
 		BaseURL:     base,
 		Credentials: credentials,

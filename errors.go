@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
@@ -50,7 +49,7 @@ var (
 	// ErrTooLarge: the video is larger than [WithMaxSize] allows.
 	ErrTooLarge = errors.New("creatify: the video is too large")
 	// ErrRefusedURL: the video's URL, the address that it leads to, or a redirect is one that is not downloaded from.
-	ErrRefusedURL = fetch.ErrRefusedURL
+	ErrRefusedURL = errors.New("creatify: refused URL")
 )
 
 // ValidationError lists everything that is wrong with a call's parameters. Nothing was sent. It is [ErrInvalidParams].
@@ -349,40 +348,42 @@ func (e *WaitError) next() string {
 // Unwrap returns why the wait ended.
 func (e *WaitError) Unwrap() error { return e.Err }
 
-// DownloadError says that a video was not downloaded, or not to its end. It unwraps to the cause.
+// DownloadError says that a video was not downloaded, or not to its end. It unwraps to one of [ErrNoOutput], [ErrJobFailed],
+// [ErrJobRejected], [ErrTooLarge], [ErrRefusedURL], [ErrNotFound], [ErrUnauthorized] and [ErrRateLimited], to the error of the
+// context, the writer or the disk, or to nothing. Downloads are free, so repeat it.
 type DownloadError struct {
 	JobID      string // of the job whose video it is
 	Host       string // of the video's URL, whose other parts may be secret; empty for a job without a video
 	StatusCode int    // with which the host refused; 0 if it did not
-	Written    int64  // bytes; of a DownloadFile, none are left
+	Written    int64  // bytes; DownloadFile leaves none of them
 	Err        error  // why it was not downloaded
 }
 
 func (e *DownloadError) Error() string {
-	text := "creatify: the video of job " + oneLine(e.JobID) + " was not downloaded"
+	from := ""
 	if e.Host != "" {
-		text += fmt.Sprintf(" from %s (%d bytes written)", oneLine(e.Host), e.Written)
+		from = fmt.Sprintf(" from %s, %d bytes written", oneLine(e.Host), e.Written)
 	}
-	return fmt.Sprintf("%s: %v; %s", text, e.Err, e.next())
+	return fmt.Sprintf("creatify: download: job %s%s: %v (%s)", oneLine(e.JobID), from, e.Err, e.next())
 }
 
-// next says what to do about it.
+// next returns what to do about it.
 func (e *DownloadError) next() string {
 	switch {
 	case errors.Is(e.Err, ErrJobFailed) || errors.Is(e.Err, ErrJobRejected):
-		return "there will be none"
+		return "there will be no video: create another job"
 	case errors.Is(e.Err, ErrNoOutput):
-		return "wait for it with WaitForVideo, after Render if its rendering was not started"
+		return "wait with WaitForVideo, after Render if the rendering was not started"
 	case errors.Is(e.Err, ErrTooLarge):
 		return "WithMaxSize sets the limit"
 	case errors.Is(e.Err, ErrRefusedURL):
-		return "look at where its URL leads; WithPrivateAddresses is for a host of your own"
+		return "check where the URL leads; WithPrivateAddresses is for a host of your own"
 	case errors.Is(e.Err, ErrNotFound):
 		return "check that the ID is right and of this account"
 	case errors.Is(e.Err, ErrUnauthorized):
-		return "with the right API ID and key, it can be downloaded again"
+		return "check the API ID and key, and download again"
 	}
-	return "it can be downloaded again, which costs nothing"
+	return "download again, free of charge"
 }
 
 // Unwrap returns the cause.

@@ -1,290 +1,168 @@
-// Package fetch gets a file from a host that is not the API's and is not trusted: without credentials, cookies or a Referer, and
-// from public addresses only. It knows nothing of jobs.
 package fetch
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
-// Config is what a [Client] is made of.
-type Config struct {
-	HTTPClient *http.Client // the caller's, which is not changed; nil for none
-	UserAgent  string
-	// CleanError takes what is secret out of an error: the credentials, and the query of the file's URL.
-	CleanError func(err error, query string) error
-}
-
-// Client fetches files. It is safe for concurrent use.
+// Client downloads files. It is safe for concurrent use.
 type Client struct {
-	next  http.RoundTripper
-	ours  bool                                       // next was made here, with nothing of the caller's in it
-	veto  func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
-	agent []string
-	clean func(err error, query string) error
-}
-
-// New makes a client.
-func New(c Config) *Client {
-	f := &Client{agent: []string{c.UserAgent}, clean: c.CleanError}
-	switch {
-	case c.HTTPClient == nil:
-		f.next, f.ours = transport.Default(), true
-		return f
-	case c.HTTPClient.Transport == nil:
-		f.next = http.DefaultTransport
-	default:
-		f.next = c.HTTPClient.Transport
-	}
-	f.veto = c.HTTPClient.CheckRedirect
-	return f
-}
-
-// Files fetches one file at a time.
-type Files struct {
-	next    http.RoundTripper
-	agent   []string
-	veto    func(*http.Request, []*http.Request) error
-	private bool
-	close   func()
-}
-
-// ErrRefusedURL says that a file's URL, an address that it leads to, or a redirect is one that files are not fetched from.
-var ErrRefusedURL = errors.New("creatify: refused URL")
-
-// refusal is an error that is ErrRefusedURL, and that another try would meet again.
-type refusal struct {
-	reason string
-	err    error
-}
-
-func (r *refusal) Error() string        { return r.reason }
-func (r *refusal) Unwrap() error        { return r.err }
-func (r *refusal) Is(target error) bool { return target == ErrRefusedURL }
-
-func refuse(format string, args ...any) error { return &refusal{reason: fmt.Sprintf(format, args...)} }
-
-// Files sends requests as c does, but through connections of its own, which [Files.Close] closes. With private it goes to
-// every address, by http as well, and shares the connections of c.
-func (c *Client) Files(private bool) *Files {
-	f := &Files{next: c.next, agent: c.agent, veto: c.veto, private: private, close: func() {}}
-	if t, ok := c.next.(*http.Transport); ok && !private {
-		t = guarded(t.Clone(), c.ours)
-		f.next, f.close = t, t.CloseIdleConnections
-	}
-	return f
-}
-
-// Close closes the connections that are left.
-func (f *Files) Close() { f.close() }
-
-// Get returns a reply whose body has yet to be read and closed, after the redirects.
-func (f *Files) Get(ctx context.Context, file *url.URL, header http.Header) (*http.Response, error) {
-	header = header.Clone()
-	header["User-Agent"] = f.agent
-	header.Set("Accept-Encoding", "identity") // lengths and ranges are about the file then
-	var via []*http.Request
-	for {
-		if err := f.check(file); err != nil {
-			return nil, err
-		}
-		hop := context.WithValue(ctx, routeKey{}, new(route))
-		req := (&http.Request{Method: http.MethodGet, URL: file, Host: file.Host, Header: header.Clone(), Proto: "HTTP/1.1",
-			ProtoMajor: 1, ProtoMinor: 1}).WithContext(hop)
-		if err := f.ask(req, via); err != nil {
-			return nil, err
-		}
-		resp, err := f.next.RoundTrip(req)
-		switch {
-		case err != nil:
-			return nil, err
-		case resp == nil:
-			return nil, errors.New("the HTTP transport returned neither a reply nor an error")
-		case resp.Body == nil:
-			resp.Body = http.NoBody
-		}
-		if !isRedirect(resp.StatusCode) {
-			return resp, nil
-		}
-		resp.Body.Close()
-		via = append(via, req)
-		if file, err = target(file, resp.Header.Get("Location"), len(via)); err != nil {
-			return nil, err
-		}
-	}
-}
-
-const maxRedirects = 10 // as net/http's own policy
-
-func isRedirect(status int) bool {
-	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308
-}
-
-// target is where a redirect leads. The errors do not quote it, since it may be signed.
-func target(from *url.URL, location string, redirects int) (*url.URL, error) {
-	to, err := from.Parse(location)
-	switch {
-	case location == "" || err != nil:
-		return nil, refuse("%s redirects to what is no URL", transport.OneLine(from.Host))
-	case redirects > maxRedirects:
-		return nil, refuse("more than %d redirects", maxRedirects)
-	case from.Scheme == "https" && to.Scheme != "https":
-		return nil, refuse("%s redirects from https to %s", transport.OneLine(from.Host), transport.OneLine(to.Scheme))
-	}
-	return to, nil
-}
-
-// ask lets the caller's CheckRedirect say no, with a copy that it cannot add anything to.
-func (f *Files) ask(req *http.Request, via []*http.Request) error {
-	if f.veto == nil || len(via) == 0 {
-		return nil
-	}
-	if err := f.veto(req.Clone(req.Context()), via); err != nil {
-		return &refusal{"the HTTP client's CheckRedirect does not allow a redirect to " + transport.OneLine(req.URL.Host), err}
-	}
-	return nil
-}
-
-// check judges a URL by itself, before its host's name is resolved.
-func (f *Files) check(file *url.URL) error {
-	host := strings.ToLower(strings.TrimSuffix(file.Hostname(), "."))
-	addr, err := netip.ParseAddr(host)
-	last := host[strings.LastIndexByte(host, '.')+1:]
-	switch {
-	case file.Scheme != "https" && (file.Scheme != "http" || !f.private):
-		return refuse("its URL is not https")
-	case host == "" || file.User != nil:
-		return refuse("its URL has no host, or a user name")
-	case f.private:
-		return nil
-	case err == nil:
-		return checkAddr(addr)
-	case last == "localhost":
-		return refuse("%s is this machine", transport.OneLine(host))
-	case last == "" || last[0] >= '0' && last[0] <= '9' || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return refuse("%q is neither a host's name nor an address in its usual form", transport.OneLine(host))
-	}
-	return nil
-}
-
-func checkAddr(addr netip.Addr) error {
-	if isPublic(addr) {
-		return nil
-	}
-	return refuse("%v is not a public address", addr)
-}
-
-// isPublic says whether an address is of a host on the Internet, by IANA's registries of special-purpose addresses.
-func isPublic(addr netip.Addr) bool {
-	addr = addr.Unmap().WithZone("")
-	if nat64.Contains(addr) {
-		b := addr.As16()
-		addr = netip.AddrFrom4([4]byte(b[12:]))
-	}
-	if addr.Is6() && !globalUnicast.Contains(addr) {
-		return false
-	}
-	for _, p := range special {
-		if p.Contains(addr) {
-			return false
-		}
-	}
-	return addr.IsValid()
-}
-
-var (
-	nat64         = netip.MustParsePrefix("64:ff9b::/96")
-	globalUnicast = netip.MustParsePrefix("2000::/3") // private, link-local, multicast and mapped ones lie outside
-	special       = prefixes("0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 " +
-		"192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 " +
-		"2001::/23 2001:db8::/32 2002::/16 3fff::/20")
-)
-
-func prefixes(list string) (all []netip.Prefix) {
-	for p := range strings.FieldsSeq(list) {
-		all = append(all, netip.MustParsePrefix(p))
-	}
-	return all
-}
-
-// route says how one request goes. Its connection's address is the proxy's if it goes by a proxy.
-type route struct{ proxied atomic.Bool }
-
-type routeKey struct{}
-
-func isProxied(ctx context.Context) bool {
-	r, ok := ctx.Value(routeKey{}).(*route)
-	return ok && r.proxied.Load()
+	settings *http.Transport // of every connection; nil where foreign makes them
+	proxy    func(*http.Request) (*url.URL, error)
+	dial     dialFunc          // the caller's; nil for none
+	foreign  http.RoundTripper // the caller's, if it is no *http.Transport
+	veto     func(*http.Request, []*http.Request) error
+	agent    string
+	redact   func(text string, secrets ...string) string
 }
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// guarded makes a transport check the address of each connection: before it is made where the dialer is ours, else before
-// the request is sent. It speaks HTTP/1.1, so that no connection is shared with what is not guarded.
-func guarded(t *http.Transport, ours bool) *http.Transport {
-	t.Protocols = new(http.Protocols)
-	t.Protocols.SetHTTP1(true)
-	t.ForceAttemptHTTP2, t.TLSNextProto = false, nil
-	if t.TLSClientConfig != nil {
-		t.TLSClientConfig.NextProtos = nil
-	}
-	if proxy := t.Proxy; proxy != nil {
-		t.Proxy = func(req *http.Request) (*url.URL, error) {
-			u, err := proxy(req)
-			if r, ok := req.Context().Value(routeKey{}).(*route); ok {
-				r.proxied.Store(u != nil)
-			}
-			return u, err
+// New makes a client. Of the caller's [http.Transport] it takes the proxy, DialContext, time limits and trusted roots, but
+// nothing that identifies the caller to a foreign host, such as client certificates.
+func New(c Config) *Client {
+	client := &Client{agent: c.UserAgent, redact: c.Redact}
+	base, callers := http.DefaultTransport, false
+	if c.HTTPClient != nil {
+		client.veto = c.HTTPClient.CheckRedirect
+		if callers = c.HTTPClient.Transport != nil; callers {
+			base = c.HTTPClient.Transport
 		}
 	}
-	t.DialContext = guardedDial(t.DialContext, t.Dial) //nolint:staticcheck // a caller's transport may have the old Dial
-	if ours || t.DialContext == nil {
-		t.DialContext = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second, ControlContext: checkDial}).DialContext
+	from, ok := base.(*http.Transport)
+	switch {
+	case ok:
+		from = from.Clone() // whose fields net/http no longer changes
+	case c.HTTPClient != nil:
+		client.foreign = base
+		return client
+	default: // somebody replaced the default
+		from = &http.Transport{Proxy: http.ProxyFromEnvironment}
 	}
-	t.DialTLSContext = guardedDial(t.DialTLSContext, t.DialTLS) //nolint:staticcheck // or the old DialTLS
-	return t
+	if callers {
+		client.dial = from.DialContext
+	}
+	client.proxy = from.Proxy
+	client.settings = &http.Transport{
+		DisableKeepAlives:      true, // each request has a transport of its own
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: 1 << 20,
+		TLSHandshakeTimeout:    cmp.Or(from.TLSHandshakeTimeout, 10*time.Second),
+		ResponseHeaderTimeout:  from.ResponseHeaderTimeout,
+		ProxyConnectHeader:     from.ProxyConnectHeader,
+		GetProxyConnectHeader:  from.GetProxyConnectHeader,
+	}
+	if config := from.TLSClientConfig; config != nil {
+		client.settings.TLSClientConfig = &tls.Config{RootCAs: config.RootCAs, MinVersion: max(config.MinVersion, tls.VersionTLS12)}
+	}
+	return client
 }
 
-func checkDial(ctx context.Context, _, addr string, _ syscall.RawConn) error {
-	if isProxied(ctx) {
-		return nil
+const maxRedirects = 10 // as net/http's own policy
+
+// get requests the file, or the rest of it, and follows redirects. The response's body is not nil.
+func (d *download) get(ctx context.Context) (*http.Response, error) {
+	at, via := d.url, []*http.Request(nil)
+	d.secrets = nil
+	for {
+		d.secrets = append(d.secrets, at.RawQuery)
+		if err := checkURL(at, d.Private); err != nil {
+			return nil, err
+		}
+		req := d.request(ctx, at)
+		if d.veto != nil && len(via) > 0 {
+			if err := d.veto(req.Clone(ctx), via); err != nil { // a copy, to which it cannot add anything
+				return nil, refusef("the HTTP client's CheckRedirect does not allow a redirect to %s: %v", at.Host, err)
+			}
+		}
+		resp, err := d.roundTrip(req)
+		if err != nil || !isRedirect(resp.StatusCode) {
+			return resp, err
+		}
+		resp.Body.Close()
+		via = append(via, req)
+		if at, err = redirect(at, resp.Header.Get("Location"), len(via)); err != nil {
+			return nil, err
+		}
 	}
-	return checkAddrPort(addr)
 }
 
-func checkAddrPort(text string) error {
-	addr, err := netip.ParseAddrPort(text)
-	if err != nil {
-		return refuse("the connection's address %s is not one of the Internet", transport.OneLine(text))
+func (d *download) request(ctx context.Context, at *url.URL) *http.Request {
+	req := &http.Request{Method: http.MethodGet, URL: at, Host: at.Host, Header: http.Header{
+		"User-Agent":      {d.agent},
+		"Accept-Encoding": {"identity"}, // lengths and ranges are then about the file
+	}}
+	if d.ranged() {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.done))
+		req.Header.Set("If-Range", d.version)
 	}
-	return checkAddr(addr.Addr())
+	return req.WithContext(ctx)
 }
 
-// guardedDial is nil when there is no dialer of the caller's.
-func guardedDial(dial dialFunc, old func(network, addr string) (net.Conn, error)) dialFunc {
-	if dial == nil && old == nil {
-		return nil
+func (d *download) roundTrip(req *http.Request) (*http.Response, error) {
+	next := d.foreign
+	if next == nil {
+		guarded, err := d.guarded(req)
+		if err != nil {
+			return nil, err
+		}
+		next = guarded
 	}
+	resp, err := next.RoundTrip(req)
+	switch {
+	case err != nil:
+		return nil, err
+	case resp == nil:
+		return nil, errors.New("the HTTP transport returned neither a response nor an error")
+	case resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	return resp, nil
+}
+
+// guarded returns a transport for one request, which checks the address of its connection unless that is the proxy's. Since
+// it has a dialer of its own, it speaks HTTP/1.1 only.
+func (d *download) guarded(req *http.Request) (*http.Transport, error) {
+	t, check := d.settings.Clone(), checkConn
+	if d.Private {
+		check = nil
+	}
+	if d.proxy != nil {
+		proxy, err := d.proxy(req)
+		if err != nil {
+			return nil, err
+		}
+		if t.Proxy = http.ProxyURL(proxy); proxy != nil {
+			check = nil
+		}
+	}
+	t.DialContext = guardedDial(d.dial, check)
+	return t, nil
+}
+
+// guardedDial checks an address before it connects, or right after where the dialer is the caller's.
+func guardedDial(dial dialFunc, check func(addr string) error) dialFunc {
 	if dial == nil {
-		dial = func(_ context.Context, network, addr string) (net.Conn, error) { return old(network, addr) }
+		dialer := &net.Dialer{Timeout: 30 * time.Second}
+		if check != nil {
+			dialer.Control = func(_, addr string, _ syscall.RawConn) error { return check(addr) }
+		}
+		return dialer.DialContext
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
-		if err != nil || isProxied(ctx) {
+		if err != nil || check == nil {
 			return conn, err
 		}
-		if err := checkAddrPort(conn.RemoteAddr().String()); err != nil {
+		if err := check(fmt.Sprint(conn.RemoteAddr())); err != nil {
 			conn.Close()
 			return nil, err
 		}
@@ -292,15 +170,20 @@ func guardedDial(dial dialFunc, old func(network, addr string) (net.Conn, error)
 	}
 }
 
-// CleanError makes an error of a download fit to be shown: without credentials, and without the query of a URL, which may
-// be signed.
-func (c *Client) CleanError(err error, file *url.URL) error {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
+func isRedirect(status int) bool {
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308
+}
+
+// redirect returns where a redirect leads. Its errors do not quote it, since it may be signed.
+func redirect(from *url.URL, location string, redirects int) (*url.URL, error) {
+	to, err := from.Parse(location)
+	switch {
+	case location == "" || err != nil:
+		return nil, refusef("%s redirects to a malformed URL", from.Host)
+	case redirects > maxRedirects:
+		return nil, refusef("more than %d redirects", maxRedirects)
+	case from.Scheme == "https" && to.Scheme != "https":
+		return nil, refusef("%s redirects from https to %s", from.Host, to.Scheme)
 	}
-	clean := c.clean(err, file.RawQuery)
-	if errors.Is(err, ErrRefusedURL) && !errors.Is(clean, ErrRefusedURL) {
-		clean = &refusal{reason: clean.Error()}
-	}
-	return clean
+	return to, nil
 }

@@ -145,14 +145,14 @@ var all = []mutant{
 	{
 		breach: "keys: the host of the video gets the key",
 		file:   "client.go",
-		old:    "UserAgent: c.userAgent, CleanError",
-		new:    `UserAgent: c.userAgent + " " + apiKey, CleanError`,
+		old:    "UserAgent: c.userAgent, Redact",
+		new:    `UserAgent: c.userAgent + " " + apiKey, Redact`,
 		tests:  ".",
 		run:    "^TestADownloadCarriesNoCredentials$",
 	},
 	{
 		breach: "keys: a video may come from a link-local address, where clouds keep credentials",
-		file:   "internal/fetch/hop.go",
+		file:   "internal/fetch/address.go",
 		old:    "169.254.0.0/16 172.16",
 		new:    "172.16",
 		tests:  ".",
@@ -224,9 +224,9 @@ var all = []mutant{
 	},
 	{
 		breach: "time: a host that falls silent in the middle of a video is waited for without end",
-		file:   "download_try.go",
-		old:    "\t\tidle.Reset(d.config.idle)",
-		new:    "\t\t_ = d.config.idle",
+		file:   "internal/fetch/attempt.go",
+		old:    "\t\tidle.Reset(d.Idle)",
+		new:    "\t\t_ = d.Idle",
 		tests:  ".",
 		run:    "^TestADownloadGivesUpAConnectionWithoutAByte$",
 	},
@@ -308,7 +308,7 @@ var all = []mutant{
 	},
 	{
 		breach: "truth: a file without a version is put together from two",
-		file:   "download_try.go",
+		file:   "internal/fetch/attempt.go",
 		old:    `	if same := version != "" && version == d.version`,
 		new:    "\tif same := version == d.version",
 		tests:  ".",
@@ -329,17 +329,17 @@ var all = []mutant{
 	},
 	{
 		breach: "truth: a video is written in place, so that half of it is left",
-		file:   "download.go",
-		old:    "\tpart, err := d.config.create(name)",
+		file:   "internal/fetch/file.go",
+		old:    "\tpart, err := os.OpenFile(name,",
 		new: `	name = path
 	_ = os.Remove(path)
-	part, err := d.config.create(name)`,
+	part, err := os.OpenFile(name,`,
 		tests: ".",
 		run:   "^TestADownloadedFileIsWholeOrUntouched$",
 	},
 	{
 		breach: "truth: a video that ends with its connection is taken for whole",
-		file:   "download_try.go",
+		file:   "internal/fetch/attempt.go",
 		old:    "if total < 0 && endsWithConnection(resp) {",
 		new:    "if total < -1 && endsWithConnection(resp) {",
 		tests:  ".",

@@ -2,18 +2,15 @@ package transport
 
 import "regexp"
 
-// CleanFileError takes the credentials out of an error of a download, and the query of its URL, which may be signed.
-func (c *Credentials) CleanFileError(err error, signed string) error {
-	unsigned := func(text string) string {
-		if len(signed) >= minSecret {
-			text = string(redact([]byte(text), signed))
+// Redact makes an error's text fit for a log: one line, without the credentials, the other secrets and the queries of URLs.
+func (c *Credentials) Redact(text string, secrets ...string) string {
+	for _, secret := range secrets {
+		if len(secret) >= minSecret {
+			text = string(redact([]byte(text), secret))
 		}
-		return query.ReplaceAllString(text, "?"+redacted)
 	}
-	if anyInChain(err, func(text string) bool { return unsigned(text) != text }) {
-		err = errorText(unsigned(err.Error())) // before it is shortened
-	}
-	return c.redactError(err)
+	// Before the text is shortened, since a secret that is cut would not be found; and after.
+	return c.redactText(OneLine(c.redactText(query.ReplaceAllString(text, "?"+redacted))))
 }
 
 var query = regexp.MustCompile(`\?[^\s"]*`)

@@ -1,0 +1,83 @@
+package fetch
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/creatify-community/creatify-go/internal/transport"
+)
+
+// refusal judges a status without a file.
+func refusal(resp *http.Response) *Error {
+	status := resp.StatusCode
+	e := failf(never, "the host answered %d %s", status, http.StatusText(status))
+	e.Status = status
+	switch status {
+	case http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+		e.retry = missing
+	case http.StatusRequestTimeout, http.StatusRequestedRangeNotSatisfiable, http.StatusTooEarly, http.StatusTooManyRequests,
+		http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		e.retry = soon
+	}
+	e.after, _ = transport.RetryAfter(&transport.Reply{Status: status, Header: resp.Header}, time.Now())
+	if e.after > maxRetryAfter {
+		e.retry = never
+	}
+	return e
+}
+
+// codingOf returns the coding of a body, or "" if its bytes are the file's.
+func codingOf(header http.Header) string {
+	coding := header.Get("Content-Encoding")
+	if strings.EqualFold(coding, "identity") {
+		return ""
+	}
+	return coding
+}
+
+// endsWithConnection reports whether the body is delimited only by connection close, so that a truncated body looks complete.
+// Chunks and streams have an end of their own.
+func endsWithConnection(resp *http.Response) bool {
+	return resp.ProtoMajor == 1 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && !resp.Uncompressed
+}
+
+// versionOf returns what identifies a file byte by byte, or "": a strong ETag, or a date of change that was over when the
+// response was made (RFC 9110, 8.8.2.2).
+func versionOf(header http.Header) string {
+	if tag := header.Get("ETag"); tag != "" {
+		if isTag(tag) {
+			return tag
+		}
+		return ""
+	}
+	changed, err := http.ParseTime(header.Get("Last-Modified"))
+	sent, err2 := http.ParseTime(header.Get("Date"))
+	if err != nil || err2 == nil && sent.Sub(changed) < time.Second {
+		return ""
+	}
+	return header.Get("Last-Modified")
+}
+
+func isTag(version string) bool {
+	return len(version) >= 2 && version[0] == '"' && version[len(version)-1] == '"'
+}
+
+// sameVersion reports whether a part is of a version. It need not repeat a date of change (RFC 9110, 15.3.7).
+func sameVersion(header http.Header, version string) bool {
+	is := versionOf(header)
+	return is == version || is == "" && header.Get("ETag") == "" && !isTag(version)
+}
+
+// contentRange reads "bytes 5-9/10". The length of the whole must be there.
+func contentRange(text string) (from, to, of int64, ok bool) {
+	text, isBytes := strings.CutPrefix(text, "bytes ")
+	first, rest, _ := strings.Cut(text, "-")
+	last, whole, _ := strings.Cut(rest, "/")
+	from, err1 := strconv.ParseInt(first, 10, 64)
+	to, err2 := strconv.ParseInt(last, 10, 64)
+	of, err3 := strconv.ParseInt(whole, 10, 64)
+	return from, to, of, isBytes && errors.Join(err1, err2, err3) == nil && 0 <= from && from <= to && to < of
+}
