@@ -148,15 +148,15 @@ var all = []mutant{
 		old:    "UserAgent: c.userAgent, Redact",
 		new:    `UserAgent: c.userAgent + " " + apiKey, Redact`,
 		tests:  ".",
-		run:    "^TestADownloadCarriesNoCredentials$",
+		run:    "^TestDownloadCarriesNoCredentials$",
 	},
 	{
 		breach: "keys: a video may come from a link-local address, where clouds keep credentials",
 		file:   "internal/fetch/address.go",
 		old:    "169.254.0.0/16 172.16",
 		new:    "172.16",
-		tests:  ".",
-		run:    "^TestADownloadDoesNotAskForUnsafeURLs$",
+		tests:  "./internal/fetch",
+		run:    "^TestCheckURLRefuses$",
 	},
 	{
 		breach: "keys: a redirect to another origin is followed",
@@ -227,8 +227,8 @@ var all = []mutant{
 		file:   "internal/fetch/attempt.go",
 		old:    "\t\tidle.Reset(d.Idle)",
 		new:    "\t\t_ = d.Idle",
-		tests:  ".",
-		run:    "^TestADownloadGivesUpAConnectionWithoutAByte$",
+		tests:  "./internal/fetch",
+		run:    "^TestAttemptDropsASilentConnection$",
 	},
 	{
 		breach: "time: a Retry-After of an hour is slept through",
@@ -311,8 +311,8 @@ var all = []mutant{
 		file:   "internal/fetch/attempt.go",
 		old:    `	if same := version != "" && version == d.version`,
 		new:    "\tif same := version == d.version",
-		tests:  ".",
-		run:    "^TestADownloadOfAFileThatCannotBeToldFromAnotherStartsOver$",
+		tests:  "./internal/fetch",
+		run:    "^TestAttemptStartsOverWhenTheFileHasChanged$",
 	},
 	{
 		breach: "truth: a tracker that is closed drops a job that was just paid for, without a word",
@@ -334,16 +334,16 @@ var all = []mutant{
 		new: `	name = path
 	_ = os.Remove(path)
 	part, err := os.OpenFile(name,`,
-		tests: ".",
-		run:   "^TestADownloadedFileIsWholeOrUntouched$",
+		tests: "./internal/fetch",
+		run:   "^TestToFileLeavesAllOrNothing$",
 	},
 	{
 		breach: "truth: a video that ends with its connection is taken for whole",
 		file:   "internal/fetch/attempt.go",
 		old:    "if total < 0 && endsWithConnection(resp) {",
 		new:    "if total < -1 && endsWithConnection(resp) {",
-		tests:  ".",
-		run:    "^TestADownloadThatOnlyTheConnectionsEndEndsIsNoVideo$",
+		tests:  "./internal/fetch",
+		run:    "^TestAttemptNeedsAnEndThatIsNotTheConnections$",
 	},
 	{
 		breach: "load: each poll of a wait is retried within itself",
