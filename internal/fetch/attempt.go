@@ -27,7 +27,11 @@ func (d *download) attempt(parent context.Context) *Error {
 	var failure *Error
 	switch resp.StatusCode {
 	case http.StatusOK:
-		skip, left, failure = d.acceptWhole(resp)
+		head, err := body.Peek(512) // as many as http.DetectContentType reads
+		if err != nil && err != io.EOF {
+			return d.broken(ctx, err)
+		}
+		skip, left, failure = d.acceptWhole(resp, head)
 	case http.StatusPartialContent:
 		left, failure = d.acceptPart(resp)
 	default:
@@ -66,7 +70,10 @@ func (d *download) broken(ctx context.Context, err error) *Error {
 func (d *download) ranged() bool { return d.done > 0 && d.version != "" && !d.noRanges }
 
 // acceptWhole accepts the file from its beginning. Of the body, skip bytes are written already; left is its length, or -1.
-func (d *download) acceptWhole(resp *http.Response) (skip, left int64, failure *Error) {
+func (d *download) acceptWhole(resp *http.Response, head []byte) (skip, left int64, failure *Error) {
+	if other := otherThanVideo(resp.Header, head); other != "" {
+		return 0, 0, failf(missing, "the host sent %s instead of a video", other)
+	}
 	if coding := codingOf(resp.Header); coding != "" {
 		return 0, 0, failf(never, "the host sent it in the coding %s, which was not asked for", coding)
 	}

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"strconv"
@@ -27,6 +28,28 @@ func refusal(resp *http.Response) *Error {
 		e.retry = never
 	}
 	return e
+}
+
+// otherThanVideo returns the type of a body that is a page or a message, by its declared type or its first bytes; else "".
+// The groups of types are those of https://mimesniff.spec.whatwg.org/#mime-type-groups.
+func otherThanVideo(header http.Header, head []byte) string {
+	head = bytes.TrimPrefix(head, []byte("\uFEFF"))
+	sniffed := http.DetectContentType(head)
+	if strings.HasPrefix(sniffed, "video/") {
+		return "" // whatever it is declared as
+	}
+	declared, _, _ := strings.Cut(strings.ToLower(header.Get("Content-Type")), ";")
+	declared = strings.TrimSpace(declared)
+	kind, subtype, _ := strings.Cut(declared, "/")
+	if kind == "text" || kind == "application" && (subtype == "json" || subtype == "xml") ||
+		strings.HasSuffix(subtype, "+json") || strings.HasSuffix(subtype, "+xml") {
+		return declared
+	}
+	start := bytes.TrimLeft(head, "\t\n\f\r ")
+	if strings.HasPrefix(sniffed, "text/") && len(start) > 0 && strings.IndexByte("<{[", start[0]) >= 0 {
+		return sniffed
+	}
+	return ""
 }
 
 // codingOf returns the coding of a body, or "" if its bytes are the file's.
