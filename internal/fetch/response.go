@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,13 +53,19 @@ func otherThanVideo(header http.Header, head []byte) string {
 	return ""
 }
 
-// codingOf returns the coding of a body, or "" if its bytes are the file's.
+// codings are IANA's content codings, save identity: https://www.iana.org/assignments/http-parameters
+var codings = strings.Fields("aes128gcm br compress dcb dcz deflate exi gzip pack200-gzip x-compress x-gzip zstd")
+
+// codingOf returns the coding of a body, or "" if its bytes are the file's. Anything unregistered, such as aws-chunked, UTF-8
+// or binary, is a leftover of an upload and encodes nothing.
 func codingOf(header http.Header) string {
-	coding := header.Get("Content-Encoding")
-	if strings.EqualFold(coding, "identity") {
-		return ""
+	for coding := range strings.SplitSeq(strings.Join(header.Values("Content-Encoding"), ","), ",") {
+		coding = strings.ToLower(strings.TrimSpace(coding))
+		if slices.Contains(codings, coding) {
+			return coding
+		}
 	}
-	return coding
+	return ""
 }
 
 // endsWithConnection reports whether the body is delimited only by connection close, so that a truncated body looks complete.

@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -69,4 +70,31 @@ func TestAttemptRefusesAPageInsteadOfAVideo(t *testing.T) {
 			assert.Equal(t, []string{"", "bytes=600-", "bytes=600-"}, h.ranges())
 		})
 	})
+}
+
+func TestCodingOf(t *testing.T) {
+	tests := []struct {
+		header []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{""}, ""},
+		{[]string{"Identity"}, ""},
+		{[]string{"aws-chunked"}, ""},
+		{[]string{"UTF-8"}, ""},
+		{[]string{"binary"}, ""},
+		{[]string{"none"}, ""},
+		{[]string{"gzip"}, "gzip"},
+		{[]string{"X-GZIP"}, "x-gzip"},
+		{[]string{"aws-chunked,br"}, "br"},
+		{[]string{"identity", "zstd"}, "zstd"},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.header, " and "), func(t *testing.T) {
+			assert.Equal(t, tt.want, codingOf(http.Header{"Content-Encoding": tt.header}))
+			got, err := written(t, &host{content: videoOf(100), header: http.Header{"Content-Encoding": tt.header}})
+			assert.Equal(t, tt.want != "", err != nil, "%v", err)
+			assert.Equal(t, tt.want == "", len(got) == 100)
+		})
+	}
 }
