@@ -67,10 +67,10 @@ const (
 )
 
 const (
-	maxRetries    = 5                // in a row without progress
-	maxMissing    = time.Millisecond // from the first attempt that finds no file to the last
-	maxRetryAfter = time.Minute      // beyond it the download fails instead
-	minProgress   = 64 << 10         // less is none: a host that sends a byte at a time would never be given up
+	maxRetries    = 5           // in a row without progress
+	maxMissing    = time.Minute // from the first attempt that finds no file to the last
+	maxRetryAfter = time.Minute // beyond it the download fails instead
+	minProgress   = 64 << 10    // less is none: a host that sends a byte at a time would never be given up
 )
 
 // download is one file on its way.

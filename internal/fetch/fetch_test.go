@@ -132,7 +132,7 @@ func at(reads *int, urls ...string) func(*File) {
 }
 
 func TestRunLocatesTheFileAgainWhenItsURLMayHaveExpired(t *testing.T) {
-	for _, code := range []int{403, 404, 410} {
+	for _, code := range []int{400, 401, 403, 404, 410} {
 		synctest.Test(t, func(t *testing.T) {
 			reads := 0
 			h := &host{content: videoOf(100), answers: map[int]answer{0: status(code)}}
@@ -185,8 +185,15 @@ func TestRunRepeatsAnAttemptWhereThatMayHelp(t *testing.T) {
 		{"503", status(503), 2, 0},
 		{"503_that_asks_for_time", status(503, "Retry-After", "30"), 2, 30 * time.Second},
 		{"504", status(504), 2, 0},
+		{"520", status(520), 2, 0},
+		{"522", status(522), 2, 0},
+		{"524", status(524), 2, 0},
+		{"599", status(599), 2, 0},
 		{"a_part_that_was_not_asked_for", part([]byte("video"), 0, 5, nil), 2, 0},
+		{"not_402", status(402), 1, 0},
+		{"not_451", status(451), 1, 0},
 		{"not_501", status(501), 1, 0},
+		{"not_505", status(505), 1, 0},
 		{"not_503_that_asks_for_too_much_time", status(503, "Retry-After", "61"), 1, 0},
 	}
 	for _, tt := range tests {
@@ -226,5 +233,56 @@ func TestRunNamesTheHostButNotTheQuery(t *testing.T) {
 		assert.Equal(t, "files.test", failure.Host)
 		assert.Contains(t, failure.Reason, "cannot GET https://files.test/video.mp4?[redacted] again")
 		assert.Less(t, len(failure.Reason), 400)
+	})
+}
+
+func TestRunWaitsForAFileThatIsMissing(t *testing.T) {
+	appears := func(after time.Duration) (http.RoundTripper, *int) {
+		asked, start := new(int), time.Now()
+		return roundTrip(func(req *http.Request) (*http.Response, error) {
+			if *asked++; time.Since(start) < after {
+				return status(404)(req), nil
+			}
+			return whole(videoOf(100), nil)(req), nil
+		}), asked
+	}
+	tests := []struct {
+		name  string
+		after time.Duration
+		most  time.Duration // until it is there
+	}{
+		{"for_4_s", 4 * time.Second, 8 * time.Second},
+		{"for_50_s", 50 * time.Second, 60 * time.Second},
+		{"but_not_for_90_s", 90 * time.Second, 75 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rt, asked := appears(tt.after)
+				reads, start := 0, time.Now()
+				_, err := written(t, rt, at(&reads, fileURL))
+				took := time.Since(start)
+				if took < tt.after {
+					assert.Equal(t, 404, failureOf(t, err).Status)
+					assert.Greater(t, took, 50*time.Second)
+				} else {
+					assert.NoError(t, err)
+				}
+				assert.Less(t, took, tt.most)
+				assert.Less(t, *asked, 20)
+				assert.Equal(t, 2, reads, "the URL is asked for once more")
+			})
+		})
+	}
+	t.Run("however_often_the_host_fails_in_between", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := &host{content: videoOf(100), answers: map[int]answer{}}
+			for i := range 10 {
+				h.answers[i] = status(404)
+			}
+			h.answers[3], h.answers[5] = status(502), status(503)
+			_, err := written(t, h)
+			assert.NoError(t, err)
+		})
 	})
 }

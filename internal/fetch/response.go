@@ -18,11 +18,15 @@ func refusal(resp *http.Response) *Error {
 	e := failf(never, "the host answered %d %s", status, http.StatusText(status))
 	e.Status = status
 	switch status {
-	case http.StatusForbidden, http.StatusNotFound, http.StatusGone:
-		e.retry = missing
-	case http.StatusRequestTimeout, http.StatusRequestedRangeNotSatisfiable, http.StatusTooEarly, http.StatusTooManyRequests,
-		http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+		e.retry = missing // 400 is how some storage services refuse a token that has expired
+	case http.StatusRequestTimeout, http.StatusRequestedRangeNotSatisfiable, http.StatusTooEarly, http.StatusTooManyRequests:
 		e.retry = soon
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+	default:
+		if status/100 == 5 {
+			e.retry = soon
+		}
 	}
 	e.after, _ = transport.RetryAfter(&transport.Reply{Status: status, Header: resp.Header}, time.Now())
 	if e.after > maxRetryAfter {

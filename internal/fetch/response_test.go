@@ -61,6 +61,14 @@ func TestAttemptRefusesAPageInsteadOfAVideo(t *testing.T) {
 			assert.Equal(t, oldFile, got)
 		})
 	})
+	t.Run("until_the_video_is_there", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := &host{content: videoOf(1000), answers: map[int]answer{0: page, 1: page}}
+			got, err := written(t, h)
+			require.NoError(t, err)
+			assert.Equal(t, h.content, got)
+		})
+	})
 	t.Run("and_keeps_what_was_downloaded_before_it_came", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := &host{content: videoOf(1000), header: etag(`"a"`), cuts: []int{600}, answers: map[int]answer{1: page}}
