@@ -42,6 +42,7 @@ func TestAttemptResumes(t *testing.T) {
 		{"without_ranges", host{header: etag(`"a"`), noRanges: true, cuts: []int{40_000, 70_000}}, "", []string{"", "bytes=40000-", "bytes=70000-"}},
 		{"without_a_validator", host{cuts: []int{40_000}}, unrecognizable, []string{"", ""}},
 		{"with_a_weak_ETag", host{header: etag(`W/"a"`), cuts: []int{40_000}}, unrecognizable, []string{"", ""}},
+		{"with_a_date_and_no_clock", host{header: http.Header{"Last-Modified": dated["Last-Modified"]}, cuts: []int{40_000}}, unrecognizable, []string{"", ""}},
 		{"with_a_change_in_this_second", host{header: instant, cuts: []int{40_000}}, unrecognizable, []string{"", ""}},
 	}
 	for _, tt := range tests {
@@ -100,6 +101,8 @@ func TestAttemptNeverSplicesTwoFiles(t *testing.T) {
 		{"refused_with_416", nil, status(416)},
 		{"with_an_ETag_instead_of_a_date", dated, good},
 		{"with_a_weak_ETag_instead_of_a_date", dated, part(rest, 40_000, 100_000, etag(`W/"a"`))},
+		{"with_a_date_that_is_its_own", dated, part(rest, 40_000, 100_000, instant)},
+		{"with_a_date_of_this_second", dated, part(rest, 40_000, 100_000, http.Header{"Last-Modified": {"Wed, 01 May 2024 03:06:00 GMT"}, "Date": {"Wed, 01 May 2024 03:06:00 GMT"}})},
 		{"with_another_date", dated, part(rest, 40_000, 100_000, http.Header{"Last-Modified": {"Thu, 30 Dec 1999 00:00:00 GMT"}, "Date": dated["Date"]})},
 	}
 	for _, tt := range tests {

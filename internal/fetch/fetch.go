@@ -173,6 +173,9 @@ func (d *download) locate(ctx context.Context) *Error {
 	if err != nil {
 		return refusef("its URL is malformed")
 	}
+	if d.url != nil && (at.Host != d.url.Host || at.Path != d.url.Path) && !isTag(d.version) {
+		d.version = "" // another file may have the same date
+	}
 	d.url = at
 	return nil
 }

@@ -152,6 +152,16 @@ func TestRunLocatesTheFileAgainWhenItsURLMayHaveExpired(t *testing.T) {
 			assert.Equal(t, "bytes=600-", h.requests[2].Header.Get("Range"))
 		})
 	})
+	t.Run("but_does_not_recognize_a_file_at_another_path_by_its_date", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			reads := 0
+			h := &host{content: videoOf(1000), header: dated, cuts: []int{600}, answers: map[int]answer{1: status(403)}}
+			got, err := saved(t, h, at(&reads, fileURL, "https://files.test/fresh.mp4"))
+			require.NoError(t, err)
+			assert.Equal(t, string(h.content), got)
+			assert.Equal(t, []string{"", "bytes=600-", ""}, h.ranges())
+		})
+	})
 	t.Run("and_reports_that_it_cannot", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			gone := errors.New("no such job")

@@ -89,7 +89,7 @@ func versionOf(header http.Header) string {
 	}
 	changed, err := http.ParseTime(header.Get("Last-Modified"))
 	sent, err2 := http.ParseTime(header.Get("Date"))
-	if err != nil || err2 == nil && sent.Sub(changed) < time.Second {
+	if err != nil || err2 != nil || sent.Sub(changed) < time.Second {
 		return ""
 	}
 	return header.Get("Last-Modified")
@@ -101,8 +101,10 @@ func isTag(version string) bool {
 
 // sameVersion reports whether a part is of a version. It need not repeat a date of change (RFC 9110, 15.3.7).
 func sameVersion(header http.Header, version string) bool {
-	is := versionOf(header)
-	return is == version || is == "" && header.Get("ETag") == "" && !isTag(version)
+	if header.Get("ETag") == "" && header.Get("Last-Modified") == "" {
+		return !isTag(version)
+	}
+	return versionOf(header) == version
 }
 
 // contentRange reads "bytes 5-9/10". The length of the whole must be there.
