@@ -3,8 +3,21 @@ package fetch
 import (
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 )
+
+// escape trims a URL, and escapes what its author forgot to: a stray %, white space, and anything beyond ASCII.
+func escape(text string) string {
+	return escapable.ReplaceAllStringFunc(strings.TrimSpace(text), func(s string) string {
+		if s[0] == '%' && len(s) == 3 {
+			return s
+		}
+		return url.PathEscape(s)
+	})
+}
+
+var escapable = regexp.MustCompile(`%([0-9A-Fa-f]{2})?|[^!-~]`)
 
 // checkURL judges a URL before its host is resolved.
 func checkURL(file *url.URL, private bool) error {

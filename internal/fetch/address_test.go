@@ -1,6 +1,8 @@
 package fetch
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -48,6 +50,42 @@ func TestCheckURLAccepts(t *testing.T) {
 		t.Run(at, func(t *testing.T) {
 			_, err := written(t, &host{content: videoOf(9)}, func(f *File) { *f = fileAt(at) })
 			assert.NoError(t, err)
+		})
+	}
+}
+
+func TestEscape(t *testing.T) {
+	tests := []struct {
+		name, at string
+		uri      string // what the host is asked for
+	}{
+		{"good", "/v.mp4?a=%20b", "/v.mp4?a=%20b"},
+		{"white_space_around", "/v.mp4 \n\t", "/v.mp4"},
+		{"a_percent_sign", "/100%.mp4", "/100%25.mp4"},
+		{"a_percent_sign_before_an_escape", "/%%41%4", "/%25%41%254"},
+		{"a_space", "/my video.mp4?a=b c", "/my%20video.mp4?a=b%20c"},
+		{"other_characters", "/vidéo.mp4?a=é", "/vid%C3%A9o.mp4?a=%C3%A9"},
+		{"a_line_break", "/a\r\nHost: b", "/a%0D%0AHost:%20b"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var asked []string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if asked = append(asked, r.RequestURI); r.URL.Path == "/redirect" {
+					w.Header()["Location"] = []string{tt.at}
+					w.WriteHeader(http.StatusFound)
+					return
+				}
+				video(w, r)
+			}))
+			defer server.Close()
+			_, err := written(t, new(http.Transport), func(f *File) { *f = fileAt(server.URL+tt.at, private) })
+			assert.NoError(t, err)
+			_, err = written(t, new(http.Transport), func(f *File) { *f = fileAt(server.URL+"/redirect", private) })
+			assert.NoError(t, err)
+			if tt.name != "a_line_break" { // which no Location can have
+				assert.Equal(t, []string{tt.uri, "/redirect", tt.uri}, asked)
+			}
 		})
 	}
 }

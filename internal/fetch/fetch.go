@@ -169,7 +169,7 @@ func (d *download) locate(ctx context.Context) *Error {
 	if err != nil {
 		return &Error{Kind: NotLocated, Reason: err.Error(), Err: err}
 	}
-	at, err := url.Parse(text)
+	at, err := url.Parse(escape(text))
 	if err != nil {
 		return refusef("its URL is malformed")
 	}

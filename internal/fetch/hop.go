@@ -176,7 +176,7 @@ func isRedirect(status int) bool {
 
 // redirect returns where a redirect leads. Its errors do not quote it, since it may be signed.
 func redirect(from *url.URL, location string, redirects int) (*url.URL, error) {
-	to, err := from.Parse(location)
+	to, err := from.Parse(escape(location))
 	switch {
 	case location == "" || err != nil:
 		return nil, refusef("%s redirects to a malformed URL", from.Host)
