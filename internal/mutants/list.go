@@ -152,7 +152,7 @@ var all = []mutant{
 	},
 	{
 		breach: "keys: a video may come from a link-local address, where clouds keep credentials",
-		file:   "internal/fetch/address.go",
+		file:   "internal/fetch/guard.go",
 		old:    "169.254.0.0/16 172.16",
 		new:    "172.16",
 		tests:  "./internal/fetch",
@@ -224,7 +224,7 @@ var all = []mutant{
 	},
 	{
 		breach: "time: a host that falls silent in the middle of a video is waited for without end",
-		file:   "internal/fetch/attempt.go",
+		file:   "internal/fetch/download.go",
 		old:    "\t\tidle.Reset(d.Idle)",
 		new:    "\t\t_ = d.Idle",
 		tests:  "./internal/fetch",
@@ -308,7 +308,7 @@ var all = []mutant{
 	},
 	{
 		breach: "truth: a file without a version is put together from two",
-		file:   "internal/fetch/attempt.go",
+		file:   "internal/fetch/download.go",
 		old:    `	if same := version != "" && version == d.version`,
 		new:    "\tif same := version == d.version",
 		tests:  "./internal/fetch",
@@ -339,7 +339,7 @@ var all = []mutant{
 	},
 	{
 		breach: "truth: a video that ends with its connection is taken for whole",
-		file:   "internal/fetch/attempt.go",
+		file:   "internal/fetch/download.go",
 		old:    "if total < 0 && endsWithConnection(resp) {",
 		new:    "if total < -1 && endsWithConnection(resp) {",
 		tests:  "./internal/fetch",
