@@ -47,14 +47,18 @@ func New(c Config) *Client {
 		Proxy:                  from.Proxy,
 		ProxyConnectHeader:     from.ProxyConnectHeader,
 		GetProxyConnectHeader:  from.GetProxyConnectHeader,
+		TLSClientConfig:        new(tls.Config),
 		TLSHandshakeTimeout:    cmp.Or(from.TLSHandshakeTimeout, 10*time.Second),
 		ResponseHeaderTimeout:  from.ResponseHeaderTimeout,
 		MaxResponseHeaderBytes: 1 << 20,
 		DisableKeepAlives:      true, // each request has a transport of its own
 		DisableCompression:     true,
+		Protocols:              new(http.Protocols), // or the clones would offer HTTP/2, which they cannot speak
 	}
+	client.settings.Protocols.SetHTTP1(true)
 	if config := from.TLSClientConfig; config != nil {
-		client.settings.TLSClientConfig = &tls.Config{RootCAs: config.RootCAs, MinVersion: max(config.MinVersion, tls.VersionTLS12)}
+		client.settings.TLSClientConfig.RootCAs = config.RootCAs
+		client.settings.TLSClientConfig.MinVersion = config.MinVersion
 	}
 	return client
 }

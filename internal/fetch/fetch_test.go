@@ -65,6 +65,31 @@ func TestNewTakesNothingThatIdentifiesTheCaller(t *testing.T) {
 	})
 }
 
+func TestNewSpeaksHTTP1Only(t *testing.T) {
+	var offered []string
+	s := newSecure(t, video)
+	s.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		offered = append(offered, hello.SupportedProtos...)
+		return nil, nil
+	}
+	tests := []struct {
+		name   string
+		caller *http.Transport
+	}{
+		{"with_a_dialer", &http.Transport{DialContext: s.dial}},
+		{"with_a_dialer_and_a_configuration", s.transport()},
+		{"with_HTTP/2", &http.Transport{DialContext: s.dial, ForceAttemptHTTP2: true}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			offered = nil
+			newClient(tt.caller).ToWriter(t.Context(), fileAt("https://example.com/v"), io.Discard) // with an unknown certificate
+			assert.NotContains(t, offered, "h2")
+			assert.NotZero(t, s.opened.Load())
+		})
+	}
+}
+
 func TestNewUsesAForeignRoundTripper(t *testing.T) {
 	h := &host{content: videoOf(9)}
 	_, err := written(t, h)

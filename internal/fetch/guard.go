@@ -59,8 +59,7 @@ func (d *download) checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// guarded returns a transport for one request, which checks the address of its connection unless that is a
-// proxy's. Its own dialer keeps it to HTTP/1.1.
+// guarded returns a transport for one request, which checks the address of its connection unless that is a proxy's.
 func (d *download) guarded(req *http.Request) (*http.Transport, error) {
 	t, check := d.settings.Clone(), checkConn
 	if d.Private {
