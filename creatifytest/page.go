@@ -25,7 +25,8 @@ var previewHTML string
 
 var previewPage = template.Must(template.New("preview").Parse(previewHTML))
 
-// servePreview answers a request for the page of a preview, which shows the job also while there is no preview.
+// servePreview answers a request for the page of a preview, which shows the job also while there is no
+// preview.
 func (a *API) servePreview(id string) response {
 	j := a.job(id)
 	if j == nil {
@@ -127,7 +128,8 @@ func variablesOf(raw json.RawMessage) []variable {
 	return all
 }
 
-// maxDepth is how deep a JSON value may be nested to be indented: without a bound, the spaces grow with its square.
+// maxDepth is how deep a JSON value may be nested to be indented: without a bound, the spaces grow with its
+// square.
 const maxDepth = 10
 
 // indent returns a JSON value for people: over lines, with no escapes but those that JSON needs.

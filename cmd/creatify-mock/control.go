@@ -16,8 +16,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// control serves the paths below /_mock/, which the real API does not have. They take JSON only, and nothing from
-// pages of other origins.
+// control serves the paths below /_mock/, which the real API does not have. They take JSON only, and nothing
+// from pages of other origins.
 type control struct {
 	api    *creatifytest.API
 	paths  map[string]map[string]http.HandlerFunc // by path and method
