@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -226,16 +225,15 @@ type APIError struct {
 const maxKeptBody = 4 << 10
 
 func (e *APIError) Error() string {
-	text := "creatify: " + describe(e.Call, e.JobID) + ": " + e.cause()
 	if next := e.next(); next != "" {
-		text += " (" + next + ")"
+		return e.summary() + " (" + next + ")"
 	}
-	return text
+	return e.summary()
 }
 
-// cause is the status and what the server says.
-func (e *APIError) cause() string {
-	text := strconv.Itoa(e.StatusCode)
+// summary is the error's text without the next step.
+func (e *APIError) summary() string {
+	text := fmt.Sprintf("creatify: %s: %d", describe(e.Call, e.JobID), e.StatusCode)
 	if status := http.StatusText(e.StatusCode); status != "" {
 		text += " " + status
 	}
@@ -331,7 +329,7 @@ type OutcomeUnknownError struct {
 func (e *OutcomeUnknownError) Error() string {
 	cause := fmt.Sprint(e.Err)
 	if refusal, ok := errors.AsType[*APIError](e.Err); ok {
-		cause = refusal.cause()
+		cause = strings.TrimPrefix(refusal.summary(), "creatify: "+describe(refusal.Call, refusal.JobID)+": ")
 	}
 	next := "look for the job in the account"
 	switch {
@@ -396,9 +394,7 @@ func (e *WaitError) Error() string {
 	if e.Last != nil {
 		text += fmt.Sprintf("; last seen %s at %.0f %%", cmp.Or(oneLine(string(e.Last.Status)), "without a status"), e.Last.Progress*100)
 	}
-	if refusal, ok := errors.AsType[*APIError](e.LastPollErr); ok {
-		text += "; last poll: " + refusal.cause()
-	} else if e.LastPollErr != nil {
+	if e.LastPollErr != nil {
 		text += "; last poll: " + strings.TrimPrefix(e.LastPollErr.Error(), "creatify: ")
 	}
 	return text + " (the job may continue: " + e.next() + ")"

@@ -191,6 +191,9 @@ func (p *Poller) begin(s *JobsService, job PendingJob, config *waitConfig, now t
 	if job.Deadline.IsZero() {
 		job.Deadline = now.Add(config.maxWait)
 	}
+	if job.Started.After(now) { // by another clock
+		job.Started = now
+	}
 	p.jobs, p.config, p.job, p.state = s, config, job, wait.Begin(now, job.Started)
 	p.state.First(now, p.terms())
 }

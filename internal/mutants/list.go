@@ -69,38 +69,6 @@ var all = []mutant{
 		run:    "^TestHowOftenACallIsSent$/^a_paid_call_is_not_sent_again_after_a_redirect_to_what_is_no_URL$",
 	},
 	{
-		breach: "money: a render that was given up on its way is sent again for those who waited on it",
-		file:   "jobs.go",
-		old:    "\t\tcase !isContextError(render.err) || errors.Is(render.err, ErrOutcomeUnknown):",
-		new:    "\t\tcase !isContextError(render.err):",
-		tests:  ".",
-		run:    "^TestARenderThatGivesUpOnItsWayIsNotSentByTheOthers$",
-	},
-	{
-		breach: "money: concurrent renders of one job are one each",
-		file:   "jobs.go",
-		old:    "\tif call := r.calls[id]; call != nil {",
-		new:    "\tif call := r.calls[id]; call != nil && false {",
-		tests:  ".",
-		run:    "^TestConcurrentRendersOfAJobAreOne$",
-	},
-	{
-		breach: "money: a call whose outcome is unknown gives its credits back to the budget",
-		file:   "call.go",
-		old:    "\tcase !errors.Is(err, ErrOutcomeUnknown):",
-		new:    "\tdefault:",
-		tests:  ".",
-		run:    "^TestWhatABudgetGivesBack$",
-	},
-	{
-		breach: "money: an unknown outcome is a rate limit as well, after which callers call again",
-		file:   "errors.go",
-		old:    "	if e.unsure {",
-		new:    "	if false {",
-		tests:  ".",
-		run:    "^TestARefusalThatHoldsAJobIsNoRefusal$",
-	},
-	{
 		breach: "keys: the same host is the same origin, whatever the scheme",
 		file:   "internal/transport/transport.go",
 		old:    "\treturn a.Scheme == b.Scheme && strings",
@@ -201,30 +169,6 @@ var all = []mutant{
 		run:    "^TestTheWaitBeforeARetry$",
 	},
 	{
-		breach: "time: a poll comes back before the Retry-After that it was told",
-		file:   "poll.go",
-		old:    "time.Duration { return from + time",
-		new:    "time.Duration { return from - time",
-		tests:  ".",
-		run:    "^TestJobsThatFailToBeReadTogetherAreNotReadTogetherAgain$",
-	},
-	{
-		breach: "time: the context does not end the sleep between two polls",
-		file:   "poll.go",
-		old:    "\t\tif !sleep(timed, delay) || !more {",
-		new:    "\t\tif !sleep(context.WithoutCancel(timed), delay) || !more {",
-		tests:  ".",
-		run:    "^TestTheContextEndsAWaitAtOnce$",
-	},
-	{
-		breach: "time: the last poll is not fitted in before the deadline",
-		file:   "poll.go",
-		old:    "\treturn schedule.Fit(delay, deadline.Sub(now), w.roundTrip)",
-		new:    "\treturn delay, delay < deadline.Sub(now)",
-		tests:  ".",
-		run:    "^TestTheLastPollIsFittedBeforeTheDeadline$",
-	},
-	{
 		breach: "time: a host that falls silent in the middle of a video is waited for without end",
 		file:   "download_try.go",
 		old:    "\t\tidle.Reset(d.config.idle)",
@@ -241,58 +185,6 @@ var all = []mutant{
 		run:    "^TestTheWaitBeforeARetry$",
 	},
 	{
-		breach: "time: a wait has no end of its own",
-		file:   "poll.go",
-		old:    "context.WithTimeout(ctx, w.config.maxWait)",
-		new:    "context.WithTimeout(ctx, 1000*w.config.maxWait)",
-		tests:  ".",
-		run:    "^TestAWaitEndsByItself$",
-	},
-	{
-		breach: "time: a tracked wait whose time is up during its last poll never ends",
-		file:   "tracker.go",
-		old:    "	case j.end < 0:",
-		new:    "	case j.end < -1:",
-		tests:  ".",
-		run:    "^TestAWaitWhoseTimeIsUpWhileItsPollIsAnsweredEndsAllTheSame$",
-	},
-	{
-		breach: "truth: a rejected job is polled on",
-		file:   "poll.go",
-		old: `	case job.Status == StatusFailed || job.Status == StatusRejected:
-		v.over`,
-		new: `	case job.Status == StatusFailed:
-		v.over`,
-		tests: ".",
-		run:   "^TestAJobThatEndsBadlySaysWhy$",
-	},
-	{
-		breach: "truth: one bad poll fails a healthy job",
-		file:   "poll.go",
-		old:    "\t\tw.errs >= w.config.maxPollErrors ||",
-		new:    "\t\tw.errs >= 1 ||",
-		tests:  ".",
-		run:    "^TestBadPollsDoNotFailAHealthyJob$",
-	},
-	{
-		breach: "truth: the grace for a late preview counts from the wait's beginning",
-		file:   "poll.go",
-		old: `	case w.done < 0:
-		w.done = since`,
-		new: `	case w.done < 0 && since == 0:
-		w.done = since`,
-		tests: ".",
-		run:   "^TestDoneWithoutAPreview$",
-	},
-	{
-		breach: "truth: a 404 of a proxy says that the job is gone",
-		file:   "errors.go",
-		old:    `		return e.StatusCode == http.StatusNotFound && e.Detail != "" && !e.bare`,
-		new:    "\t\treturn e.StatusCode == http.StatusNotFound",
-		tests:  ".",
-		run:    "^TestRefusalsInEveryShape$",
-	},
-	{
 		breach: "truth: an ID that stands whole in a reply cut right after it is lost",
 		file:   "internal/lenient/lenient.go",
 		old:    "\t\tcomplete := len(rest) > 0 || len(v)",
@@ -301,33 +193,12 @@ var all = []mutant{
 		run:    "^TestAReplyCutAnywhereGivesTheWholeIDOrNone$",
 	},
 	{
-		breach: "truth: a webhook's word is taken for the job's",
-		file:   "webhook.go",
-		old:    "\tjob, err := h.jobs.read(reading, notice.JobID, true)",
-		new:    `	job, err := &Job{ID: notice.JobID, Status: notice.Status, VideoOutput: notice.VideoOutput, Preview: "x"}, reading.Err()`,
-		tests:  ".",
-		run:    "^TestAJobIsHandedOverOncePerStatusHoweverOftenTheNoticeComes$",
-	},
-	{
 		breach: "truth: a file without a version is put together from two",
 		file:   "download_try.go",
 		old:    `	if same := version != "" && version == d.version`,
 		new:    "\tif same := version == d.version",
 		tests:  ".",
 		run:    "^TestADownloadOfAFileThatCannotBeToldFromAnotherStartsOver$",
-	},
-	{
-		breach: "truth: a tracker that is closed drops a job that was just paid for, without a word",
-		file:   "tracker.go",
-		old: `		t.config.onUpdate(job.clone())
-	}
-	return err`,
-		new: `		t.config.onUpdate(job.clone())
-	}
-	_ = err
-	return nil`,
-		tests: ".",
-		run:   "^TestAJobThatIsAddedAsItIsCreatedKeepsItsTemplate$",
 	},
 	{
 		breach: "truth: a video is written in place, so that half of it is left",
@@ -346,14 +217,6 @@ var all = []mutant{
 		new:    "if total < -1 && endsWithConnection(resp) {",
 		tests:  ".",
 		run:    "^TestADownloadThatOnlyTheConnectionsEndEndsIsNoVideo$",
-	},
-	{
-		breach: "load: each poll of a wait is retried within itself",
-		file:   "poll.go",
-		old:    "\tjob, err := s.read(ctx, w.id, true)",
-		new:    "\tjob, err := s.read(ctx, w.id, false)",
-		tests:  ".",
-		run:    "^TestManyBadPollsInARowEndTheWait$",
 	},
 	{
 		breach: "load: all clients come back at the same moment after a Retry-After",
@@ -379,21 +242,5 @@ var all = []mutant{
 		new:    "\treturn wait",
 		tests:  "./internal/transport",
 		run:    "^TestBackoffDoublesWithJitterAndNeverOverflows$",
-	},
-	{
-		breach: "load: jobs that began together are polled together",
-		file:   "poll.go",
-		old:    "h.Write([]byte(w.id))",
-		new:    "h.Write([]byte(w.kind))",
-		tests:  ".",
-		run:    "^TestJobsThatFailToBeReadTogetherAreNotReadTogetherAgain$",
-	},
-	{
-		breach: "load: a refusal that comes after a success panics",
-		file:   "tracker.go",
-		old:    "max(t.refusals-1, 0)",
-		new:    "t.refusals - 1",
-		tests:  ".",
-		run:    "^TestA429ThatComesLateBesideASuccessDoesNotEndTheProcess$",
 	},
 }

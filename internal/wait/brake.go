@@ -10,13 +10,14 @@ import (
 // concurrent use. Its zero value does not slow.
 //
 // In an outage one poll a second is made as a probe; afterwards the rate doubles with each good poll. A 429 holds all polls
-// for as long as the server asks, and sets the rate to what has succeeded since the 429 before.
+// for as long as the server asks. The next one is a probe as well, and from there the rate approaches the one that has
+// succeeded before the 429.
 type Brake struct {
 	mu sync.Mutex
 	n  int // jobs that are polled
 
 	interval time.Duration // between polls; 0 is no limit
-	known    time.Duration // the interval that the latest 429 led to; 0 if there was none lately
+	known    time.Duration // the interval at which polls succeeded before the latest 429; 0 if there was none lately
 	next     time.Time     // no poll before, by the interval
 	held     time.Time     // nor before this, by a 429
 
@@ -29,6 +30,7 @@ type Brake struct {
 	cutAt     time.Time // the latest 429
 	since     time.Time // when good began to count
 	good      int
+	eased     time.Time // when the interval was last shortened
 }
 
 const (
@@ -37,9 +39,11 @@ const (
 	probeInterval  = time.Second
 	// freeInterval is the interval at which the brake lets go.
 	freeInterval = time.Millisecond
-	slowestHold  = time.Minute
-	// forgetting is how long the rate that a 429 led to is approached with care.
+	slowestHold  = 30 * time.Second
+	// forgetting is how long after a 429 the rate grows with care: by a tenth in a minute.
 	forgetting = 10 * time.Minute
+	// remembering is how long before a 429 the polls tell the rate, and slowestKnown the slowest rate that they can tell.
+	remembering, slowestKnown = 2 * time.Minute, 10 * time.Second
 )
 
 // Next returns the earliest time for the next poll; it may have passed.
@@ -79,10 +83,11 @@ func (b *Brake) Good(now time.Time) (outage time.Duration) {
 		return outage
 	}
 	if b.known > 0 && b.interval < 2*b.known {
-		b.interval -= b.interval / 512 // a tenth in a minute of one poll a second
+		b.interval -= time.Duration(float64(b.interval) * min(now.Sub(b.eased).Seconds()/forgetting.Seconds(), 0.5))
 	} else {
-		b.interval /= 2
+		b.interval = max(b.interval/2, b.known*10/9)
 	}
+	b.eased = now
 	if b.interval < freeInterval {
 		b.interval = 0
 	}
@@ -148,14 +153,16 @@ func (b *Brake) throttle(retryAfter time.Duration, started, now time.Time) (coun
 	counts = started.After(b.cutAt)
 	if counts {
 		if b.good > 0 {
-			took := max(now.Sub(b.since), freeInterval)
-			b.interval = max(took/time.Duration(b.good)*10/9, freeInterval)
-			b.known = b.interval
+			b.known = min(max(now.Sub(b.since)/time.Duration(b.good), freeInterval), slowestKnown)
+			b.since, b.good = now, 0
+		} else if earliest := now.Add(-remembering); b.since.Before(earliest) {
+			b.since = earliest
 		}
+		b.interval = max(b.known*10/9, probeInterval)
 		b.throttled++
-		b.cutAt, b.since, b.good = now, now, 0
+		b.cutAt = now
 	}
-	hold := max(min(retryAfter, longest), min(time.Second<<min(b.throttled-1, 6), slowestHold))
+	hold := max(min(retryAfter, longest), min(time.Second<<min(max(b.throttled-1, 0), 6), slowestHold))
 	if until := now.Add(hold); until.After(b.held) {
 		b.held = until
 	}
