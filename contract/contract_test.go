@@ -241,8 +241,17 @@ func TestContract(t *testing.T) {
 		assert.Equal(t, http.StatusPaymentRequired, v.status(t, requestFor(creatifytest.CallCreateVideo, "", validBody)))
 	})
 
+	run("the catalog by default", creatifytest.Config{}, func(t *testing.T, v *validator) {
+		client := v.client(t, creatifytest.APIKey)
+		personas, err := client.Personas.List(t.Context())
+		require.NoError(t, err)
+		voices, err := client.Voices.List(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, creatifytest.PersonaID, personas[0].ID)
+		assert.Equal(t, creatifytest.AccentID, voices[0].Accents[0].ID)
+	})
+
 	for name, config := range map[string]creatifytest.Config{
-		"the catalog by default":   {},
 		"an empty catalog":         {Personas: []creatifytest.Persona{}, Voices: []creatifytest.Voice{}},
 		"a catalog of empty items": {Personas: []creatifytest.Persona{{ID: unknownID}}, Voices: []creatifytest.Voice{{Accents: []creatifytest.Accent{{}}}}},
 	} {
