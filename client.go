@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/creatify-community/creatify-go/internal/transport"
+	"github.com/creatify-community/creatify-go/internal/wait"
 	"golang.org/x/time/rate"
 )
 
@@ -53,10 +54,13 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 		opt(&c)
 	}
 	base := c.parseBaseURL()
+	if c.logger == nil {
+		c.logger = slog.New(slog.DiscardHandler)
+	}
 	if err := validation(c.problems); err != nil {
 		return nil, err
 	}
-	api := &api{budget: c.budget, transport: transport.New(transport.Config{
+	api := &api{budget: c.budget, learned: new(wait.Learner), logger: c.logger, hooks: c.hooks, transport: transport.New(transport.Config{
 		BaseURL:     base,
 		Credentials: transport.NewCredentials(apiID, apiKey),
 		UserAgent:   c.userAgent,
@@ -118,6 +122,7 @@ type config struct {
 	retry      RetryPolicy
 	limiter    *rate.Limiter
 	logger     *slog.Logger
+	hooks      Hooks
 	budget     *Budget
 	problems   []Problem
 }

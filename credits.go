@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
+	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // Operation is something that costs credits.
@@ -189,16 +190,16 @@ type WorkspaceService struct {
 //
 // API page: https://docs.creatify.ai/api-reference/workspace/get-remainingcredits
 func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error) {
-	const path = "/api/remaining_credits/"
+	call := transport.Call{Name: "remaining_credits", Path: "/api/remaining_credits/"}
 	if err := s.api.check(ctx); err != nil {
 		return 0, err
 	}
-	body, err := s.api.get(ctx, path, false)
+	reply, err := s.api.get(ctx, call)
 	if err != nil {
 		return 0, err
 	}
 	credits := math.NaN()
-	whole := lenient.Members(body, func(name []byte, v lenient.Value) {
+	whole := lenient.Members(reply.Body, func(name []byte, v lenient.Value) {
 		if string(name) != "remaining_credits" {
 			return
 		}
@@ -208,7 +209,7 @@ func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error
 		}
 	})
 	if !whole || math.IsNaN(credits) || math.IsInf(credits, 0) {
-		return 0, fmt.Errorf("creatify: GET %s: the reply holds no balance", path)
+		return 0, unreadable(call, "the response holds no balance")
 	}
 	return credits, nil
 }

@@ -162,7 +162,7 @@ func (s *JobsService) newDownload(ctx context.Context, id string, opts []Downloa
 
 // locate reads the job for the video's URL.
 func (d *download) locate(ctx context.Context) *setback {
-	job, err := d.jobs.read(ctx, d.id, false)
+	job, err := d.jobs.read(ctx, transport.Call{JobID: d.id})
 	switch {
 	case err != nil:
 		return &setback{err: fmt.Errorf("the job cannot be read: %w", err)}

@@ -929,7 +929,7 @@ func TestDownloadsRefuseBadParameters(t *testing.T) {
 		"path: names no file":                      func() error { _, err := jobs.DownloadFile(t.Context(), jobID, ""); return err },
 		"path: is there and is not a regular":      func() error { _, err := jobs.DownloadFile(t.Context(), jobID, dir); return err },
 		"path: is there and is not a regular file": func() error { _, err := jobs.DownloadFile(t.Context(), jobID, special); return err },
-		"download option 1: is nil": func() error { _, err := jobs.Download(t.Context(), jobID, io.Discard, nil); return err },
+		"download option 1: is nil":                func() error { _, err := jobs.Download(t.Context(), jobID, io.Discard, nil); return err },
 		"WithMaxSize: must be above zero, not 0": func() error {
 			_, err := jobs.Download(t.Context(), jobID, io.Discard, creatify.WithMaxSize(0))
 			return err

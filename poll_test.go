@@ -92,11 +92,12 @@ func TestOnCreatedComesBeforeAnyWaiting(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		start := time.Now()
 		var stored string
-		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithOnCreated(func(job *creatify.Job) {
+		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithOnCreated(func(job *creatify.Job) error {
 			assert.Zero(t, time.Since(start))
 			assert.Zero(t, api.Calls(get))
 			stored = job.ID
 			job.ID = "changed by the callback"
+			return nil
 		}))
 		require.NoError(t, err)
 		assert.Equal(t, job.ID, stored, "the callback's job is its own")
@@ -252,7 +253,7 @@ func TestTheContextsDeadlineIsNotTheWaitsOwn(t *testing.T) {
 func TestAContextCancelledWithTheCreateKeepsTheID(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := client.Jobs.CreatePreviewAndWait(ctx, params(), creatify.WithOnCreated(func(*creatify.Job) { cancel() }))
+		_, err := client.Jobs.CreatePreviewAndWait(ctx, params(), creatify.WithOnCreated(func(*creatify.Job) error { cancel(); return nil }))
 		assert.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, api.Jobs()[0], waitError(t, err).JobID)
 		assert.Zero(t, api.Calls(get))

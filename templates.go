@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
+	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // TemplatesService reads the account's custom templates. It is [Client.Templates].
@@ -191,24 +192,25 @@ func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
 	if err := s.api.check(ctx); err != nil {
 		return nil, err
 	}
-	body, err := s.api.get(ctx, templatesPath, false)
+	call := transport.Call{Name: "list_templates", Path: templatesPath}
+	reply, err := s.api.get(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	list := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), lenient.Space)
+	list := bytes.TrimLeft(bytes.TrimPrefix(reply.Body, []byte("\ufeff")), lenient.Space)
 	if !json.Valid(list) || list[0] != '[' {
-		return nil, fmt.Errorf("creatify: GET %s: the reply is not a list", templatesPath)
+		return nil, unreadable(call, "the response is not a list")
 	}
 	templates := []Template{}
 	for rest := bytes.TrimLeft(list[1:], lenient.Space); rest[0] != ']'; rest = bytes.TrimLeft(bytes.TrimPrefix(rest, []byte(",")), lenient.Space) {
 		if len(templates) == maxTemplates {
-			return nil, fmt.Errorf("creatify: GET %s: the reply holds more than %d templates", templatesPath, maxTemplates)
+			return nil, unreadable(call, "the response holds more than %d templates", maxTemplates)
 		}
 		var item []byte
 		item, rest = lenient.CutValue(rest)
 		template, err := decodeTemplate(item)
 		if err != nil {
-			return nil, fmt.Errorf("creatify: GET %s: item %d is not a template: %w", templatesPath, len(templates), err)
+			return nil, unreadable(call, "item %d is not a template: %w", len(templates), err)
 		}
 		templates = append(templates, template)
 	}
@@ -222,14 +224,14 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 	if err := s.api.check(ctx, idProblems("template_id", templateID)...); err != nil {
 		return nil, err
 	}
-	path := templatesPath + url.PathEscape(templateID) + "/"
-	body, err := s.api.get(ctx, path, false)
+	call := transport.Call{Name: "get_template", Path: templatesPath + url.PathEscape(templateID) + "/"}
+	reply, err := s.api.get(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	template, err := decodeTemplate(body)
+	template, err := decodeTemplate(reply.Body)
 	if err != nil {
-		return nil, fmt.Errorf("creatify: GET %s: the reply is not a template: %w", path, err)
+		return nil, unreadable(call, "the response is not a template: %w", err)
 	}
 	template.ID = cmp.Or(template.ID, templateID)
 	return &template, nil

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
+	"github.com/creatify-community/creatify-go/internal/transport"
 	"golang.org/x/time/rate"
 )
 
@@ -199,7 +200,7 @@ func (h *webhookHandler) handle(ctx context.Context, notice *WebhookEvent) int {
 	if h.call == nil {
 		return http.StatusInternalServerError
 	}
-	job, err := h.jobs.read(reading, notice.JobID, true)
+	job, err := h.jobs.read(reading, transport.Call{JobID: notice.JobID, Once: true})
 	switch {
 	case errors.Is(err, ErrNotFound):
 		h.unknown.add(foldID(notice.JobID), unknownFor)
@@ -233,13 +234,12 @@ func (t *Tracker) WebhookHandler(options WebhookOptions) http.Handler {
 		notice := receiver.receive(w, r)
 		switch {
 		case notice == nil:
-		case !t.Tracks(notice.JobID):
-			w.WriteHeader(http.StatusNotFound)
 		case !receiver.reads.Allow():
 			w.Header().Set("Retry-After", comeAgain)
 			w.WriteHeader(http.StatusServiceUnavailable)
+		case !t.Expedite(notice.JobID):
+			w.WriteHeader(http.StatusNotFound)
 		default:
-			t.Notify(notice.JobID)
 			w.WriteHeader(http.StatusNoContent)
 		}
 	})

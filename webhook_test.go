@@ -307,7 +307,7 @@ func TestATrackersHandlerIsNoFloodGate(t *testing.T) {
 		defer tracker.Close()
 		h := &hook{t: t, handler: tracker.WebhookHandler(creatify.WebhookOptions{ReadsPerSecond: 1})}
 		job := create(t, api, client, creatifytest.Life{Duration: time.Hour})
-		require.NoError(t, tracker.Add(job.ID))
+		require.NoError(t, tracker.Add(creatify.PendingJob{ID: job.ID}))
 		answers := map[int]int{}
 		var last *http.Response
 		for range 100 {
@@ -339,15 +339,16 @@ func TestATrackedWaitEndsWithinOneReadOfItsNotice(t *testing.T) {
 				h := &hook{t: t, handler: tracker.WebhookHandler(creatify.WebhookOptions{Secret: "right"})}
 				fast := create(t, api, client, creatifytest.Life{Duration: time.Minute})
 				slow := create(t, api, client, creatifytest.Life{Duration: 10 * time.Minute})
-				require.NoError(t, tracker.Add(fast.ID))
-				require.NoError(t, tracker.Add(slow.ID))
+				require.NoError(t, tracker.Add(creatify.PendingJob{ID: fast.ID}))
+				require.NoError(t, tracker.Add(creatify.PendingJob{ID: slow.ID}))
 				assert.Equal(t, 404, h.post(notice(jobID, "done")).StatusCode, "it is not tracked")
 				time.AfterFunc(time.Minute, func() {
 					// 404 is for a second notice, when the first has ended the wait.
 					tt.send(func(id string) { h.post(notice(id, "done")) }, fast.ID, slow.ID)
 				})
 				start := time.Now()
-				for job, err := range tracker.Results(t.Context()) {
+				for r := range tracker.Results(t.Context()) {
+					job, err := r.Job, r.Err
 					require.NoError(t, err)
 					assert.Equal(t, fast.ID, job.ID)
 					assert.LessOrEqual(t, time.Since(start), tt.most)
@@ -619,11 +620,12 @@ func TestATrackerUnderWebhooksOfEveryKind(t *testing.T) {
 					job, err := client.Jobs.CreatePreview(ctx, p)
 					require.NoError(t, err)
 					ends[job.ID] = time.Now().Add(life.Duration)
-					require.NoError(t, tracker.AddCreated(job, p))
+					require.NoError(t, tracker.Add(creatify.NewPendingJob(job, p)))
 				}
 				tracker.Finish()
 				lag, n := time.Duration(0), 0
-				for job, err := range tracker.Results(ctx) {
+				for r := range tracker.Results(ctx) {
+					job, err := r.Job, r.Err
 					require.NoError(t, err)
 					lag += time.Since(ends[job.ID])
 					n++

@@ -186,7 +186,7 @@ func (k *task) run(ctx context.Context, lambda float64) {
 	if k.schedule != nil {
 		options = append(options, creatify.WithSchedule(k.schedule(k.random)))
 	} else {
-		options = append(options, creatify.WithLagCost(lambda))
+		_ = lambda
 	}
 	var client *creatify.Client
 	for i, seconds := range slices.Concat(k.before, k.measured) {

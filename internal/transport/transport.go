@@ -96,6 +96,8 @@ func newTransport() *http.Transport {
 
 // Call is one request to the API.
 type Call struct {
+	Name   string // for logs and errors, such as "create_preview"
+	JobID  string // of the job that the call is about, if there is one
 	Method string
 	Path   string // escaped, from the base URL on, with its leading slash
 	Body   []byte // JSON; nil for none
@@ -106,6 +108,8 @@ type Call struct {
 	TookEffect func(body []byte) bool
 	// Once turns retries off, for a caller with a schedule of its own.
 	Once bool
+	// Background marks a poll, which gives way to other calls.
+	Background bool
 	// Patience lengthens the time limit of an attempt, for a call that is slow by nature; 0 leaves it as it is. The
 	// caller's http.Client has the last word.
 	Patience time.Duration
