@@ -231,7 +231,7 @@ func newClient(url string, options ...creatify.Option) (*creatify.Client, error)
 // quick are times for tests, a tenth of the real ones or less.
 func quick() *timing {
 	return &timing{call: 2 * time.Second, grace: time.Second, slack: 500 * time.Millisecond, transaction: 2 * time.Second,
-		block: 2 * time.Second, pollTimeout: 4 * time.Second, rescue: 5 * time.Second, fetch: 50 * time.Millisecond,
+		block: 2 * time.Second, pollTimeout: 4 * time.Second, rescue: 5 * time.Second, margin: time.Second, fetch: 50 * time.Millisecond,
 		sweep: time.Second, overdue: 3 * time.Second, probe: time.Second, softStop: 5 * time.Second}
 }
 
@@ -300,6 +300,7 @@ type worker struct {
 	Rate    float64
 	Sends   int
 	KillAt  string // a point at which the process kills itself; empty is none
+	Victim  string // the order whose point it is; empty is any
 	Skip    int    // how many times it passes the point before
 	Control bool   // whether it forgets its claims, as a naive program would
 	Slow    time.Duration

@@ -70,6 +70,7 @@ type timing struct {
 	block       time.Duration // the longest wait for a slot within a River job
 	pollTimeout time.Duration // River's, of a wait job
 	rescue      time.Duration // River's
+	margin      time.Duration // from the end of a send's work to River's idea that it is stuck
 	fetch       time.Duration // River's poll interval
 	sweep       time.Duration
 	overdue     time.Duration
@@ -84,7 +85,7 @@ type timing struct {
 func defaultTiming() *timing {
 	return &timing{
 		call: time.Minute, grace: 10 * time.Second, slack: time.Minute, transaction: 10 * time.Second, block: 20 * time.Second,
-		pollTimeout: 30 * time.Second, rescue: 45 * time.Second, fetch: 250 * time.Millisecond, sweep: 30 * time.Second,
+		pollTimeout: 30 * time.Second, rescue: 45 * time.Second, margin: 20 * time.Second, fetch: 250 * time.Millisecond, sweep: 30 * time.Second,
 		overdue: time.Minute, probe: time.Minute, softStop: 20 * time.Second,
 	}
 }

@@ -74,9 +74,10 @@ var (
 	// resolve takes the ID that a person found.
 	resolve = transition{"resolve", []State{StateUnknown, StateExpired}, StateWaiting,
 		"job_id = $2, wait = $3, due = $4, epoch = epoch + 1, reason = '', ended = 0", "fence = $5"}
-	// resend is a person's word that the order may be sent again; what the lost call held stays in credits.
+	// resend is a person's word that the order may be sent again; what the lost call held stays in credits, which the next
+	// claim adds to.
 	resend = transition{"resend", []State{StateUnknown}, StateQueued,
-		"reason = '', due = {now}, epoch = epoch + 1, estimate = 0", "sent <= {now} - $2"}
+		"reason = '', due = {now}, epoch = epoch + 1", "sent <= {now} - $2"}
 	// abandon is a person's word that nothing more is expected.
 	abandon = transition{"abandon", []State{StateUnknown, StateExpired}, StateCancelled, "ended = {now}", ""}
 	// cancel ends an order that was not sent.
@@ -171,7 +172,7 @@ const (
 		WHERE o.state IN ('queued', 'waiting') AND (j.id IS NULL OR j.state IN ('cancelled', 'completed', 'discarded')
 			OR j.state IN ('scheduled', 'retryable', 'pending') AND o.due < {now} - $1
 				AND (j.state = 'pending' OR {scheduled} < {now} - $1 OR {scheduled} > o.due + $1)
-			OR j.state = 'running' AND {attempted} < {now} - $2)
+			OR j.state = 'running' AND {attempted} < {now} - CASE o.state WHEN 'queued' THEN CAST($2 AS bigint) ELSE CAST($4 AS bigint) END)
 		LIMIT $3 {lock}`
 	sqlRevive = `UPDATE {s}orders SET epoch = epoch + 1 WHERE id = $1 AND state IN ('queued', 'waiting') RETURNING ` + columns
 	// Calls that cannot be under way any more, and whose outcome nobody wrote.

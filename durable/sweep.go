@@ -48,7 +48,8 @@ func (q *Queue) parkStale(ctx context.Context) error {
 // reviveLost gives a new River job to orders whose job is gone or late. Others that sweep at the same time pass them over.
 func (q *Queue) reviveLost(ctx context.Context) error {
 	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		ids, err := q.strings(ctx, tx, sqlLost, micros(q.timing.overdue), micros(q.timing.sendTimeout()+q.timing.overdue), sweepBatch)
+		t := q.timing
+		ids, err := q.strings(ctx, tx, sqlLost, micros(t.overdue), micros(t.sendTimeout()+t.overdue), sweepBatch, micros(t.rescue+t.overdue))
 		if err != nil {
 			return err
 		}

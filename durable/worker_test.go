@@ -38,7 +38,7 @@ func workUntil(ctx context.Context, config string) error {
 	var q *Queue
 	var passed atomic.Int64
 	options.timing.at = func(point string, r *row) {
-		if point == w.KillAt && passed.Add(1) > int64(w.Skip) {
+		if point == w.KillAt && (w.Victim == "" || w.Victim == r.ID) && passed.Add(1) > int64(w.Skip) {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			time.Sleep(time.Minute)
 		}
