@@ -197,7 +197,7 @@ func TestRenderIsNotDeceivedAboutItsJob(t *testing.T) {
 	assert.Equal(t, jobID, unknown.JobID, "it is known which job it is")
 	_, err = newClient(t, says(200, `{"id":"another","status":"pending"}`)).Jobs.Render(t.Context(), jobID)
 	assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
-	assert.ErrorContains(t, err, "the reply is about another job, another")
+	assert.ErrorContains(t, err, "the response is about another job, another")
 	_, err = newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
 		resp := respond(req, 200, `{"name":"`)
 		resp.Body = io.NopCloser(io.MultiReader(resp.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))

@@ -161,8 +161,8 @@ func TestAnAmbiguousCreateIsNeverRepeated(t *testing.T) {
 	}{
 		{"the reply is lost", creatifytest.Fault{Call: c, Drop: creatifytest.DropAfter}, 1, "connection reset"},
 		{"the request is lost", creatifytest.Fault{Call: c, Drop: creatifytest.DropBefore}, 0, "connection reset"},
-		{"no reply comes in time", creatifytest.Fault{Call: c, Delay: time.Hour}, 0, "no whole reply within 1m0s"},
-		{"the reply breaks off before the ID", creatifytest.Fault{Call: c, Cut: 5}, 1, "broke off"},
+		{"no reply comes in time", creatifytest.Fault{Call: c, Delay: time.Hour}, 0, "no whole response within 1m0s"},
+		{"the reply breaks off before the ID", creatifytest.Fault{Call: c, Cut: 5}, 1, "the response is truncated"},
 		{"the reply is a page", creatifytest.Fault{Call: c, Body: "<html>OK</html>"}, 1, "no job ID"},
 		{"the reply has no ID", creatifytest.Fault{Call: c, Body: `{"status":"pending"}`}, 1, "no job ID"},
 		{"the reply is empty", creatifytest.Fault{Call: c, Status: 201}, 0, "no job ID"},

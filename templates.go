@@ -193,11 +193,11 @@ func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
 		return nil, err
 	}
 	call := transport.Call{Name: "list_templates", Path: templatesPath}
-	reply, err := s.api.get(ctx, call)
+	response, err := s.api.get(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	list := bytes.TrimLeft(bytes.TrimPrefix(reply.Body, []byte("\ufeff")), lenient.Space)
+	list := bytes.TrimLeft(bytes.TrimPrefix(response.Body, []byte("\ufeff")), lenient.Space)
 	if !json.Valid(list) || list[0] != '[' {
 		return nil, unreadable(call, "the response is not a list")
 	}
@@ -225,11 +225,11 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 		return nil, err
 	}
 	call := transport.Call{Name: "get_template", Path: templatesPath + url.PathEscape(templateID) + "/"}
-	reply, err := s.api.get(ctx, call)
+	response, err := s.api.get(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	template, err := decodeTemplate(reply.Body)
+	template, err := decodeTemplate(response.Body)
 	if err != nil {
 		return nil, unreadable(call, "the response is not a template: %w", err)
 	}
