@@ -164,6 +164,7 @@ func (q *Queue) tryClaim(ctx context.Context, r *row, estimate float64, probe bo
 			return err
 		}
 		committing = true
+		q.timing.point("committing", claimed)
 		return nil
 	})
 	switch {
