@@ -36,7 +36,7 @@ func BenchmarkMemoryPerWait(b *testing.B) {
 			benchmarkMemory(b, n, func(ctx context.Context, client *creatify.Client, ids []string, options []creatify.WaitOption) func() {
 				tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: options})
 				for _, id := range ids {
-					require.NoError(b, tracker.Add(id))
+					require.NoError(b, tracker.Add(creatify.PendingJob{ID: id}))
 				}
 				return tracker.Close
 			})
@@ -103,7 +103,7 @@ func BenchmarkPollsThroughATracker(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for _, id := range ids {
-		require.NoError(b, tracker.Add(id))
+		require.NoError(b, tracker.Add(creatify.PendingJob{ID: id}))
 	}
 	<-enough
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "polls/s")
@@ -125,12 +125,12 @@ func BenchmarkAddAndFinish(b *testing.B) {
 			tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: seldom})
 			defer tracker.Close()
 			for _, id := range manyIDs(n) {
-				require.NoError(b, tracker.Add(id))
+				require.NoError(b, tracker.Add(creatify.PendingJob{ID: id}))
 			}
 			for polled.Load() < int64(n) {
 				runtime.Gosched()
 			}
-			next, stop := iter.Pull2(tracker.Results(b.Context()))
+			next, stop := iter.Pull(tracker.Results(b.Context()))
 			defer stop()
 			runtime.GC() // of the polls before
 			b.ReportAllocs()
@@ -138,10 +138,9 @@ func BenchmarkAddAndFinish(b *testing.B) {
 			for b.Loop() {
 				id := fmt.Sprintf("done-%d", i)
 				i++
-				require.NoError(b, tracker.Add(id))
-				job, err, _ := next()
-				if err != nil || job.ID != id {
-					b.Fatal(job, err)
+				require.NoError(b, tracker.Add(creatify.PendingJob{ID: id}))
+				if r, _ := next(); r.Err != nil || r.Job.ID != id {
+					b.Fatal(r)
 				}
 			}
 		})

@@ -51,8 +51,7 @@ func TestEachPaidCallGoesToItsPathOnceAndMayHaveAnUnknownOutcome(t *testing.T) {
 					return nil, lost
 				})))
 				assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
-				assert.ErrorContains(t, err, "connection lost")
-				assert.NotErrorIs(t, err, lost, "what a transport of the caller's returns may be another call's error")
+				assert.NotErrorIs(t, err, lost, "the cause is no identity")
 				assert.Equal(t, 1, sent)
 			})
 		})
@@ -71,7 +70,7 @@ func TestRenderSendsAnEmptyObjectAndNamesTheJobWhenItsOutcomeIsUnknown(t *testin
 	unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
 	require.True(t, ok)
 	assert.Equal(t, jobID, unknown.JobID)
-	assert.ErrorContains(t, err, "read job "+jobID+" first")
+	assert.ErrorContains(t, err, "read job "+jobID)
 }
 
 func TestPreviewSyncIsPatient(t *testing.T) {
@@ -106,7 +105,7 @@ func TestPreviewSyncOfAJobThatFails(t *testing.T) {
 	mock.RegisterNoResponder(httpmock.NewStringResponder(200, `{"id":"7","status":"failed","failed_reason":"no such voice"}`))
 	_, err := newClient(t, mock).Jobs.CreatePreviewSync(t.Context(), params())
 	assert.ErrorIs(t, err, creatify.ErrJobFailed)
-	assert.ErrorContains(t, err, "job 7 failed: no such voice")
+	assert.ErrorContains(t, err, "job 7: failed: no such voice")
 	_, err = newClient(t, says(200, `{"id":"7","status":"rejected"}`)).Jobs.CreatePreviewSync(t.Context(), params())
 	assert.ErrorIs(t, err, creatify.ErrJobRejected)
 }
@@ -133,7 +132,7 @@ func TestRemainingCredits(t *testing.T) {
 		mock := httpmock.NewMockTransport()
 		mock.RegisterNoResponder(httpmock.NewStringResponder(200, body))
 		_, err := newClient(t, mock).Workspace.RemainingCredits(t.Context())
-		assert.ErrorContains(t, err, "GET /api/remaining_credits/", "an error is an error, never 0: %s", body)
+		assert.ErrorContains(t, err, "creatify: remaining credits: ", "an error is an error, never 0: %s", body)
 	}
 	api := creatifytest.New(creatifytest.Config{Credits: 17})
 	got, err := newClient(t, api).Workspace.RemainingCredits(t.Context())
@@ -170,7 +169,7 @@ func TestATemplateIsReadWhateverItsVariablesAre(t *testing.T) {
 		mock := httpmock.NewMockTransport()
 		mock.RegisterNoResponder(httpmock.NewStringResponder(200, body))
 		_, err := newClient(t, mock).Templates.Get(t.Context(), creatifytest.TemplateID)
-		assert.ErrorContains(t, err, creatifytest.TemplateID, body)
+		assert.ErrorContains(t, err, "creatify: get template: ", body)
 	}
 }
 
@@ -192,7 +191,7 @@ func TestTheTemplatesAreListed(t *testing.T) {
 		mock := httpmock.NewMockTransport()
 		mock.RegisterNoResponder(httpmock.NewStringResponder(200, body))
 		_, err := newClient(t, mock).Templates.List(t.Context())
-		assert.ErrorContains(t, err, "GET /api/custom_templates/", body)
+		assert.ErrorContains(t, err, "creatify: list templates: ", body)
 	}
 }
 
@@ -207,7 +206,7 @@ func TestAListOfTemplatesIsCapped(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		_, err = client.Templates.List(t.Context())
 		runtime.ReadMemStats(&after)
-		assert.ErrorContains(t, err, "more than 10000 templates")
+		assert.ErrorContains(t, err, "more than 10000 items")
 		assert.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, uint64(64), "MiB for a reply of 8 MiB")
 	}
 }

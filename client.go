@@ -14,7 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/transport"
+	"github.com/creatify-community/creatify-go/internal/wait"
 	"golang.org/x/time/rate"
 )
 
@@ -29,6 +31,8 @@ const DefaultBaseURL = "https://api.creatify.ai"
 type Client struct {
 	Jobs      *JobsService      // makes, reads and waits for previews and videos
 	Templates *TemplatesService // reads what previews are made from
+	Personas  *PersonasService  // lists avatars
+	Voices    *VoicesService    // lists voices
 	Workspace *WorkspaceService // reads the account's balance
 
 	config config
@@ -44,6 +48,7 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 		userAgent:   "creatify-go/" + Version + " (" + runtime.Version() + ")",
 		timeout:     time.Minute,
 		grace:       10 * time.Second,
+		logger:      slog.New(slog.DiscardHandler),
 	}
 	c.checkCredential("API ID", apiID)
 	c.checkCredential("API key", apiKey)
@@ -103,7 +108,9 @@ type config struct {
 	retry       RetryPolicy
 	queue       *transport.Queue
 	logger      *slog.Logger
+	hooks       Hooks
 	budget      *Budget
+	templates   *templateReads
 
 	limitedBy string // the option that set queue, of those being applied
 	problems  []Problem
@@ -139,18 +146,20 @@ func (c config) client(opts []Option, from *api) (*Client, error) {
 		Queue:       c.queue,
 		Logger:      c.logger,
 	}
-	a := &api{budget: c.budget, durations: new(durations)}
+	a := &api{budget: c.budget, learned: new(wait.Learner), loopback: transport.IsLoopback(base.Hostname()), logger: c.logger, hooks: c.hooks,
+		rendering: new(memory), templates: c.templates,
+		files: fetch.New(fetch.Config{HTTPClient: c.httpClient, UserAgent: c.userAgent, Redact: c.credentials.Redact})}
 	var err error
 	if from == nil {
 		a.transport, err = transport.New(calls)
 	} else {
-		a.durations = from.durations
+		a.learned, a.rendering = from.learned, from.rendering
 		a.transport, err = from.transport.With(calls)
 	}
 	if err != nil {
 		return nil, invalid("WithMiddleware", "%v", err)
 	}
-	return &Client{&JobsService{a}, &TemplatesService{a}, &WorkspaceService{a}, c}, nil
+	return &Client{&JobsService{a}, &TemplatesService{a}, &PersonasService{a}, &VoicesService{a}, &WorkspaceService{a}, c}, nil
 }
 
 // WithBaseURL sends the calls elsewhere, such as to a fake of the API. The URL is https, or http on a loopback address,

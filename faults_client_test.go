@@ -221,7 +221,7 @@ func TestTheCallersClientIsHonouredAndNotChanged(t *testing.T) {
 		_, err = client.Jobs.Get(t.Context(), jobID)
 		assert.ErrorContains(t, err, "not with me")
 		_, err = client.Jobs.Get(t.Context(), jobID)
-		assert.ErrorContains(t, err, "a redirect, which is not followed")
+		assert.ErrorContains(t, err, "redirects are not followed")
 		start := time.Now()
 		_, err = client.Jobs.Get(t.Context(), jobID)
 		assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
@@ -299,7 +299,7 @@ func TestProxiesWork(t *testing.T) {
 
 // FuzzReply reads any body as each of the replies that are not refusals.
 func FuzzReply(f *testing.F) {
-	for _, seed := range []string{``, `null`, `[]`, `{}`, `<html>`, liveLike, templateReply, `[` + templateReply + `]`, `[null]`, `[{"template_id":7}]`,
+	for _, seed := range []string{``, `null`, `[]`, `{}`, `<html>`, liveLike, templateJSON, `[` + templateJSON + `]`, `[null]`, `[{"template_id":7}]`,
 		`{"remaining_credits": 379.0}`, `{"remaining_credits":"12.5"}`, `{"remaining_credits":1e999}`, `{"remaining_credits":null}`,
 		`{"remaining_credits":"NaN"}`, `{"variables":[]}`, `{"variables":{"a":{"type":"text","properties":{}}}}`, `{"progress":"0.5"}`,
 		`{"template_id":"a","created_at":"2024-05-01T03:04:05.123456-07:00","updated_at":5}`, "\ufeff[]", `{"TEMPLATE_ID":"x"}`} {

@@ -1,6 +1,7 @@
 package creatify_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -15,4 +16,22 @@ func problemsOf(t *testing.T, err error) []creatify.Problem {
 	invalid, ok := errors.AsType[*creatify.ValidationError](err)
 	require.True(t, ok)
 	return invalid.Problems
+}
+
+// sentinels are all errors that an error may match.
+var sentinels = []error{
+	creatify.ErrInvalidParams, creatify.ErrUnauthorized, creatify.ErrNotFound, creatify.ErrRateLimited, creatify.ErrInsufficientCredits,
+	creatify.ErrOutcomeUnknown, creatify.ErrJobFailed, creatify.ErrJobRejected, creatify.ErrWaitTimeout, creatify.ErrStalled,
+	creatify.ErrNoOutput, creatify.ErrPollsFailed, creatify.ErrBudgetExceeded, creatify.ErrTrackerClosed, creatify.ErrInvalidWebhook,
+	creatify.ErrTooLarge, creatify.ErrRefusedURL, context.Canceled, context.DeadlineExceeded,
+}
+
+// matchedSentinels returns the sentinels that err matches. There must be at most one.
+func matchedSentinels(err error) (matched []error) {
+	for _, sentinel := range sentinels {
+		if errors.Is(err, sentinel) {
+			matched = append(matched, sentinel)
+		}
+	}
+	return matched
 }

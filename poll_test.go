@@ -68,7 +68,7 @@ func TestAJobThatEndsBadlySaysWhy(t *testing.T) {
 	}{
 		{"failed", "the image could not be fetched", creatify.ErrJobFailed, creatify.ErrJobRejected, "failed: the image could not be fetched"},
 		{"rejected", "content policy", creatify.ErrJobRejected, creatify.ErrJobFailed, "rejected: content policy"},
-		{"failed", "", creatify.ErrJobFailed, creatify.ErrJobRejected, "failed: the API gives no reason"},
+		{"failed", "", creatify.ErrJobFailed, creatify.ErrJobRejected, "failed: no reason given"},
 	} {
 		t.Run(tt.message, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
@@ -81,8 +81,8 @@ func TestAJobThatEndsBadlySaysWhy(t *testing.T) {
 				require.True(t, ok)
 				assert.Equal(t, api.Jobs()[0], ended.Job.ID)
 				assert.Equal(t, tt.reason, ended.Job.FailedReason)
-				assert.ErrorContains(t, err, ended.Job.ID+" "+tt.message)
-				assert.ErrorContains(t, err, "credits used: 1")
+				assert.ErrorContains(t, err, ended.Job.ID+": "+tt.message)
+				assert.ErrorContains(t, err, "1 credits used")
 			})
 		})
 	}
@@ -92,11 +92,12 @@ func TestOnCreatedComesBeforeAnyWaiting(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		start := time.Now()
 		var stored string
-		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithOnCreated(func(job *creatify.Job) {
+		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithOnCreated(func(job *creatify.Job) error {
 			assert.Zero(t, time.Since(start))
 			assert.Zero(t, api.Calls(get))
 			stored = job.ID
 			job.ID = "changed by the callback"
+			return nil
 		}))
 		require.NoError(t, err)
 		assert.Equal(t, job.ID, stored, "the callback's job is its own")
@@ -141,18 +142,18 @@ func TestAWaitEndsByItself(t *testing.T) {
 		start := time.Now()
 		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 		assert.Nil(t, job)
-		assert.Equal(t, 30*time.Minute, time.Since(start), "by default after 30 minutes")
+		assert.Equal(t, 30*time.Minute-100*time.Millisecond, time.Since(start), "by default after 30 minutes, with the last poll")
 		require.ErrorIs(t, err, creatify.ErrWaitTimeout)
 		assert.NotErrorIs(t, err, context.DeadlineExceeded, "the caller set no deadline")
 		e := waitError(t, err)
 		assert.Equal(t, api.Jobs()[0], e.JobID)
 		assert.Equal(t, creatify.StatusRunning, e.Last.Status)
 		assert.Equal(t, api.Calls(get), e.Polls)
-		assert.Equal(t, 30*time.Minute, e.Elapsed)
-		for _, want := range []string{e.JobID, "30m0s", "last seen running", "wait for the same ID again"} {
+		assert.Equal(t, 30*time.Minute-100*time.Millisecond, e.Elapsed)
+		for _, want := range []string{e.JobID, "29m59.9s", "last seen running", "wait for the same ID again"} {
 			assert.ErrorContains(t, err, want)
 		}
-		assert.Less(t, e.Polls, 100)
+		assert.Less(t, e.Polls, 120, "the first half of a minute has ten of them")
 		assert.Equal(t, 1.0, api.Charged())
 	})
 }
@@ -253,7 +254,7 @@ func TestTheContextsDeadlineIsNotTheWaitsOwn(t *testing.T) {
 func TestAContextCancelledWithTheCreateKeepsTheID(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := client.Jobs.CreatePreviewAndWait(ctx, params(), creatify.WithOnCreated(func(*creatify.Job) { cancel() }))
+		_, err := client.Jobs.CreatePreviewAndWait(ctx, params(), creatify.WithOnCreated(func(*creatify.Job) error { cancel(); return nil }))
 		assert.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, api.Jobs()[0], waitError(t, err).JobID)
 		assert.Zero(t, api.Calls(get))
@@ -283,6 +284,9 @@ func TestBadPollsDoNotFailAHealthyJob(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 				fault.Call, fault.Times = get, 4
+				if name == "a 429 that overflows" { // after which only the last poll is left
+					fault.Times = 1
+				}
 				api.Inject(fault)
 				job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 				require.NoError(t, err)
@@ -295,28 +299,22 @@ func TestBadPollsDoNotFailAHealthyJob(t *testing.T) {
 func TestManyBadPollsInARowEndTheWait(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		api.Inject(creatifytest.Fault{Call: get, Status: 500, Times: -1})
-		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
+		_, err := client.Jobs.WaitForPreview(t.Context(), jobID)
+		require.ErrorIs(t, err, creatify.ErrPollsFailed)
 		e := waitError(t, err)
-		assert.Equal(t, 10, e.Polls, "by default after 10")
+		assert.Equal(t, 10, e.Polls, "by default after 10 for a job that nobody has seen")
 		assert.Equal(t, 10, api.Calls(get), "each of which is one request")
-		refusal, ok := errors.AsType[*creatify.APIError](err)
+		refusal, ok := errors.AsType[*creatify.APIError](e.LastPollErr)
 		require.True(t, ok, "the last poll's error")
 		assert.Equal(t, 500, refusal.StatusCode)
-		assert.Equal(t, creatify.StatusPending, e.Last.Status)
+
+		_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params())
+		require.ErrorIs(t, err, creatify.ErrWaitTimeout, "never for a job that was just created")
+		assert.Equal(t, creatify.StatusPending, waitError(t, err).Last.Status)
 
 		_, err = client.Jobs.WaitForPreview(t.Context(), api.Jobs()[0], creatify.WithMaxPollErrors(3))
 		assert.Equal(t, 3, waitError(t, err).Polls)
 		assert.Nil(t, waitError(t, err).Last)
-	})
-}
-
-func TestFiveMinutesOfBadPollsEndTheWait(t *testing.T) {
-	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
-		api.Inject(creatifytest.Fault{Call: get, Status: 503, Times: -1})
-		start := time.Now()
-		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithMaxPollErrors(1000))
-		assert.InDelta(t, 5*time.Minute, time.Since(start), float64(40*time.Second))
-		waitError(t, err)
 	})
 }
 
@@ -341,7 +339,7 @@ func TestAServersWrongClockDoesNotMakeAJobOld(t *testing.T) {
 	}
 }
 
-func TestFiveMinutesOfSilenceEndTheWait(t *testing.T) {
+func TestTenMinutesOfSilenceEndTheWaitForAJobThatNobodyHasSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
 			<-req.Context().Done()
@@ -349,21 +347,9 @@ func TestFiveMinutesOfSilenceEndTheWait(t *testing.T) {
 		}))
 		start := time.Now()
 		_, err := client.Jobs.WaitForPreview(t.Context(), jobID)
-		assert.Equal(t, 5, waitError(t, err).Polls, "which took a minute each, and the waits between them")
-		assert.InDelta(t, 5*time.Minute, time.Since(start), float64(40*time.Second))
-	})
-}
-
-func TestBadPollsAreFollowedByAnotherSoonHoweverSlowTheScheduleIs(t *testing.T) {
-	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
-		job := create(t, api, client, creatifytest.Life{})
-		time.Sleep(time.Hour)
-		api.Inject(creatifytest.Fault{Call: get, Status: 500, Times: 9})
-		start := time.Now()
-		_, err := client.Jobs.WaitForPreview(t.Context(), job.ID, creatify.WithSchedule(creatify.FixedInterval(10*time.Minute)))
-		require.NoError(t, err)
-		assert.Greater(t, time.Since(start), 75*time.Second, "later and later")
-		assert.LessOrEqual(t, time.Since(start), 180*time.Second, "after half a minute at the most")
+		assert.ErrorIs(t, err, creatify.ErrPollsFailed)
+		assert.Equal(t, 10, waitError(t, err).Polls, "which took a minute each, and the waits between them")
+		assert.InDelta(t, 13*time.Minute, time.Since(start), float64(80*time.Second))
 	})
 }
 
@@ -373,13 +359,11 @@ func TestAWaitErrorTellsTheLastPollsTrouble(t *testing.T) {
 		api.Inject(creatifytest.Fault{Call: get, Skip: 2, Status: 502, Times: -1})
 		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithMaxWait(2*time.Minute), creatify.WithMaxPollErrors(1000))
 		require.ErrorIs(t, err, creatify.ErrWaitTimeout)
-		assert.ErrorContains(t, err, "; last seen running at 40 %; last poll: creatify: GET ")
+		assert.ErrorContains(t, err, "; last seen running at 40 %; last poll: get job ")
 		refusal, ok := errors.AsType[*creatify.APIError](waitError(t, err).LastPollErr)
 		require.True(t, ok)
 		assert.Equal(t, 502, refusal.StatusCode)
 
-		_, err = client.Jobs.WaitForPreview(t.Context(), api.Jobs()[0], creatify.WithMaxPollErrors(1))
-		assert.NotContains(t, err.Error(), "last poll", "it is the cause")
 	})
 }
 
@@ -401,26 +385,36 @@ func TestBadPollsThatAreNotInARowDoNotCount(t *testing.T) {
 	})
 }
 
-func TestARefusalEndsTheWaitAtOnce(t *testing.T) {
+func TestARefusalEndsTheWaitWhenItComesThreeTimesOverTenSeconds(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fault creatifytest.Fault
+		ends  bool
 		is    error
 	}{
-		"401":            {creatifytest.Fault{Status: 401, Body: `{"detail": "No."}`}, creatify.ErrUnauthorized},
-		"403":            {creatifytest.Fault{Status: 403, Body: `{"detail": "No."}`}, creatify.ErrUnauthorized},
-		"403 by a page":  {creatifytest.Fault{Status: 403, Body: "<html>"}, creatify.ErrUnauthorized},
-		"a real 404":     {creatifytest.Fault{Status: 404, Body: `{"detail": "No CustomTemplateJob matches the given query."}`}, creatify.ErrNotFound},
-		"403 on credits": {creatifytest.Fault{Status: 403, Body: `{"detail": "Insufficient credits."}`}, creatify.ErrInsufficientCredits},
+		"401":            {creatifytest.Fault{Status: 401, Body: `{"detail": "No."}`}, true, creatify.ErrUnauthorized},
+		"403":            {creatifytest.Fault{Status: 403, Body: `{"detail": "No."}`}, true, creatify.ErrUnauthorized},
+		"403 by a page":  {creatifytest.Fault{Status: 403, Body: "<html>"}, false, creatify.ErrUnauthorized},
+		"a real 404":     {creatifytest.Fault{Status: 404, Body: `{"detail": "No CustomTemplateJob matches the given query."}`}, true, creatify.ErrNotFound},
+		"403 on credits": {creatifytest.Fault{Status: 403, Body: `{"detail": "Insufficient credits."}`}, true, creatify.ErrInsufficientCredits},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
-				job, err := client.Jobs.CreatePreview(t.Context(), params())
-				require.NoError(t, err)
-				tt.fault.Call = get
+				tt.fault.Call, tt.fault.Times = get, 1
 				api.Inject(tt.fault)
-				_, err = client.Jobs.WaitForPreview(t.Context(), job.ID)
-				assert.ErrorIs(t, err, tt.is)
-				assert.Equal(t, 1, waitError(t, err).Polls)
+				_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
+				require.NoError(t, err, "one ends nothing")
+				tt.fault.Times = -1
+				api.Inject(tt.fault)
+				start := time.Now()
+				_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params(), creatify.WithSchedule(creatify.FixedInterval(time.Second)))
+				if !tt.ends {
+					assert.ErrorIs(t, err, creatify.ErrWaitTimeout)
+					return
+				}
+				assert.ErrorIs(t, err, creatify.ErrPollsFailed)
+				assert.ErrorIs(t, waitError(t, err).LastPollErr, tt.is)
+				assert.GreaterOrEqual(t, waitError(t, err).Polls, 3)
+				assert.InDelta(t, 13*time.Second, time.Since(start), float64(3*time.Second))
 			})
 		})
 	}
@@ -437,8 +431,9 @@ func TestAJobThatWasJustCreatedMayBeUnknownForAWhile(t *testing.T) {
 		api.Inject(notFound)
 		start := time.Now()
 		_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params())
-		assert.ErrorIs(t, err, creatify.ErrNotFound)
-		assert.InDelta(t, 15*time.Second, time.Since(start), float64(10*time.Second), "but not for long")
+		assert.ErrorIs(t, err, creatify.ErrPollsFailed)
+		assert.ErrorIs(t, waitError(t, err).LastPollErr, creatify.ErrNotFound)
+		assert.InDelta(t, 20*time.Second, time.Since(start), float64(10*time.Second), "but not for long")
 	})
 }
 
@@ -464,12 +459,11 @@ func TestAnOddIDIsWaitedForAndPrintedSafely(t *testing.T) {
 func TestAWaitErrorSaysWhatToDo(t *testing.T) {
 	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 		_, err := client.Jobs.WaitForPreview(t.Context(), jobID)
-		assert.ErrorContains(t, err, "and 1 poll: ")
-		assert.ErrorContains(t, err, "check that the ID is right")
-		assert.NotContains(t, err.Error(), "wait for the same ID")
-		api.Inject(creatifytest.Fault{Status: 401, Body: `{"detail": "No."}`})
+		assert.ErrorContains(t, err, "and 4 polls; last poll: ")
+		assert.ErrorContains(t, err, "check the ID and the key")
+		api.Inject(creatifytest.Fault{Status: 401, Body: `{"detail": "No."}`, Times: -1})
 		_, err = client.Jobs.WaitForPreview(t.Context(), jobID)
-		assert.ErrorContains(t, err, "with the right API ID and key, wait for the same ID again")
+		assert.ErrorContains(t, err, "check the API ID and key, then wait for the same ID again")
 	})
 }
 
@@ -571,5 +565,69 @@ func TestAWaitLeavesNothingRunning(t *testing.T) {
 		_, err := client.Jobs.CreatePreviewAndWait(ctx, params())
 		assert.Error(t, err)
 		synctest.Wait()
+	})
+}
+
+func TestAVideoIsWaitedForThroughTheTimeInWhichTheJobStillReadsDone(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		for _, lag := range []time.Duration{0, 30 * time.Second, 5 * time.Minute} {
+			job := create(t, api, client, creatifytest.Life{Render: creatifytest.RenderLife{Lag: lag, Duration: lag + 4*time.Minute}})
+			time.Sleep(20 * time.Second)
+			_, err := client.Jobs.Render(t.Context(), job.ID)
+			require.NoError(t, err)
+			video, err := client.Jobs.WaitForVideo(t.Context(), job.ID)
+			require.NoError(t, err, "with a lag of %v", lag)
+			assert.NotEmpty(t, video.VideoOutput)
+		}
+		job := create(t, api, client, creatifytest.Life{}) // and never rendered
+		start := time.Now()
+		_, err := client.Jobs.WaitForVideo(t.Context(), job.ID)
+		assert.ErrorIs(t, err, creatify.ErrNoOutput)
+		assert.InDelta(t, 15*time.Minute, time.Since(start), float64(5*time.Minute))
+		assert.Less(t, waitError(t, err).Polls, 60, "which is long")
+
+		job = create(t, api, client, creatifytest.Life{Render: creatifytest.RenderLife{End: "failed", Reason: "no disk"}})
+		time.Sleep(20 * time.Second)
+		_, err = client.Jobs.Render(t.Context(), job.ID)
+		require.NoError(t, err)
+		_, err = client.Jobs.WaitForVideo(t.Context(), job.ID)
+		assert.ErrorIs(t, err, creatify.ErrJobFailed)
+	})
+}
+
+func TestWatchYieldsEachChangeAndTheEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		job := create(t, api, client, creatifytest.Life{Steps: []creatifytest.Step{
+			{At: time.Minute, Status: "running", Progress: 0.5}, {At: 3 * time.Minute, Status: "done", Progress: 1}}})
+		var seen []creatify.Status
+		for snapshot, err := range client.Jobs.WatchPreview(t.Context(), job.ID) {
+			require.NoError(t, err)
+			seen = append(seen, snapshot.Status)
+		}
+		assert.Equal(t, []creatify.Status{"pending", "running", "done"}, seen)
+
+		failed := create(t, api, client, creatifytest.Life{End: "failed"})
+		var last error
+		yields := 0
+		for snapshot, err := range client.Jobs.WatchPreview(t.Context(), failed.ID) {
+			yields++
+			assert.Equal(t, err == nil, snapshot != nil)
+			assert.False(t, snapshot != nil && snapshot.Status == creatify.StatusFailed, "the end is the error")
+			last = err
+		}
+		assert.ErrorIs(t, last, creatify.ErrJobFailed)
+		assert.Positive(t, yields)
+
+		polls := api.Calls(get)
+		for range client.Jobs.WatchPreview(t.Context(), create(t, api, client, creatifytest.Life{}).ID) {
+			break
+		}
+		assert.Equal(t, polls+1, api.Calls(get), "leaving the loop leaves nothing running")
+		yields = 0
+		for _, err := range client.Jobs.WatchPreview(t.Context(), "") {
+			assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+			yields++
+		}
+		assert.Equal(t, 1, yields)
 	})
 }

@@ -2,20 +2,16 @@ package creatify_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"path"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/creatify-community/creatify-go"
-	"github.com/creatify-community/creatify-go/creatifytest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -45,11 +41,12 @@ func TestAWaitOfATrackerEndsInTimeHoweverLongTheQueue(t *testing.T) {
 					Wait: []creatify.WaitOption{creatify.WithMaxWait(65 * time.Second)}})
 				defer tracker.Close()
 				for _, id := range manyIDs(1000) {
-					require.NoError(t, tracker.Add(id))
+					require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 				}
 				tracker.Finish()
 				start, n := time.Now(), 0
-				for _, err := range tracker.Results(t.Context()) {
+				for r := range tracker.Results(t.Context()) {
+					err := r.Err
 					require.ErrorIs(t, err, creatify.ErrWaitTimeout)
 					n++
 				}
@@ -65,19 +62,20 @@ func TestNoticesForOneJobDoNotStarveTheOthers(t *testing.T) {
 		client := newClient(t, statusOf(func(id string) string { return map[string]string{"a": "running", "b": "done"}[id] }))
 		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{PollsPerSecond: 1, Concurrency: 1})
 		defer tracker.Close()
-		require.NoError(t, tracker.Add("a"))
+		require.NoError(t, tracker.Add(creatify.PendingJob{ID: "a"}))
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go func() {
 			for ctx.Err() == nil {
 				time.Sleep(200 * time.Millisecond)
-				tracker.Notify("a")
+				tracker.Expedite("a")
 			}
 		}()
 		time.Sleep(10 * time.Second)
-		require.NoError(t, tracker.Add("b"))
+		require.NoError(t, tracker.Add(creatify.PendingJob{ID: "b"}))
 		start := time.Now()
-		for job, err := range tracker.Results(t.Context()) {
+		for r := range tracker.Results(t.Context()) {
+			job, err := r.Job, r.Err
 			require.NoError(t, err)
 			assert.Equal(t, "b", job.ID)
 			break
@@ -100,14 +98,15 @@ func TestNoticesDuringAnOutageDoNotEndAHealthyWait(t *testing.T) {
 		}))
 		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 		defer tracker.Close()
-		require.NoError(t, tracker.Add("x"))
+		require.NoError(t, tracker.Add(creatify.PendingJob{ID: "x"}))
 		go func() {
 			for range 30 {
 				time.Sleep(50 * time.Millisecond)
-				tracker.Notify("x")
+				tracker.Expedite("x")
 			}
 		}()
-		for _, err := range tracker.Results(t.Context()) {
+		for r := range tracker.Results(t.Context()) {
+			err := r.Err
 			assert.NoError(t, err)
 			break
 		}
@@ -129,7 +128,7 @@ func TestABurstOf429sIsOneRefusal(t *testing.T) {
 		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 		defer tracker.Close()
 		for _, id := range manyIDs(16) {
-			require.NoError(t, tracker.Add(id))
+			require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 		}
 		tracker.Finish()
 		for range tracker.Results(t.Context()) {
@@ -156,11 +155,12 @@ func TestA429ThatComesLateBesideASuccessDoesNotEndTheProcess(t *testing.T) {
 		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 		defer tracker.Close()
 		for _, id := range []string{"a", "b", "c"} {
-			require.NoError(t, tracker.Add(id))
+			require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 		}
 		tracker.Finish()
 		ended := 0
-		for _, err := range tracker.Results(t.Context()) {
+		for r := range tracker.Results(t.Context()) {
+			err := r.Err
 			require.NoError(t, err)
 			ended++
 		}
@@ -187,12 +187,13 @@ func TestAWaitWhoseTimeIsUpWhileItsPollIsAnsweredEndsAllTheSame(t *testing.T) {
 				tracker := newClient(t, tt.server).Jobs.NewTracker(creatify.TrackerOptions{
 					Wait: append(tt.opts, creatify.WithMaxWait(2*time.Second))})
 				defer tracker.Close()
-				require.NoError(t, tracker.Add("a"))
+				require.NoError(t, tracker.Add(creatify.PendingJob{ID: "a"}))
 				tracker.Finish()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				ended := 0
-				for _, err := range tracker.Results(ctx) {
+				for r := range tracker.Results(ctx) {
+					err := r.Err
 					assert.ErrorIs(t, err, creatify.ErrWaitTimeout)
 					ended++
 				}
@@ -216,12 +217,13 @@ func TestANoticeDelaysNoPoll(t *testing.T) {
 		}))
 		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{creatify.WithMaxWait(10 * time.Second)}})
 		defer tracker.Close()
-		require.NoError(t, tracker.Add("a"))
+		require.NoError(t, tracker.Add(creatify.PendingJob{ID: "a"}))
 		for _, at := range []time.Duration{9010 * time.Millisecond, 9030 * time.Millisecond} { // the second in the poll of the first
-			time.AfterFunc(at, func() { tracker.Notify("a") })
+			time.AfterFunc(at, func() { tracker.Expedite("a") })
 		}
 		tracker.Finish()
-		for _, err := range tracker.Results(t.Context()) {
+		for r := range tracker.Results(t.Context()) {
+			err := r.Err
 			assert.NoError(t, err, "the last poll comes before the deadline")
 		}
 	})
@@ -232,7 +234,7 @@ func TestResultsTakesNothingForAContextThatHasEnded(t *testing.T) {
 		tracker := newClient(t, statusOf(func(string) string { return "done" })).Jobs.NewTracker(creatify.TrackerOptions{})
 		defer tracker.Close()
 		for _, id := range manyIDs(10) {
-			require.NoError(t, tracker.Add(id))
+			require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 		}
 		time.Sleep(time.Minute)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -254,12 +256,12 @@ func TestATrackerMayBeAskedWhileItPolls(t *testing.T) { // for -race
 		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 		defer tracker.Close()
 		for _, id := range manyIDs(200) {
-			require.NoError(t, tracker.Add(id))
+			require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 			tracker.Pending()
 		}
 		job := &creatify.Job{ID: "mine", Status: creatify.StatusPending}
-		require.NoError(t, tracker.AddCreated(job, params()))
-		tracker.Notify("mine")
+		require.NoError(t, tracker.Add(creatify.NewPendingJob(job, params())))
+		tracker.Expedite("mine")
 		*job = creatify.Job{}
 	})
 }
@@ -269,8 +271,8 @@ func TestCallbacksMayUseTheTracker(t *testing.T) {
 		var tracker *creatify.Tracker
 		use := func() {
 			tracker.Pending()
-			tracker.Notify("x")
-			tracker.Add("y")
+			tracker.Expedite("x")
+			tracker.Add(creatify.PendingJob{ID: "y"})
 		}
 		client := newClient(t, statusOf(func(string) string { return "running" }))
 		tracker = client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{
@@ -279,7 +281,7 @@ func TestCallbacksMayUseTheTracker(t *testing.T) {
 				return time.Duration(len(tracker.Pending())) * time.Minute
 			}),
 		}})
-		require.NoError(t, tracker.AddCreated(&creatify.Job{ID: "x", Status: creatify.StatusPending}, params()))
+		require.NoError(t, tracker.Add(creatify.NewPendingJob(&creatify.Job{ID: "x", Status: creatify.StatusPending}, params())))
 		time.Sleep(5 * time.Minute)
 		assert.Len(t, tracker.Pending(), 2)
 		tracker.Close()
@@ -297,8 +299,8 @@ func TestACallbackThatNeverReturnsDoesNotLoseTheJob(t *testing.T) {
 				}
 			})}})
 		defer tracker.Close()
-		require.NoError(t, tracker.Add("a"))
-		require.NoError(t, tracker.Add("b"))
+		require.NoError(t, tracker.Add(creatify.PendingJob{ID: "a"}))
+		require.NoError(t, tracker.Add(creatify.PendingJob{ID: "b"}))
 		tracker.Finish()
 		n := 0
 		for range tracker.Results(t.Context()) {
@@ -312,115 +314,14 @@ func TestAnIDInAnotherSpellingIsTheSameJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := newClient(t, statusOf(func(string) string { return "running" })).Jobs.NewTracker(creatify.TrackerOptions{})
 		defer tracker.Close()
-		require.NoError(t, tracker.Add(jobID))
-		require.NoError(t, tracker.Add(strings.ToUpper(jobID)))
+		require.NoError(t, tracker.Add(creatify.PendingJob{ID: jobID}))
+		require.NoError(t, tracker.Add(creatify.PendingJob{ID: strings.ToUpper(jobID)}))
 		assert.Len(t, tracker.Pending(), 1)
-		assert.True(t, tracker.Tracks(strings.ReplaceAll(jobID, "-", "")))
-		assert.True(t, tracker.Notify(strings.ToUpper(jobID)))
+		assert.True(t, tracker.Expedite(strings.ReplaceAll(jobID, "-", "")))
+		assert.True(t, tracker.Expedite(strings.ToUpper(jobID)))
 		for _, id := range []string{"job-1-12", "job-11-2", "JOB-1-12"} {
-			require.NoError(t, tracker.Add(id))
+			require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 		}
 		assert.Len(t, tracker.Pending(), 4, "IDs that are no UUIDs are taken by the letter")
-
-		posts := atomic.Int32{}
-		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-			posts.Add(1)
-			time.Sleep(time.Second)
-			return respond(req, 200, `{"id":"`+jobID+`","status":"in_queue"}`), nil
-		}))
-		var renders sync.WaitGroup
-		for _, id := range []string{jobID, strings.ToUpper(jobID), strings.ReplaceAll(jobID, "-", "")} {
-			renders.Go(func() {
-				_, err := client.Jobs.Render(t.Context(), id)
-				assert.NoError(t, err)
-			})
-		}
-		renders.Wait()
-		assert.Equal(t, int32(1), posts.Load(), "and is rendered once")
-	})
-}
-
-func TestARenderWhoseTransportPanicsIsNotSentByTheOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		posts, unknown := atomic.Int32{}, atomic.Int32{}
-		client := newClient(t, roundTrip(func(*http.Request) (*http.Response, error) {
-			posts.Add(1)
-			time.Sleep(time.Second)
-			panic("instrumentation")
-		}))
-		var renders sync.WaitGroup
-		for range 5 {
-			renders.Go(func() {
-				defer func() { recover() }()
-				if _, err := client.Jobs.Render(t.Context(), jobID); errors.Is(err, creatify.ErrOutcomeUnknown) {
-					unknown.Add(1)
-				}
-			})
-		}
-		renders.Wait()
-		assert.Equal(t, int32(1), posts.Load())
-		assert.Equal(t, int32(4), unknown.Load())
-	})
-}
-
-func TestABudgetIsNotSettledByFiguresFromBefore(t *testing.T) {
-	charged, video, used := 0.0, "null", 0.0
-	budget := creatify.NewBudget(10, 0)
-	client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-		switch {
-		case strings.HasSuffix(req.URL.Path, "preview_async/"):
-			charged, used = charged+1, 1
-			return respond(req, 201, `{"id":"`+jobID+`","status":"pending"}`), nil
-		case req.Method == http.MethodPost:
-			charged += 4
-		}
-		return respond(req, 200, fmt.Sprintf(`{"id":"%s","status":"done","preview":"https://x.test","video_output":%s,"credits_used":%v}`, jobID, video, used)), nil
-	}), creatify.WithBudget(budget))
-	_, err := client.Jobs.CreatePreview(t.Context(), params())
-	require.NoError(t, err)
-	_, err = client.Jobs.Get(t.Context(), jobID)
-	require.NoError(t, err)
-	video = `"https://x.test/v"` // which the API shows before it has counted the credits
-	for range 20 {
-		if _, err = client.Jobs.Render(t.Context(), jobID); err != nil {
-			break
-		}
-		client.Jobs.Get(t.Context(), jobID)
-	}
-	assert.ErrorIs(t, err, creatify.ErrBudgetExceeded)
-	assert.LessOrEqual(t, charged, 10.0)
-}
-
-func TestTheWebhookHandlerIsNotHurried(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		api := creatifytest.New(creatifytest.Config{})
-		client := newClient(t, api)
-		preview := any(nil)
-		api.NextJob(creatifytest.Life{Duration: 1, Reply: func(job map[string]any) { job["preview"] = preview }})
-		job, err := client.Jobs.CreatePreview(t.Context(), params())
-		require.NoError(t, err)
-		time.Sleep(time.Second)
-		var got []string
-		h := &hook{t: t, handler: client.Jobs.WebhookHandler(creatify.WebhookOptions{}, func(_ context.Context, job *creatify.Job) error {
-			time.Sleep(time.Minute)
-			got = append(got, job.Preview)
-			return nil
-		})}
-		assert.Equal(t, 503, h.post(notice(job.ID, "done")).StatusCode, "done without a preview is not done")
-		preview = "https://x.test"
-		var posts sync.WaitGroup
-		for range 3 {
-			posts.Go(func() { assert.Equal(t, 204, h.post(notice(job.ID, "done")).StatusCode) })
-		}
-		synctest.Wait()
-		cut := h.post(notice(job.ID, "done"), func(r *http.Request) {
-			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
-			t.Cleanup(cancel)
-			*r = *r.WithContext(ctx)
-		})
-		assert.Equal(t, 503, cut.StatusCode, "whose turn did not come")
-		posts.Wait()
-		assert.Equal(t, []string{"https://x.test"}, got, "once")
-		assert.Equal(t, 500, (&hook{t: t, handler: client.Jobs.WebhookHandler(creatify.WebhookOptions{}, nil)}).post(notice(job.ID, "done")).StatusCode)
 	})
 }

@@ -237,7 +237,7 @@ func TestRefusalsInEveryShape(t *testing.T) {
 		{"a field within a field", 400, `{"variables": {"photo": ["bad URL"]}}`, "", map[string][]string{"variables.photo": {"bad URL"}}, nil,
 			"variables.photo: bad URL"},
 		{"a bare array", 400, `["AI model not found"]`, "AI model not found", nil, nil, "400 Bad Request: AI model not found"},
-		{"a page of a proxy", 403, page, "", nil, creatify.ErrUnauthorized, "not in a form of the API's, so perhaps from a proxy"},
+		{"a page of a proxy", 403, page, "", nil, creatify.ErrUnauthorized, "not in the API's format, perhaps from a proxy"},
 		{"nothing at all", 404, "", "", nil, nil, "404 Not Found"},
 		{"too few credits by status", 402, `{"detail": "Pay."}`, "Pay.", nil, creatify.ErrInsufficientCredits, "add credits"},
 		{"too few credits by the words of a 400", 400, `["Not enough credits"]`, "Not enough credits", nil, creatify.ErrInsufficientCredits, "add credits"},
@@ -293,8 +293,8 @@ func TestARefusalSaysWhatToDoNext(t *testing.T) {
 		{"a server's error", 500, 0, "500 Internal Server Error (try again later)"},
 		{"any other", 400, 0, "400 Bad Request"},
 	} {
-		err := &creatify.APIError{StatusCode: tt.status, Method: "GET", Path: "/x/", RetryAfter: tt.wait}
-		assert.Equal(t, "creatify: GET /x/: "+tt.want, err.Error(), tt.name)
+		err := &creatify.APIError{StatusCode: tt.status, Call: "get_job", Method: "GET", Path: "/x/", RetryAfter: tt.wait}
+		assert.Equal(t, "creatify: get job: "+tt.want, err.Error(), tt.name)
 	}
 }
 
@@ -370,41 +370,6 @@ func hex(b byte) string {
 	return string([]byte{digits[b>>4], digits[b&15]})
 }
 
-func TestEachVariableIsWrittenAsTheAPIExpects(t *testing.T) {
-	for want, v := range map[string]creatify.Variable{
-		`{"type":"text","properties":{"content":"Spring sale"}}`:    creatify.Text("Spring sale"),
-		`{"type":"text","properties":{"content":""}}`:               creatify.Text(""),
-		`{"type":"image","properties":{"url":"https://a.test/i"}}`:  creatify.Image("https://a.test/i"),
-		`{"type":"video","properties":{"url":"https://a.test/v"}}`:  creatify.Video("https://a.test/v"),
-		`{"type":"audio","properties":{"url":"https://a.test/a"}}`:  creatify.Audio("https://a.test/a"),
-		`{"type":"avatar","properties":{"avatar_id":"p"}}`:          creatify.Avatar("p"),
-		`{"type":"voiceover","properties":{"voice_id":"v"}}`:        creatify.Voiceover("v"),
-		`{"type":"voiceover","properties":{}}`:                      creatify.Voiceover(""),
-		`{"type":"hologram","properties":{"depth":3},"extra":true}`: creatify.RawVariable([]byte(`{"type":"hologram","properties":{"depth":3},"extra":true}`)),
-	} {
-		got, err := json.Marshal(v)
-		require.NoError(t, err)
-		assert.JSONEq(t, want, string(got))
-		var back creatify.Variable
-		require.NoError(t, json.Unmarshal(got, &back))
-		assert.Equal(t, v.Type(), back.Type())
-		assert.Equal(t, v.Value(), back.Value())
-	}
-}
-
-func TestAZeroParameterIsNotSent(t *testing.T) {
-	got, err := json.Marshal(params())
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"template_id":"`+creatifytest.TemplateID+`",
-		"variables":{"headline":{"type":"text","properties":{"content":"Spring sale"}}}}`, string(got))
-	full := params()
-	full.Name, full.WebhookURL, full.ModelVersion, full.IsHidden = "n", "https://a.test/hook", creatify.ModelAuroraV1, true
-	got, err = json.Marshal(full)
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"template_id":"`+creatifytest.TemplateID+`","name":"n","webhook_url":"https://a.test/hook",
-		"variables":{"headline":{"type":"text","properties":{"content":"Spring sale"}}},"model_version":"aurora_v1","is_hidden":true}`, string(got))
-}
-
 func TestAJobCanBeStoredAndReadAgain(t *testing.T) {
 	var job, again creatify.Job
 	require.NoError(t, json.Unmarshal([]byte(liveLike), &job))
@@ -431,7 +396,7 @@ func FuzzJob(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if job.ID == "" || job.Progress < 0 || job.Progress > 1 || job.Duration < 0 {
+		if job.ID == "" && strings.TrimSpace(string(body)) != "null" || job.Progress < 0 || job.Progress > 1 || job.Duration < 0 {
 			t.Errorf("read %q as %+v", body, job)
 		}
 		if _, err := json.Marshal(job); err != nil {

@@ -51,8 +51,6 @@ type Client struct {
 	creds   *Credentials
 	logger  *slog.Logger
 
-	next http.RoundTripper                          // the transport of free calls and of files
-	ours bool                                       // next was made here, with nothing of the caller's in it
 	veto func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
 }
 
@@ -88,10 +86,6 @@ func assemble(config Config, from *Client) (*Client, error) {
 		c.wire = from.wire
 	} else {
 		c.wire = newWire(config)
-	}
-	c.next = c.wire.kept
-	if p, ok := c.next.(*pool); ok {
-		c.next, c.ours = p.current.Load().Transport, true
 	}
 	c.chain = c.wire
 	for i := range config.Middleware {
