@@ -293,7 +293,7 @@ func TestTheCauseOfAContextIsNotTheErrorOfACall(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: time.Hour}})
-				budget := creatify.NewBudget(100, 30*time.Second)
+				budget := creatify.NewBudget(creatify.BudgetOptions{Credits: 100, VideoLength: 30 * time.Second})
 				client := newClient(t, api, creatify.WithBudget(budget))
 				_, err := client.Jobs.CreatePreview(t.Context(), params())
 				require.NoError(t, err)
