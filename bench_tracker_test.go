@@ -14,6 +14,7 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/require"
 )
 
@@ -55,7 +56,7 @@ func BenchmarkMemoryPerWait(b *testing.B) {
 
 // benchmarkMemory measures the waits that start begins, and whose end it returns once the context has ended.
 func benchmarkMemory(b *testing.B, n int, start func(context.Context, *creatify.Client, []string, []creatify.WaitOption) (end func())) {
-	ids := manyIDs(n)
+	ids := testkit.IDs(n)
 	client := newClient(b, endless())
 	snapshot := snapshotSize(b, client, ids[:10_000])
 	for b.Loop() {
@@ -124,7 +125,7 @@ func BenchmarkAddAndFinish(b *testing.B) {
 			}))
 			tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: seldom})
 			defer tracker.Close()
-			for _, id := range manyIDs(n) {
+			for _, id := range testkit.IDs(n) {
 				require.NoError(b, tracker.Add(creatify.PendingJob{ID: id}))
 			}
 			for polled.Load() < int64(n) {

@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -27,11 +26,6 @@ import (
 )
 
 // Tests against a server that means harm, or is merely broken.
-
-// says is a transport that always answers the same.
-func says(status int, body string) http.RoundTripper {
-	return roundTrip(func(req *http.Request) (*http.Response, error) { return respond(req, status, body), nil })
-}
 
 // onWire answers every connection with the same bytes, and closes it when the test ends.
 func onWire(t *testing.T, reply string) string {
@@ -230,62 +224,6 @@ func TestTheLastOfTwoMembersOfANameCounts(t *testing.T) {
 	assert.Empty(t, job.Preview)
 }
 
-func TestAPreviewThatIsNoURLIsNone(t *testing.T) {
-	for _, preview := range []string{`5`, `"  "`, `"null"`, `"javascript:alert(1)"`, `"/relative"`} {
-		synctest.Test(t, func(t *testing.T) {
-			client := newClient(t, says(200, `{"id":"`+jobID+`","status":"done","preview":`+preview+`}`))
-			_, err := client.Jobs.WaitForPreview(t.Context(), jobID)
-			assert.ErrorIs(t, err, creatify.ErrNoOutput, preview)
-		})
-	}
-}
-
-func TestABrokenSnapshotIsABadPoll(t *testing.T) {
-	const whole = `{"id":"` + jobID + `","status":"failed","failed_reason":"the photo cannot be fetched"}`
-	synctest.Test(t, func(t *testing.T) {
-		polls := 0
-		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-			if polls++; polls == 1 {
-				return respond(req, 200, whole[:len(whole)-5]), nil
-			}
-			return respond(req, 200, whole), nil
-		}))
-		_, err := client.Jobs.WaitForPreview(t.Context(), jobID)
-		assert.ErrorContains(t, err, "the photo cannot be fetched")
-	})
-	synctest.Test(t, func(t *testing.T) {
-		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-			if req.Method == http.MethodPost {
-				return respond(req, 201, `{"id":"`+jobID+`","status":"failed","failed_rea`), nil
-			}
-			return respond(req, 200, liveLike), nil
-		}))
-		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
-		assert.NoError(t, err, "nor is a job judged by a broken reply to its creation")
-	})
-}
-
-func TestTheClientsOwnRateLimitDoesNotEndAWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: time.Hour}})
-		setUp := newClient(t, api)
-		client := newClient(t, api, creatify.WithRateLimit(0.5, 1))
-		var waits sync.WaitGroup
-		for range 200 { // of which the budget holds a tenth
-			job, err := setUp.Jobs.CreatePreview(t.Context(), params())
-			require.NoError(t, err)
-			waits.Go(func() {
-				start := time.Now()
-				_, err := client.Jobs.WaitForPreview(t.Context(), job.ID, creatify.WithMaxWait(5*time.Minute))
-				assert.ErrorIs(t, err, creatify.ErrWaitTimeout)
-				assert.NotErrorIs(t, err, context.DeadlineExceeded)
-				assert.InDelta(t, 5*time.Minute, time.Since(start), float64(11*time.Second))
-			})
-		}
-		waits.Wait()
-	})
-}
-
 // wrapped says nothing itself about what it wraps.
 type wrapped struct{ error }
 
@@ -393,19 +331,6 @@ func TestErrorsFromBelowAreShortLines(t *testing.T) {
 	assert.Less(t, len(err.Error()), 1000)
 	assert.NotContains(t, err.Error(), "\x1b")
 	assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown, "a refused CONNECT is before the request")
-}
-
-func TestACallbacksJobIsItsOwn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client := newClient(t, says(200, liveLike))
-		var writes sync.WaitGroup
-		job, err := client.Jobs.WaitForPreview(t.Context(), jobID, creatify.WithOnUpdate(func(job *creatify.Job) {
-			writes.Go(func() { job.Variables["x"] = creatify.Text("mine") })
-		}))
-		require.NoError(t, err)
-		assert.NotContains(t, job.Variables, "x")
-		writes.Wait()
-	})
 }
 
 func TestCookiesDoNotPileUpFromRetryToRetry(t *testing.T) {

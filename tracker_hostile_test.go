@@ -15,6 +15,7 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -43,7 +44,7 @@ func TestAWaitOfATrackerEndsInTimeHoweverLongTheQueue(t *testing.T) {
 				tracker := newClient(t, tt.rt).Jobs.NewTracker(creatify.TrackerOptions{PollsPerSecond: tt.rate,
 					Wait: []creatify.WaitOption{creatify.WithMaxWait(65 * time.Second)}})
 				defer tracker.Close()
-				for _, id := range manyIDs(1000) {
+				for _, id := range testkit.IDs(1000) {
 					require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 				}
 				tracker.Finish()
@@ -130,7 +131,7 @@ func TestABurstOf429sIsOneRefusal(t *testing.T) {
 		}))
 		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 		defer tracker.Close()
-		for _, id := range manyIDs(16) {
+		for _, id := range testkit.IDs(16) {
 			require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 		}
 		tracker.Finish()
@@ -236,7 +237,7 @@ func TestResultsTakesNothingForAContextThatHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := newClient(t, statusOf(func(string) string { return "done" })).Jobs.NewTracker(creatify.TrackerOptions{})
 		defer tracker.Close()
-		for _, id := range manyIDs(10) {
+		for _, id := range testkit.IDs(10) {
 			require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 		}
 		time.Sleep(time.Minute)
@@ -258,7 +259,7 @@ func TestATrackerMayBeAskedWhileItPolls(t *testing.T) { // for -race
 		}))
 		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 		defer tracker.Close()
-		for _, id := range manyIDs(200) {
+		for _, id := range testkit.IDs(200) {
 			require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 			tracker.Pending()
 		}

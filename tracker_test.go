@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"runtime"
 	"slices"
@@ -17,18 +16,10 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// create makes a job that lives so.
-func create(t *testing.T, api *creatifytest.API, client *creatify.Client, life creatifytest.Life) *creatify.Job {
-	t.Helper()
-	api.NextJob(life)
-	job, err := client.Jobs.CreatePreview(t.Context(), params())
-	require.NoError(t, err)
-	return job
-}
 
 // idOf is the ID of the job that a result is about.
 func idOf(t *testing.T, job *creatify.Job, err error) string {
@@ -517,32 +508,6 @@ func TestThePreviewAndTheVideoOfAJobAreTwoWaits(t *testing.T) {
 	})
 }
 
-func TestJobsThatFailToBeReadTogetherAreNotReadTogetherAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var times []time.Time
-		polls := map[string]int{}
-		mu := sync.Mutex{}
-		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if polls[req.URL.Path]++; polls[req.URL.Path] == 2 {
-				times = append(times, time.Now())
-			}
-			return respond(req, 429, `{"detail": "Request was throttled. Expected available in 40 seconds."}`), nil
-		}))
-		start := time.Now()
-		var waits sync.WaitGroup
-		for _, id := range manyIDs(100) {
-			waits.Go(func() { client.Jobs.WaitForPreview(t.Context(), id, creatify.WithMaxPollErrors(2)) })
-		}
-		waits.Wait()
-		slices.SortFunc(times, time.Time.Compare)
-		assert.GreaterOrEqual(t, times[99].Sub(times[0]), 3*time.Second, "spread of the second polls")
-		assert.GreaterOrEqual(t, times[0].Sub(start), 40*time.Second, "none comes before its time")
-		assert.LessOrEqual(t, times[99].Sub(start), 50*time.Second)
-	})
-}
-
 func TestATrackersBadOptionsAndIDsAreReported(t *testing.T) {
 	client := newClient(t, creatifytest.New(creatifytest.Config{}))
 	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Concurrency: -1, PollsPerSecond: -1,
@@ -589,14 +554,6 @@ func endless() http.RoundTripper {
 	})
 }
 
-func manyIDs(n int) []string {
-	ids := make([]string, n)
-	for i := range ids {
-		ids[i] = fmt.Sprintf("%08x-0000-4000-8000-000000000000", i)
-	}
-	return ids
-}
-
 func liveHeap() uint64 {
 	runtime.GC()
 	runtime.GC()
@@ -621,7 +578,7 @@ func snapshotSize(t testing.TB, client *creatify.Client, ids []string) float64 {
 
 func TestAHundredThousandJobsTakeLittleMemoryAndFewGoroutines(t *testing.T) {
 	const n = 100_000
-	ids := manyIDs(n)
+	ids := testkit.IDs(n)
 	polled := atomic.Int64{}
 	answer := endless()
 	client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {

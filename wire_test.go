@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,29 +16,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-func respond(req *http.Request, status int, body string) *http.Response {
-	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Request: req,
-		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
-}
-
-const (
-	createURL = "https://api.creatify.ai/api/custom_template_jobs/preview_async/"
-	jobID     = "0b39b0b4-9f7c-4a4a-8f5e-0d5a9f8f7c11"
-	jobURL    = "https://api.creatify.ai/api/custom_template_jobs/" + jobID + "/"
-)
-
-// liveLike is a reply in the form that live ones have.
-const liveLike = `{"id":"` + jobID + `","created_at":"2024-05-01T03:04:05.123456-07:00",
-	"updated_at":"2024-05-01T03:04:05.123456-07:00","variables":{"headline":{"type":"text","properties":{"content":"Spring sale"}},
-	"vo":{"type":"voiceover","properties":{}}},"media_job":null,"video_output":null,
-	"preview":"https://app.creatify.ai/preview?layout=1","editor_url":null,"failed_reason":null,"credits_used":1,
-	"duration":5.0,"status":"done","progress":1,"name":"spring","webhook_url":null,"model_version":"standard","is_hidden":true,
-	"new_field":{"a":1}}`
 
 func TestAJobIsReadInFull(t *testing.T) {
 	mock := httpmock.NewMockTransport()

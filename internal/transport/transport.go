@@ -238,11 +238,12 @@ func (c *Client) clean(ctx context.Context, err error) error {
 	return c.creds.redactError(err)
 }
 
-// ContextError is the context's error, together with its cause where that says more.
+// ContextError is the context's error, with the text of its cause where that says more. The cause may be the error of another
+// call, which must not be this one's identity.
 func ContextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(err, cause) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", err, cause)
+	return fmt.Errorf("%w: %v", err, cause) //nolint:errorlint // by text only
 }
