@@ -20,6 +20,7 @@ type api struct {
 	transport *transport.Client
 	learned   *wait.Learner
 	budget    *Budget // nil for none
+	loopback  bool    // the base URL is on this machine: a fake, which may reach any host
 	logger    *slog.Logger
 	hooks     Hooks
 }
@@ -33,16 +34,16 @@ func (a *api) check(ctx context.Context, problems ...Problem) error {
 }
 
 // get makes a free call.
-func (a *api) get(ctx context.Context, call transport.Call) (*transport.Reply, error) {
+func (a *api) get(ctx context.Context, call transport.Call) (*transport.Response, error) {
 	call.Method = http.MethodGet
-	reply, err := a.transport.Do(ctx, call)
+	response, err := a.transport.Do(ctx, call)
 	if err != nil {
 		return nil, &callError{call: describe(call.Name, call.JobID), err: err}
 	}
-	if !isSuccess(reply.Status) {
-		return nil, newAPIError(call, reply)
+	if !isSuccess(response.Status) {
+		return nil, newAPIError(call, response)
 	}
-	return reply, nil
+	return response, nil
 }
 
 // unreadable is the error of a free call whose response lacks what it must hold.
@@ -81,19 +82,19 @@ func (a *api) payWithinBudget(ctx context.Context, call transport.Call, operatio
 func (a *api) send(ctx context.Context, call transport.Call, params JobParams) (*Job, error) {
 	call.Method, call.Paid, call.TookEffect = http.MethodPost, true, showsJob
 	unknown := &OutcomeUnknownError{Call: call.Name, Method: call.Method, Path: call.Path, Params: params, JobID: call.JobID}
-	reply, err := a.transport.Do(ctx, call)
+	response, err := a.transport.Do(ctx, call)
 	if failure, ok := errors.AsType[*transport.Error](err); ok {
 		if !failure.Reached {
 			return nil, &callError{call: describe(call.Name, call.JobID), unsent: true, err: err}
 		}
-		reply, unknown.Err = failure.Reply, failure.Err
+		response, unknown.Err = failure.Response, failure.Err
 	}
-	if reply == nil {
+	if response == nil {
 		return nil, unknown
 	}
-	unknown.Body = firstOf(reply.Body)
-	if isSuccess(reply.Status) {
-		job, err := decodeJob(reply.Body)
+	unknown.Body = firstOf(response.Body)
+	if isSuccess(response.Status) {
+		job, err := decodeJob(response.Body)
 		switch {
 		case err == nil && (call.JobID == "" || sameID(job.ID, call.JobID)):
 			return job, nil
@@ -104,9 +105,9 @@ func (a *api) send(ctx context.Context, call transport.Call, params JobParams) (
 		}
 		return nil, unknown
 	}
-	refusal := newAPIError(call, reply)
-	job := jobIn(reply.Body)
-	if isRefusal(reply.Status) && job == nil {
+	refusal := newAPIError(call, response)
+	job := jobIn(response.Body)
+	if isRefusal(response.Status) && job == nil {
 		return nil, refusal
 	}
 	if job != nil && unknown.JobID == "" {
@@ -140,16 +141,16 @@ func isRefusal(status int) bool {
 	return status >= 400 && status <= 499
 }
 
-func newAPIError(call transport.Call, reply *transport.Reply) *APIError {
-	e := &APIError{StatusCode: reply.Status, Call: call.Name, JobID: call.JobID, Method: call.Method, Path: call.Path}
-	e.RetryAfter, _ = transport.RetryAfter(reply, time.Now())
+func newAPIError(call transport.Call, response *transport.Response) *APIError {
+	e := &APIError{StatusCode: response.Status, Call: call.Name, JobID: call.JobID, Method: call.Method, Path: call.Path}
+	e.RetryAfter, _ = transport.RetryAfter(response, time.Now())
 	for _, name := range []string{"X-Request-Id", "Cf-Ray", "Traceparent"} {
-		if id := reply.Header.Get(name); id != "" && e.RequestID == "" {
+		if id := response.Header.Get(name); id != "" && e.RequestID == "" {
 			e.RequestID = oneLine(id)
 		}
 	}
-	e.Body = firstOf(reply.Body)
-	e.read(reply.Body)
+	e.Body = firstOf(response.Body)
+	e.read(response.Body)
 	return e
 }
 

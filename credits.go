@@ -185,7 +185,7 @@ type WorkspaceService struct {
 	api *api
 }
 
-// RemainingCredits returns the account's balance, in credits. It costs nothing. A reply without a balance is an error,
+// RemainingCredits returns the account's balance, in credits. It costs nothing. A response without a balance is an error,
 // never 0.
 //
 // API page: https://docs.creatify.ai/api-reference/workspace/get-remainingcredits
@@ -194,12 +194,12 @@ func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error
 	if err := s.api.check(ctx); err != nil {
 		return 0, err
 	}
-	reply, err := s.api.get(ctx, call)
+	response, err := s.api.get(ctx, call)
 	if err != nil {
 		return 0, err
 	}
 	credits := math.NaN()
-	whole := lenient.Members(reply.Body, func(name []byte, v lenient.Value) {
+	whole := lenient.Members(response.Body, func(name []byte, v lenient.Value) {
 		if string(name) != "remaining_credits" {
 			return
 		}

@@ -144,7 +144,7 @@ func refusedWith(resp *http.Response) *setback {
 		s.expired = true
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		s.after, _ = transport.RetryAfter(&transport.Reply{Status: s.status, Header: resp.Header}, time.Now())
+		s.after, _ = transport.RetryAfter(&transport.Response{Status: s.status, Header: resp.Header}, time.Now())
 		s.again = s.after <= time.Minute
 	case http.StatusRequestedRangeNotSatisfiable:
 		s.again = true

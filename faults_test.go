@@ -30,6 +30,7 @@ type fault struct {
 	processed  bool          // by the server, all the same
 	takes      time.Duration // of each attempt, until it ends
 	wait       time.Duration // which the server asks for
+	grace      bool          // a paid call still waits for its response
 
 	// One of the two says how to produce it: with the fake in virtual time, in variants that end alike, or on real sockets.
 	virtual func() []creatifytest.Fault
@@ -181,9 +182,9 @@ var faults = []fault{
 			io.Copy(io.Discard, c) // until the client leaves
 		})},
 	{name: "No reply comes before the context's deadline", paid: isUnknown, free: failsOnce, is: context.DeadlineExceeded, when: always,
-		takes: 5 * time.Second, context: deadlineAfter(5 * time.Second), virtual: replies(creatifytest.Fault{Delay: time.Hour})},
+		takes: 5 * time.Second, grace: true, context: deadlineAfter(5 * time.Second), virtual: replies(creatifytest.Fault{Delay: time.Hour})},
 	{name: "The context is cancelled in the middle of the request", paid: isUnknown, free: failsOnce, is: context.Canceled, when: always,
-		takes: 5 * time.Second, context: cancelledAfter(5 * time.Second), virtual: replies(creatifytest.Fault{Delay: time.Hour})},
+		takes: 5 * time.Second, grace: true, context: cancelledAfter(5 * time.Second), virtual: replies(creatifytest.Fault{Delay: time.Hour})},
 	{name: "What comes is not HTTP", paid: isUnknown, free: failsLater, processed: true, socket: answers(leakedKey + "\r\n\r\n")},
 	{name: "The connection is closed without a reply", paid: isUnknown, free: failsLater, processed: true, socket: answers("")},
 	{name: "The reply breaks off in its headers", paid: isUnknown, free: failsLater, processed: true,

@@ -369,7 +369,6 @@ func TestZeroValuesDoNotPanic(t *testing.T) {
 		_ = (&creatify.ValidationError{}).Error()
 		_ = errors.Is(&creatify.JobError{}, creatify.ErrJobFailed)
 		_ = (*creatify.Job)(nil).RawJSON()
-		_ = (*creatify.Template)(nil).RawJSON()
 		_ = creatify.Variable{}.Value()
 		_, _ = json.Marshal(creatify.Variable{})
 	})

@@ -98,7 +98,7 @@ var (
 
 // check is the first step of a create.
 func (s *JobsService) check(ctx context.Context, params JobParams, problems ...Problem) error {
-	return s.api.check(ctx, append(problems, params.problems()...)...)
+	return s.api.check(ctx, append(problems, params.problems(s.api.loopback)...)...)
 }
 
 // create makes a job from checked parameters.
@@ -116,18 +116,18 @@ func (s *JobsService) render(ctx context.Context, id string) (*Job, error) {
 // read reads the call's job.
 func (s *JobsService) read(ctx context.Context, call transport.Call) (*Job, error) {
 	call.Name, call.Path = "get_job", jobPath(call.JobID)
-	reply, err := s.api.get(ctx, call)
+	response, err := s.api.get(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	job, err := decodeJob(reply.Body)
+	job, err := decodeJob(response.Body)
 	switch {
 	case err != nil:
 		return nil, unreadable(call, "%w", err)
 	case !sameID(job.ID, call.JobID):
 		return nil, unreadable(call, "the response is about another job, %s", oneLine(job.ID))
 	}
-	job.skew = skew(reply.Header, time.Now())
+	job.skew = skew(response.Header, time.Now())
 	s.api.budget.settle(job)
 	return job, nil
 }

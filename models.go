@@ -9,11 +9,9 @@ import (
 	"log/slog"
 	"maps"
 	"math"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
@@ -165,14 +163,14 @@ const (
 	ModelAuroraV1Fast ModelVersion = "aurora_v1_fast" // 0.5 credits per second
 )
 
-// JobParams is what a job is made of. A zero value is not sent, except for the first two fields, which the API requires.
+// JobParams describes a job to create. Zero values are not sent, except for the first two fields, which the API requires.
 type JobParams struct {
 	TemplateID   string       `json:"template_id"`             // a UUID
 	Variables    Variables    `json:"variables"`               // not nil; empty for a template without variables
 	Name         string       `json:"name,omitempty"`          // at most 255 characters
-	WebhookURL   string       `json:"webhook_url,omitempty"`   // absolute, http or https, at most 200 characters
+	WebhookURL   string       `json:"webhook_url,omitempty"`   // public, http or https, at most 200 characters
 	ModelVersion ModelVersion `json:"model_version,omitempty"` // decides the price
-	IsHidden     bool         `json:"is_hidden,omitempty"`     // what that means is not documented
+	IsHidden     bool         `json:"is_hidden,omitempty"`     // hides the video on the website's projects page
 }
 
 const (
@@ -180,31 +178,40 @@ const (
 	maxWebhookURL = 200
 )
 
-// problems lists what the API would refuse, or worse, accept and fail on.
-func (p JobParams) problems() []Problem {
+// Validate returns what a create would refuse, as one [*ValidationError] with all problems. Free. URLs must have a public
+// host, since Creatify's servers fetch them; a client of an API on a loopback address accepts private ones.
+func (p JobParams) Validate() error { return validation(p.problems(false)) }
+
+// problems lists what the API would refuse, or would accept and charge for nothing. Loopback is as in [urlProblem].
+func (p JobParams) problems(loopback bool) []Problem {
 	var all []Problem
+	refuse := func(field, problem string) {
+		if problem != "" {
+			all = append(all, Problem{field, problem})
+		}
+	}
 	if !isUUID(p.TemplateID) {
-		all = append(all, Problem{"template_id", "must be a UUID, such as 3c90c3cc-0d44-4b50-8888-8dd25736052a"})
+		refuse("template_id", "must be a UUID, such as 3c90c3cc-0d44-4b50-8888-8dd25736052a")
 	}
 	if p.Variables == nil {
-		all = append(all, Problem{"variables", "is nil; use creatify.Variables{} for a template without variables"})
+		refuse("variables", "is nil; use creatify.Variables{} for a template without variables")
 	}
-	all = append(all, p.Variables.problems()...)
-	if n := utf8.RuneCountInString(p.Name); n > maxName {
-		all = append(all, Problem{"name", fmt.Sprintf("has %d characters, more than %d", n, maxName)})
-	}
-	if !utf8.ValidString(p.Name) {
-		all = append(all, Problem{"name", "is not valid UTF-8"})
-	}
+	all = append(all, p.Variables.problems(loopback)...)
+	refuse("name", lengthProblem(p.Name, maxName))
+	refuse("name", textProblem(p.Name))
+	refuse("model_version", textProblem(string(p.ModelVersion)))
 	if p.WebhookURL != "" {
-		if !isWebURL(p.WebhookURL) {
-			all = append(all, Problem{"webhook_url", "must be an absolute http or https URL"})
-		}
-		if n := utf8.RuneCountInString(p.WebhookURL); n > maxWebhookURL {
-			all = append(all, Problem{"webhook_url", fmt.Sprintf("has %d characters, more than %d", n, maxWebhookURL)})
-		}
+		refuse("webhook_url", cmp.Or(textProblem(p.WebhookURL), urlProblem(p.WebhookURL, loopback)))
+		refuse("webhook_url", lengthProblem(p.WebhookURL, maxWebhookURL))
 	}
 	return all
+}
+
+func lengthProblem(text string, most int) string {
+	if n := utf8.RuneCountInString(text); n > most {
+		return fmt.Sprintf("has %d characters, more than %d", n, most)
+	}
+	return ""
 }
 
 func isUUID(s string) bool {
@@ -221,12 +228,6 @@ func isUUID(s string) bool {
 		}
 	}
 	return true
-}
-
-// isWebURL says whether a server elsewhere could call the URL.
-func isWebURL(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
 }
 
 var errNoJobID = errors.New("the response holds no job ID")
@@ -285,21 +286,19 @@ func seconds(s float64) time.Duration {
 	return time.Duration(math.Round(s * float64(time.Second)))
 }
 
-// decodeVariables reads an object, else nil.
+// decodeVariables reads an object of at most [lenient.MaxEntries] variables. It returns nil for anything else.
 func decodeVariables(v lenient.Value) Variables {
-	if v[0] != '{' {
+	if !v.IsObject() {
 		return nil
 	}
 	all := make(Variables)
-	lenient.Members(v, func(name []byte, v lenient.Value) { all[string(name)] = RawVariable(json.RawMessage(v)) })
-	return all
-}
-
-// isOutputURL reports whether a response's URL is one to show or download, however its path is escaped.
-func isOutputURL(s string) bool {
-	rest, ok := strings.CutPrefix(s, "https://")
-	if !ok {
-		rest, ok = strings.CutPrefix(s, "http://")
+	lenient.Members(v, func(name []byte, v lenient.Value) {
+		if len(all) <= lenient.MaxEntries {
+			all[string(name)] = RawVariable(json.RawMessage(v))
+		}
+	})
+	if len(all) > lenient.MaxEntries {
+		return nil
 	}
-	return ok && rest != "" && !strings.ContainsAny(rest[:1], "/?#:") && !strings.ContainsFunc(rest, unicode.IsSpace)
+	return all
 }

@@ -1,7 +1,6 @@
 package creatify
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -33,85 +32,60 @@ type Template struct {
 	AspectRatio string    // as the API writes it
 	CreatedAt   time.Time // by the server's clock
 	UpdatedAt   time.Time // by the server's clock
-	Variables   Variables // by name; nil in a list. Their form is not documented: RawJSON has them as they came
+	Variables   Variables // by name; nil in a list, in an unknown form, or beyond 10,000
 
 	raw []byte
 }
 
-// RawJSON returns the template as it came, with what this version of the library does not know.
-func (t *Template) RawJSON() json.RawMessage {
-	if t == nil {
+// RawJSON returns a copy of the template's JSON, with fields that this version of the library does not know.
+func (t *Template) RawJSON() json.RawMessage { return slices.Clone(t.raw) }
+
+// Validate checks variables against those of the template, and their values as [JobParams.Validate] does. It returns one
+// [*ValidationError] with all problems. Free. Since the API does not document how a template lists its variables, only
+// what is surely wrong is refused: docs/variables.md has the rules.
+func (t *Template) Validate(vars Variables) error {
+	return validation(append(vars.problems(false), t.mismatches(vars)...))
+}
+
+// mismatches lists where variables do not fit those of the template. A template that has no variable with a type, such as
+// one from a list, has them in an unknown form: the names may not be names.
+func (t *Template) mismatches(vars Variables) []Problem {
+	readable := false
+	for _, definition := range t.Variables {
+		readable = readable || definition.Type() != ""
+	}
+	if !readable {
 		return nil
 	}
-	return slices.Clone(t.raw)
-}
-
-// Validate compares variables with those of the template, and checks their values, free of charge. What is wrong is one
-// [*ValidationError] with all problems.
-//
-// The API does not document the variables of a template, so Validate refuses only what it is sure of. Without a template
-// that has a variable of a readable type, such as one from [TemplatesService.List], it checks the values alone. Else a name
-// is refused that the template does not have, and so is a variable whose type is known and differs from a known one in the
-// template. A variable is missing if its type in the template is known and it has no default there: a value among its
-// properties, or anything as its "default". One that is said to be optional, or is a voiceover, may be left out.
-func (t *Template) Validate(vars Variables) error {
-	if t == nil {
-		return invalid("template", "is nil")
-	}
-	problems := vars.problems()
-	if t.Variables.areReadable() {
-		problems = append(problems, t.Variables.refusals(vars)...)
-		problems = append(problems, t.Variables.missing(vars)...)
-	}
-	return validation(problems)
-}
-
-// areReadable says whether a template's variables have the expected form. Otherwise their names may not be names.
-func (vs Variables) areReadable() bool {
-	for _, v := range vs {
-		if v.Type() != "" {
-			return true
+	var all []Problem
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		definition, ok := t.Variables[name]
+		switch want, got := definition.Type(), vars[name].Type(); {
+		case name == "": // a problem already
+		case !ok:
+			all = append(all, Problem{variableField(name), "is not in the template" + t.suggestion(name)})
+		case want != got && want.property() != "" && got.property() != "":
+			all = append(all, Problem{variableField(name), fmt.Sprintf("is of type %q; the template has %q", got, want)})
 		}
 	}
-	return false
-}
-
-// refusals lists what a template with the variables vs has no place for.
-func (vs Variables) refusals(given Variables) []Problem {
-	var all []Problem
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		want, known := vs[name]
-		switch wanted, got := want.Type(), given[name].Type(); {
-		case name == "": // which is a problem already
-		case !known:
-			all = append(all, Problem{"variables." + name, "is not in the template" + vs.suggestion(name)})
-		case wanted != got && wanted.property() != "" && got.property() != "":
-			all = append(all, Problem{"variables." + name, fmt.Sprintf("is of type %q; the template has %q", got, wanted)})
+	for _, name := range slices.Sorted(maps.Keys(t.Variables)) {
+		if _, ok := vars[name]; !ok && t.Variables[name].isNeeded() {
+			all = append(all, Problem{variableField(name),
+				fmt.Sprintf("is missing; the template has it with type %q and no default", t.Variables[name].Type())})
 		}
 	}
 	return all
 }
 
-// missing lists what a template with the variables vs needs besides.
-func (vs Variables) missing(given Variables) []Problem {
-	var all []Problem
-	for _, name := range slices.Sorted(maps.Keys(vs)) {
-		if _, ok := given[name]; !ok && vs[name].isNeeded() {
-			field := "variables." + oneLine(name)
-			all = append(all, Problem{field, fmt.Sprintf("is missing; the template has it with type %q and no default", vs[name].Type())})
-		}
-	}
-	return all
-}
-
-// isNeeded says whether a variable of a template surely needs a value.
+// isNeeded reports whether a template's variable surely needs a value: its type is known and can hold one, it has no default
+// under any name, and nothing calls it optional.
 func (v Variable) isNeeded() bool {
 	own := v.Type().property()
 	if own == "" || v.Type() == TypeVoiceover {
 		return false
 	}
-	b, _ := v.MarshalJSON()
 	var definition map[string]any
+	b, _ := v.MarshalJSON()
 	if json.Unmarshal(b, &definition) != nil {
 		return false
 	}
@@ -127,7 +101,7 @@ func (v Variable) isNeeded() bool {
 	if value, ok := properties[own]; ok {
 		return isBlank(value)
 	}
-	for _, value := range properties { // one may be the default, by a name that is not known
+	for _, value := range properties { // any of them may be the default
 		if !isBlank(value) {
 			return false
 		}
@@ -137,15 +111,15 @@ func (v Variable) isNeeded() bool {
 
 func isBlank(v any) bool { return v == nil || v == "" }
 
-// suggestion is the name nearest to one that does not exist, if it may be a slip of it.
-func (vs Variables) suggestion(name string) string {
-	const longest, most = 64, 1000 // what is longer is no slip, and slow to compare; so are more
-	if len(vs) > most {
+// suggestion returns the name in the template that is nearest to a misspelt one, if it is near enough.
+func (t *Template) suggestion(name string) string {
+	const longest, most = 64, 1000 // comparing takes time proportional to both lengths and to the number of names
+	if len(t.Variables) > most || len(name) > longest {
 		return ""
 	}
 	best, nearest := "", 3
-	for _, known := range slices.Sorted(maps.Keys(vs)) {
-		if max(len(known), len(name)) > longest {
+	for _, known := range slices.Sorted(maps.Keys(t.Variables)) {
+		if len(known) > longest {
 			continue
 		}
 		if d := editDistance(strings.ToLower(name), strings.ToLower(known)); d < nearest && 2*d <= utf8.RuneCountInString(known) {
@@ -158,7 +132,7 @@ func (vs Variables) suggestion(name string) string {
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
-// editDistance counts the letters to insert, drop or replace.
+// editDistance counts the letters to insert, delete or replace.
 func editDistance(from, to string) int {
 	a, b := []rune(from), []rune(to)
 	row := make([]int, len(b)+1)
@@ -180,44 +154,43 @@ func editDistance(from, to string) int {
 	return row[len(b)]
 }
 
-const (
-	templatesPath = "/api/custom_templates/"
-	maxTemplates  = 10_000 // in a list: each takes far more memory than the shortest JSON for one
-)
+const templatesPath = "/api/custom_templates/"
 
-// List returns all templates of the account, without their variables. It costs nothing. More than 10,000 are an error.
+// List returns all templates of the account, without their variables. Free. More than 10,000 are an error.
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
-	if err := s.api.check(ctx); err != nil {
+	return readList(ctx, s.api, transport.Call{Name: "list_templates", Path: templatesPath}, decodeTemplate)
+}
+
+// readList makes a free call and decodes the items of the list in its response.
+func readList[T any](ctx context.Context, api *api, call transport.Call, decode func(lenient.Value) (T, error)) ([]T, error) {
+	if err := api.check(ctx); err != nil {
 		return nil, err
 	}
-	call := transport.Call{Name: "list_templates", Path: templatesPath}
-	reply, err := s.api.get(ctx, call)
+	response, err := api.get(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	list := bytes.TrimLeft(bytes.TrimPrefix(reply.Body, []byte("\ufeff")), lenient.Space)
-	if !json.Valid(list) || list[0] != '[' {
+	items, ok := lenient.Items(response.Body)
+	if !ok {
 		return nil, unreadable(call, "the response is not a list")
 	}
-	templates := []Template{}
-	for rest := bytes.TrimLeft(list[1:], lenient.Space); rest[0] != ']'; rest = bytes.TrimLeft(bytes.TrimPrefix(rest, []byte(",")), lenient.Space) {
-		if len(templates) == maxTemplates {
-			return nil, unreadable(call, "the response holds more than %d templates", maxTemplates)
+	all := []T{}
+	for item := range items {
+		if len(all) == lenient.MaxEntries {
+			return nil, unreadable(call, "the response has more than %d items", lenient.MaxEntries)
 		}
-		var item []byte
-		item, rest = lenient.CutValue(rest)
-		template, err := decodeTemplate(item)
+		decoded, err := decode(item)
 		if err != nil {
-			return nil, unreadable(call, "item %d is not a template: %w", len(templates), err)
+			return nil, unreadable(call, "item %d of the response %w", len(all), err)
 		}
-		templates = append(templates, template)
+		all = append(all, decoded)
 	}
-	return templates, nil
+	return all, nil
 }
 
-// Get returns a template with its variables. It costs nothing. An ID that the API does not know is [ErrNotFound].
+// Get returns a template with its variables. Free. An ID that the API does not know is [ErrNotFound].
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Template, error) {
@@ -225,29 +198,31 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 		return nil, err
 	}
 	call := transport.Call{Name: "get_template", Path: templatesPath + url.PathEscape(templateID) + "/"}
-	reply, err := s.api.get(ctx, call)
+	response, err := s.api.get(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	template, err := decodeTemplate(reply.Body)
+	template, err := decodeTemplate(response.Body)
 	if err != nil {
-		return nil, unreadable(call, "the response is not a template: %w", err)
+		return nil, unreadable(call, "the response %w", err)
 	}
 	template.ID = cmp.Or(template.ID, templateID)
 	return &template, nil
 }
 
-// decodeTemplate reads an object, whatever its members are.
-func decodeTemplate(body []byte) (Template, error) {
-	t := Template{raw: body}
-	whole := lenient.Members(body, func(name []byte, v lenient.Value) {
+var errNoObject = errors.New("is not a JSON object")
+
+// decodeTemplate reads an object, whatever its members are. It keeps body.
+func decodeTemplate(body lenient.Value) (Template, error) {
+	t := Template{raw: lenient.Trim(body)}
+	ended := lenient.Members(body, func(name []byte, v lenient.Value) {
 		switch string(name) {
 		case "template_id":
 			t.ID = v.String()
 		case "name":
 			t.Name = v.String()
 		case "preview":
-			t.Preview = v.String()
+			t.Preview = v.URL()
 		case "aspect_ratio":
 			t.AspectRatio = v.String()
 		case "created_at":
@@ -258,8 +233,8 @@ func decodeTemplate(body []byte) (Template, error) {
 			t.Variables = decodeVariables(v)
 		}
 	})
-	if !whole {
-		return Template{}, errors.New("it is not a JSON object")
+	if !ended {
+		return Template{}, errNoObject
 	}
 	return t, nil
 }

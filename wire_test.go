@@ -345,41 +345,6 @@ func hex(b byte) string {
 	return string([]byte{digits[b>>4], digits[b&15]})
 }
 
-func TestEachVariableIsWrittenAsTheAPIExpects(t *testing.T) {
-	for want, v := range map[string]creatify.Variable{
-		`{"type":"text","properties":{"content":"Spring sale"}}`:    creatify.Text("Spring sale"),
-		`{"type":"text","properties":{"content":""}}`:               creatify.Text(""),
-		`{"type":"image","properties":{"url":"https://a.test/i"}}`:  creatify.Image("https://a.test/i"),
-		`{"type":"video","properties":{"url":"https://a.test/v"}}`:  creatify.Video("https://a.test/v"),
-		`{"type":"audio","properties":{"url":"https://a.test/a"}}`:  creatify.Audio("https://a.test/a"),
-		`{"type":"avatar","properties":{"avatar_id":"p"}}`:          creatify.Avatar("p"),
-		`{"type":"voiceover","properties":{"voice_id":"v"}}`:        creatify.Voiceover("v"),
-		`{"type":"voiceover","properties":{}}`:                      creatify.Voiceover(""),
-		`{"type":"hologram","properties":{"depth":3},"extra":true}`: creatify.RawVariable([]byte(`{"type":"hologram","properties":{"depth":3},"extra":true}`)),
-	} {
-		got, err := json.Marshal(v)
-		require.NoError(t, err)
-		assert.JSONEq(t, want, string(got))
-		var back creatify.Variable
-		require.NoError(t, json.Unmarshal(got, &back))
-		assert.Equal(t, v.Type(), back.Type())
-		assert.Equal(t, v.Value(), back.Value())
-	}
-}
-
-func TestAZeroParameterIsNotSent(t *testing.T) {
-	got, err := json.Marshal(params())
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"template_id":"`+creatifytest.TemplateID+`",
-		"variables":{"headline":{"type":"text","properties":{"content":"Spring sale"}}}}`, string(got))
-	full := params()
-	full.Name, full.WebhookURL, full.ModelVersion, full.IsHidden = "n", "https://a.test/hook", creatify.ModelAuroraV1, true
-	got, err = json.Marshal(full)
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"template_id":"`+creatifytest.TemplateID+`","name":"n","webhook_url":"https://a.test/hook",
-		"variables":{"headline":{"type":"text","properties":{"content":"Spring sale"}}},"model_version":"aurora_v1","is_hidden":true}`, string(got))
-}
-
 func TestAJobCanBeStoredAndReadAgain(t *testing.T) {
 	var job, again creatify.Job
 	require.NoError(t, json.Unmarshal([]byte(liveLike), &job))

@@ -142,14 +142,14 @@ func (f *Files) check(file *url.URL) error {
 }
 
 func checkAddr(addr netip.Addr) error {
-	if isPublic(addr) {
+	if IsPublic(addr) {
 		return nil
 	}
 	return refuse("%v is not a public address", addr)
 }
 
-// isPublic says whether an address is of a host on the Internet, by IANA's registries of special-purpose addresses.
-func isPublic(addr netip.Addr) bool {
+// IsPublic reports whether an address is of a host on the Internet, by IANA's registries of special-purpose addresses.
+func IsPublic(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if nat64.Contains(addr) {
 		b := addr.As16()

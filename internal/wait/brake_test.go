@@ -40,7 +40,9 @@ func (s *server) run(d time.Duration) (polls int) {
 	return s.polls - before
 }
 
-func answers(o Observation) func(time.Time) Observation { return func(time.Time) Observation { return o } }
+func answers(o Observation) func(time.Time) Observation {
+	return func(time.Time) Observation { return o }
+}
 
 func TestBrake(t *testing.T) {
 	t.Run("does not slow polls that succeed", func(t *testing.T) {

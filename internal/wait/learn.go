@@ -61,7 +61,7 @@ func (l *Learner) learn(set *learned) {
 	seen := slices.Clone(set.seen)
 	set.learning, set.fresh = true, 0
 	l.mu.Unlock()
-	plan := l.model.Learn(seen).Plan(1)
+	plan := l.model.Learn(seen).Plan()
 	l.mu.Lock()
 	set.learning, set.plan = false, plan
 }
@@ -88,7 +88,7 @@ func (s *learned) add(seen Seen) {
 func (l *Learner) set(key Key) *learned {
 	if l.model == nil {
 		l.model = NewModel()
-		l.prior = l.model.Prior().Plan(1)
+		l.prior = l.model.Prior().Plan()
 		l.sets = make(map[Key]*learned)
 	}
 	set := l.sets[key]

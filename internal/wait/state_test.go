@@ -31,7 +31,7 @@ var (
 )
 
 func terms(rules Rules) Terms {
-	return Terms{Rules: &rules, Plan: model.Prior().Plan(1), ID: "job-1", Deadline: start.Add(30 * time.Minute)}
+	return Terms{Rules: &rules, Plan: model.Prior().Plan(), ID: "job-1", Deadline: start.Add(30 * time.Minute)}
 }
 
 func repeat(n int, first, every time.Duration, saw Observation) []poll {
@@ -143,7 +143,7 @@ func TestState_Observe(t *testing.T) {
 }
 
 func TestState_First(t *testing.T) {
-	plan := model.Prior().Plan(1)
+	plan := model.Prior().Plan()
 	due := plan.Next(0, Forecast{})
 	for _, tt := range []struct {
 		name string

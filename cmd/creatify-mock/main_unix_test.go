@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-func TestProgramStopsOnSignals(t *testing.T) {
+func TestMain_signals(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "creatify-mock")
 	if output, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, output)
