@@ -23,7 +23,8 @@ type api struct {
 	loopback  bool    // the base URL is on this machine: a fake, which may reach any host
 	logger    *slog.Logger
 	hooks     Hooks
-	rendering *memory // jobs whose Render has been sent, for webhooks
+	rendering *memory        // jobs whose Render has been sent, for webhooks
+	templates *templateReads // nil without [WithTemplateCheck]
 }
 
 // check is the first step of every call.
