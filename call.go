@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/transport"
 	"github.com/creatify-community/creatify-go/internal/wait"
 )
@@ -18,11 +19,13 @@ import (
 // api is what the services share: one call of the API, from checked parameters to a body, a job or an error.
 type api struct {
 	transport *transport.Client
+	files     *fetch.Client
 	learned   *wait.Learner
 	budget    *Budget // nil for none
 	loopback  bool    // the base URL is on this machine: a fake, which may reach any host
 	logger    *slog.Logger
 	hooks     Hooks
+	rendering *memory        // jobs whose Render has been sent, for webhooks
 	templates *templateReads // nil without [WithTemplateCheck]
 }
 
@@ -65,17 +68,14 @@ func (a *api) pay(ctx context.Context, call transport.Call, operation Operation,
 }
 
 func (a *api) payWithinBudget(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
-	held, err := a.budget.reserve(operation, params.ModelVersion)
+	held, err := a.reserve(ctx, call, operation, params)
 	if err != nil {
 		return nil, err
 	}
 	job, err := a.send(ctx, call, params)
-	switch {
-	case err == nil:
-		held.assign(job.ID)
-		a.budget.settle(job)
-	case Charged(err) == ChargedNo:
-		held.release()
+	held.end(job, err)
+	if operation == OperationRender && Charged(err) != ChargedNo {
+		a.rendering.add(foldID(call.JobID))
 	}
 	return job, err
 }
