@@ -146,7 +146,7 @@ func Reason(err error) string {
 
 // ValidationError lists all problems of a call's parameters. Nothing was sent. It matches [ErrInvalidParams].
 type ValidationError struct {
-	Problems []Problem // at least one
+	Problems []Problem // at least one; the first 100
 }
 
 // Problem is one bad parameter.
@@ -161,8 +161,12 @@ func invalid(field, format string, args ...any) *ValidationError {
 
 // validation returns the error with these problems, or nil if there are none.
 func validation(problems []Problem) error {
+	const most = 100 // parameters from a stranger may have a million
 	if len(problems) == 0 {
 		return nil
+	}
+	if more := len(problems) - most; more > 0 {
+		problems = append(problems[:most:most], Problem{"parameters", fmt.Sprintf("have %d more problems", more)})
 	}
 	return &ValidationError{problems}
 }
