@@ -2,14 +2,14 @@ package creatify_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
-	"fmt"
-	"net/url"
-	"slices"
 	"unicode"
 
 	"github.com/creatify-community/creatify-go"
@@ -460,6 +460,10 @@ func FuzzJob(f *testing.F) {
 		}
 		if _, err := json.Marshal(job); err != nil {
 			t.Errorf("what was read from %q cannot be written: %v", body, err)
+		}
+	})
+}
+
 // FuzzJobParams decodes any parameters. What Validate accepts can be sent, and holds nothing that the checks
 // are about.
 func FuzzJobParams(f *testing.F) {
