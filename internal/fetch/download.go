@@ -158,6 +158,9 @@ func (d *download) attempt(parent context.Context) *Error {
 	var failure *Error
 	switch resp.StatusCode {
 	case http.StatusOK:
+		if resp.ContentLength > d.MaxSize {
+			return d.tooLarge()
+		}
 		head, err := body.Peek(512) // as many as http.DetectContentType reads
 		if err != nil && err != io.EOF {
 			return d.broken(ctx, err)
@@ -169,11 +172,8 @@ func (d *download) attempt(parent context.Context) *Error {
 		d.noRanges = d.noRanges || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable
 		failure = refusal(resp)
 	}
-	switch {
-	case failure != nil:
+	if failure != nil {
 		return failure
-	case d.total > d.MaxSize:
-		return d.tooLarge()
 	}
 	return d.copy(ctx, body, skip, left, idle)
 }
