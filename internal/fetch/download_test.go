@@ -355,7 +355,8 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-// wire is a server that sends bytes as they are, one response for each connection; the last one again and again.
+// wire is a server that sends bytes as they are, one response for each connection; the last one again and
+// again.
 type wire struct {
 	*httptest.Server
 	connections atomic.Int32

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// liar serves one of two files, each of its responses at random. Only its strong ETags and its dates that lie in
-// the past are true, when it sends them.
+// liar serves one of two files, each of its responses at random. Only its strong ETags and its dates that lie
+// in the past are true, when it sends them.
 type liar struct {
 	*rand.Rand
 	files    [2][]byte

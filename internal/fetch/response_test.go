@@ -138,8 +138,8 @@ func TestContentRange(t *testing.T) {
 	}
 }
 
-// FuzzPart resumes a file after a break. The rest of another file must not be taken for its rest, unless the host
-// says that it is.
+// FuzzPart resumes a file after a break. The rest of another file must not be taken for its rest, unless the
+// host says that it is.
 func FuzzPart(f *testing.F) {
 	const tag, changed, sent = `"a"`, "Wed, 01 May 2024 03:04:05 GMT", "Wed, 01 May 2024 03:05:05 GMT"
 	for _, seed := range [][6]string{
