@@ -28,7 +28,7 @@ func (d *download) RoundTrip(req *http.Request) (*http.Response, error) {
 		next = guarded
 	}
 	resp, err := next.RoundTrip(req)
-	if err != nil || resp == nil || resp.StatusCode/100 != 3 {
+	if err != nil || resp == nil || resp.StatusCode/100 != 3 || resp.Header.Get("Location") == "" {
 		return resp, err
 	}
 	to := escape(resp.Header.Get("Location"))

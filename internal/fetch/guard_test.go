@@ -116,7 +116,8 @@ func TestRoundTripClosesEachBody(t *testing.T) {
 }
 
 func TestRoundTripSurvivesATransportThatForgets(t *testing.T) {
-	for name, resp := range map[string]*http.Response{"the_response": nil, "the_body": {StatusCode: 200, ContentLength: 5, Header: http.Header{}}} {
+	for name, resp := range map[string]*http.Response{"the_response": nil, "the_body": {StatusCode: 200, ContentLength: 5},
+		"the_headers": {StatusCode: 503, Body: http.NoBody}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				asked := 0
