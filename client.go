@@ -2,37 +2,40 @@ package creatify
 
 import (
 	"cmp"
+	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/transport"
+	"github.com/creatify-community/creatify-go/internal/wait"
 	"golang.org/x/time/rate"
 )
 
 // Version is the version of this library, as it stands in the default User-Agent.
 const Version = "0.1.0"
 
-// DefaultBaseURL is where the API lives.
+// DefaultBaseURL is the URL of the API.
 const DefaultBaseURL = "https://api.creatify.ai"
 
-// Client speaks to the Creatify API for one account. Make it with [New] or [NewFromEnv], once, and share it: it is safe
-// for concurrent use. Printing it never shows the key.
+// Client calls the Creatify API for one account. Make it with [New] or [NewFromEnv], once, and share it: it is safe for
+// concurrent use. Printing it never shows the key.
 type Client struct {
 	Jobs      *JobsService      // makes, reads and waits for previews and videos
 	Templates *TemplatesService // reads what previews are made from
+	Personas  *PersonasService  // lists avatars
+	Voices    *VoicesService    // lists voices
 	Workspace *WorkspaceService // reads the account's balance
 
-	baseURL string
+	config config
 }
 
 // New makes a client from an API ID and its key, which are found in the account's API settings.
@@ -40,40 +43,20 @@ type Client struct {
 // Every bad argument and option is reported at once, in one [*ValidationError]. New does not contact the API.
 func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 	c := config{
-		baseURL:   DefaultBaseURL,
-		userAgent: "creatify-go/" + Version + " (" + runtime.Version() + ")",
-		timeout:   time.Minute,
+		baseURL:     DefaultBaseURL,
+		credentials: transport.NewCredentials(apiID, apiKey),
+		userAgent:   "creatify-go/" + Version + " (" + runtime.Version() + ")",
+		timeout:     time.Minute,
+		grace:       10 * time.Second,
+		logger:      slog.New(slog.DiscardHandler),
 	}
 	c.checkCredential("API ID", apiID)
 	c.checkCredential("API key", apiKey)
-	for i, opt := range opts {
-		if opt == nil {
-			c.refuse(fmt.Sprintf("option %d", i+1), "is nil")
-			continue
-		}
-		opt(&c)
-	}
-	base := c.parseBaseURL()
-	if err := validation(c.problems); err != nil {
-		return nil, err
-	}
-	credentials := transport.NewCredentials(apiID, apiKey)
-	files := fetch.New(fetch.Config{HTTPClient: c.httpClient, UserAgent: c.userAgent, Redact: credentials.Redact})
-	api := &api{budget: c.budget, files: files, transport: transport.New(transport.Config{
-		BaseURL:     base,
-		Credentials: credentials,
-		UserAgent:   c.userAgent,
-		HTTPClient:  c.httpClient,
-		Timeout:     c.timeout,
-		Retry:       transport.Retry(c.retry.withDefaults()),
-		Limiter:     c.limiter,
-		Logger:      c.logger,
-	})}
-	return &Client{&JobsService{api}, &TemplatesService{api}, &WorkspaceService{api}, base.String()}, nil
+	return c.client(opts, nil)
 }
 
-// NewFromEnv is [New] with what the environment says: CREATIFY_API_ID, CREATIFY_API_KEY and, where it is not the usual
-// one, CREATIFY_BASE_URL. An option given here wins over the environment.
+// NewFromEnv is [New] with the environment's CREATIFY_API_ID, CREATIFY_API_KEY and, if it is set, CREATIFY_BASE_URL. An
+// option wins over the environment.
 func NewFromEnv(opts ...Option) (*Client, error) {
 	var missing []Problem
 	lookUp := func(name string) string {
@@ -93,19 +76,19 @@ func NewFromEnv(opts ...Option) (*Client, error) {
 	return New(apiID, apiKey, opts...)
 }
 
-// String names the client by its base URL.
-func (c *Client) String() string {
-	if c == nil {
-		return "creatify.Client(nil)"
-	}
-	return "creatify.Client(" + c.baseURL + ")"
+// With returns a copy of the client with further options, which win over those of c. It shares the credentials and what
+// waits have learned; and the budget, the rate limit and the connections, unless an option replaces them. A
+// [WithMiddleware] adds to those of c.
+func (c *Client) With(opts ...Option) (*Client, error) {
+	return c.config.client(opts, c.Jobs.api)
 }
 
-// GoString is String.
-func (c *Client) GoString() string { return c.String() }
+// CloseIdleConnections closes the connections that no call is using, those of a [WithHTTPClient] included. The client
+// remains usable.
+func (c *Client) CloseIdleConnections() { c.Jobs.api.transport.CloseIdleConnections() }
 
-// Format prints String, whatever the verb.
-func (c *Client) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
+// String names the client by its base URL.
+func (c *Client) String() string { return "creatify.Client(" + c.config.baseURL + ")" }
 
 // LogValue is String.
 func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
@@ -113,37 +96,90 @@ func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
 // Option sets how a [Client] works.
 type Option func(*config)
 
+// config is what a client is made of, without the services and what they learn.
 type config struct {
-	baseURL    string
-	userAgent  string
-	httpClient *http.Client
-	timeout    time.Duration
-	retry      RetryPolicy
-	limiter    *rate.Limiter
-	logger     *slog.Logger
-	budget     *Budget
-	problems   []Problem
+	baseURL     string
+	credentials *transport.Credentials
+	userAgent   string
+	httpClient  *http.Client
+	middleware  []func(http.RoundTripper) http.RoundTripper
+	timeout     time.Duration
+	grace       time.Duration
+	retry       RetryPolicy
+	queue       *transport.Queue
+	logger      *slog.Logger
+	hooks       Hooks
+	budget      *Budget
+	templates   *templateReads
+
+	limitedBy string // the option that set queue, of those being applied
+	problems  []Problem
 }
 
 func (c *config) refuse(field, format string, args ...any) {
 	c.problems = append(c.problems, Problem{field, fmt.Sprintf(format, args...)})
 }
 
+// client makes a client with further options, which shares with from what the options leave as it is; nil is none.
+func (c config) client(opts []Option, from *api) (*Client, error) {
+	c.limitedBy = ""
+	for i, opt := range opts {
+		if opt == nil {
+			c.refuse(fmt.Sprintf("option %d", i+1), "is nil")
+			continue
+		}
+		opt(&c)
+	}
+	base := c.parseBaseURL()
+	if err := validation(c.problems); err != nil {
+		return nil, err
+	}
+	calls := transport.Config{
+		BaseURL:     base,
+		Credentials: c.credentials,
+		UserAgent:   c.userAgent,
+		HTTPClient:  c.httpClient,
+		Middleware:  c.middleware,
+		Timeout:     c.timeout,
+		Grace:       c.grace,
+		Retry:       transport.Retry(c.retry.withDefaults()),
+		Queue:       c.queue,
+		Logger:      c.logger,
+	}
+	a := &api{budget: c.budget, learned: new(wait.Learner), loopback: transport.IsLoopback(base.Hostname()), logger: c.logger, hooks: c.hooks,
+		rendering: new(memory), templates: c.templates,
+		files: fetch.New(fetch.Config{HTTPClient: c.httpClient, UserAgent: c.userAgent, Redact: c.credentials.Redact})}
+	var err error
+	if from == nil {
+		a.transport, err = transport.New(calls)
+	} else {
+		a.learned, a.rendering = from.learned, from.rendering
+		a.transport, err = from.transport.With(calls)
+	}
+	if err != nil {
+		return nil, invalid("WithMiddleware", "%v", err)
+	}
+	return &Client{&JobsService{a}, &TemplatesService{a}, &PersonasService{a}, &VoicesService{a}, &WorkspaceService{a}, c}, nil
+}
+
 // WithBaseURL sends the calls elsewhere, such as to a fake of the API. The URL is https, or http on a loopback address,
 // has no query, and may have a path, below which the API's own paths begin. The default is [DefaultBaseURL].
+//
+// Calls to localhost and loopback addresses do not use a proxy, except that of a [WithHTTPClient].
 func WithBaseURL(baseURL string) Option {
 	return func(c *config) { c.baseURL = baseURL }
 }
 
-// WithHTTPClient sends the calls through a client of the caller's. It is copied, never changed. Its Transport and Jar are
-// used as they are; its Timeout bounds one attempt, where it is shorter than [WithTimeout]; its CheckRedirect is asked
-// about the redirects that this library would follow, which are those of a GET within the base URL's origin.
+// WithHTTPClient sends the calls through a client of the caller's. It is copied, never changed. Its Timeout bounds one
+// attempt, where it is shorter than [WithTimeout]; its CheckRedirect is asked about the redirects that this library would
+// follow, which are those of a GET within the base URL's origin.
 //
-// The key goes by the Transport's Proxy: in a tunnel for https, and in clear for an http URL of a loopback address, which a
-// Proxy should leave alone.
+// Where its Transport is an [*http.Transport], paid calls use a copy of it that makes an HTTP/1.1 connection for each, since
+// a kept connection may be dead. Any other Transport is used as it is, and must not send a request twice by itself; to
+// observe calls, use [WithMiddleware] instead.
 //
-// Do not bring a Transport that sends requests again by itself, or by another way when the first one fails: this library
-// sends a paid request again only when it provably never left, and cannot answer for what lies below it.
+// By default, calls use a copy of [http.DefaultTransport], or what a program has put in its place, as it is. The key goes by
+// the Transport's Proxy: in a tunnel for https, and in clear for http.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) {
 		if client == nil {
@@ -153,7 +189,22 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
-// WithTimeout bounds one attempt of a call, from its start to the last byte of the reply. The default is one minute.
+// WithMiddleware wraps the transport of every API call, paid or free, for tracing, metrics and the like. Downloads do not
+// pass it. Of several, the first one sees a request first. It is called once per client.
+//
+// It does not see the credentials, which are added below it, and only for the base URL's origin. It must keep the request's
+// context, which proves that a paid call never left. An error of its own, before it calls next, leaves the outcome of a
+// paid call unknown: use [WithLimiter] to hold calls back.
+func WithMiddleware(middleware func(next http.RoundTripper) http.RoundTripper) Option {
+	return func(c *config) {
+		if middleware == nil {
+			c.refuse("WithMiddleware", "the function is nil")
+		}
+		c.middleware = append(slices.Clip(c.middleware), middleware)
+	}
+}
+
+// WithTimeout bounds one attempt of a call, from its start to the last byte of the response. The default is one minute.
 // For the whole call, retries included, use the context's deadline.
 func WithTimeout(perAttempt time.Duration) Option {
 	return func(c *config) {
@@ -164,9 +215,28 @@ func WithTimeout(perAttempt time.Duration) Option {
 	}
 }
 
+// WithPaidGrace sets how long a paid call whose request has left still waits for the response when its context ends: the
+// job is made and charged, so its ID is worth the wait. The default is 10 s; 0 turns it off. Queues, connecting and waits
+// between attempts end with the context all the same.
+func WithPaidGrace(grace time.Duration) Option {
+	return func(c *config) {
+		if grace < 0 {
+			c.refuse("WithPaidGrace", "must not be negative, as %v is", grace)
+		}
+		c.grace = grace
+	}
+}
+
+// Limiter holds each request until its turn. A [*golang.org/x/time/rate.Limiter] is one.
+type Limiter interface {
+	// Wait returns nil when it is the request's turn. After an error, nothing is sent.
+	Wait(ctx context.Context) error
+}
+
 // WithRateLimit bounds the requests of this client, retries and polls included: perSecond on average, and at most burst
 // at once. A request waits for its turn as long as its context allows; one whose turn would come after the deadline is not
-// made, and its error is [context.DeadlineExceeded] at once. There is no limit by default; the API documents none.
+// made, and its error is [context.DeadlineExceeded] at once. Paid calls go before polls. There is no limit by default; the
+// API documents none.
 func WithRateLimit(perSecond float64, burst int) Option {
 	return func(c *config) {
 		if !(perSecond > 0) || math.IsInf(perSecond, 0) {
@@ -175,12 +245,30 @@ func WithRateLimit(perSecond float64, burst int) Option {
 		if burst < 1 {
 			c.refuse("WithRateLimit", "burst must be at least 1, not %d", burst)
 		}
-		c.limiter = rate.NewLimiter(rate.Limit(perSecond), burst)
+		c.limit("WithRateLimit", rate.NewLimiter(rate.Limit(perSecond), burst))
 	}
 }
 
-// WithLogger logs every attempt at debug level and every retry at info level, with method, path, status, attempt and
-// time: never headers or bodies. By default nothing is logged.
+// WithLimiter is [WithRateLimit] with a limiter of the caller's, such as one that several clients share. Not both can be
+// given. The polls of a client ask it one at a time, so that a paid call waits for one poll at most.
+func WithLimiter(limiter Limiter) Option {
+	return func(c *config) {
+		if limiter == nil {
+			c.refuse("WithLimiter", "the limiter is nil")
+		}
+		c.limit("WithLimiter", limiter)
+	}
+}
+
+func (c *config) limit(option string, limiter Limiter) {
+	if c.limitedBy != "" && c.limitedBy != option {
+		c.refuse(option, "cannot be combined with %s", c.limitedBy)
+	}
+	c.limitedBy, c.queue = option, transport.NewQueue(limiter)
+}
+
+// WithLogger logs every attempt at debug level and every retry at info level: the call's name, the job's ID, the status,
+// the attempt and the time it took; never headers, bodies or URLs. By default nothing is logged.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) {
 		if logger == nil {
@@ -190,7 +278,7 @@ func WithLogger(logger *slog.Logger) Option {
 	}
 }
 
-// WithUserAgent replaces the User-Agent header, creatify-go and its version.
+// WithUserAgent replaces the User-Agent header, which is creatify-go and its version.
 func WithUserAgent(userAgent string) Option {
 	return func(c *config) {
 		if userAgent == "" || strings.ContainsFunc(userAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
@@ -202,12 +290,12 @@ func WithUserAgent(userAgent string) Option {
 
 // RetryPolicy bounds the attempts of one call. The zero value of each field means its default.
 //
-// A call that costs nothing is tried again after a network error, a reply that broke off, and the statuses 408, 425, 429,
-// 500, 502, 503 and 504. A call that costs credits is tried again only when it provably never left or was answered 429;
-// no policy changes that. Between attempts the wait doubles from MinBackoff to MaxBackoff, half of it drawn at random;
-// a Retry-After of up to a minute is honoured instead. A wait that would pass the context's deadline ends the call.
+// A free call is retried after a network error, a truncated response, and the statuses 408, 425, 429 and 5xx except 501
+// and 505. A paid call is retried only when it provably never left or was answered 429; no policy changes that. Between
+// attempts the wait doubles from MinBackoff to MaxBackoff, half of it drawn at random; a Retry-After of at most a minute is
+// honored instead. A longer one, or a wait that would pass the context's deadline, ends the call.
 type RetryPolicy struct {
-	// MaxAttempts is how often a call is tried in all. 1 turns retries off; the default is 4.
+	// MaxAttempts is the number of attempts in all. 1 turns retries off; the default is 4.
 	MaxAttempts int
 	// MinBackoff is the wait before the second attempt; the default is 500 ms.
 	MinBackoff time.Duration
@@ -222,8 +310,8 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// WithRetry sets how often and how fast calls are tried again. It is not for the polls of a wait, after one of which comes
-// the next, nor for downloads, which have rules of their own.
+// WithRetry sets how often and how fast calls are retried. It does not concern the polls of a wait, each of which is
+// followed by the next, nor downloads, which have rules of their own.
 func WithRetry(policy RetryPolicy) Option {
 	return func(c *config) {
 		if policy.MaxAttempts < 0 || policy.MinBackoff < 0 || policy.MaxBackoff < 0 {
@@ -237,6 +325,7 @@ func WithRetry(policy RetryPolicy) Option {
 
 // checkCredential never quotes the value.
 func (c *config) checkCredential(name, value string) {
+	const longest = 1000
 	switch {
 	case strings.TrimSpace(value) == "":
 		c.refuse(name, "is empty")
@@ -244,6 +333,8 @@ func (c *config) checkCredential(name, value string) {
 		c.refuse(name, "has white space around it")
 	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
 		c.refuse(name, "has a character that no key has: white space, a control character or one beyond ASCII")
+	case len(value) > longest:
+		c.refuse(name, "is longer than %d characters", longest)
 	}
 }
 
@@ -255,8 +346,8 @@ func (c *config) parseBaseURL() *url.URL {
 		return nil
 	}
 	switch {
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		c.refuse(field, "must be https: over http the key could be read on its way (http is for loopback addresses)")
+	case u.Scheme == "http" && !transport.IsLoopback(u.Hostname()):
+		c.refuse(field, "must be https: over http the key could be read on its way (http is for localhost and 127.0.0.1)")
 	case u.Scheme != "http" && u.Scheme != "https":
 		c.refuse(field, "must be https")
 	}
@@ -267,8 +358,4 @@ func (c *config) parseBaseURL() *url.URL {
 		c.refuse(field, "must not have a query or a fragment")
 	}
 	return u
-}
-
-func isLoopback(host string) bool {
-	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }

@@ -2,6 +2,7 @@ package creatify_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
 )
 
 const secretKey = "s3cr3t-recognisable-key"
@@ -50,9 +52,18 @@ func TestNewRefusesBadArgumentsAndOptions(t *testing.T) {
 		{"a base URL over plain http", "id", "key", creatify.WithBaseURL("http://api.test"), "base URL: must be https"},
 		{"a base URL whose host only looks like loopback", "id", "key", creatify.WithBaseURL("http://127.0.0.1.api.test"), "base URL: must be https"},
 		{"a base URL of another scheme", "id", "key", creatify.WithBaseURL("ftp://api.test"), "base URL: must be https"},
+		{"a key that is too long", "id", strings.Repeat("k", 1001), nil, "API key: is longer than 1000 characters"},
+		{"a base URL that is loopback to some resolvers only", "id", "key", creatify.WithBaseURL("http://127.1:8080"), "base URL: must be https"},
+		{"a base URL with loopback in hex", "id", "key", creatify.WithBaseURL("http://0x7f.0.0.1"), "base URL: must be https"},
+		{"a base URL that is any address", "id", "key", creatify.WithBaseURL("http://0.0.0.0"), "base URL: must be https"},
 		{"a nil option", "id", "key", nil, ""},
 		{"a nil HTTP client", "id", "key", creatify.WithHTTPClient(nil), "WithHTTPClient: the client is nil"},
 		{"a nil logger", "id", "key", creatify.WithLogger(nil), "WithLogger: the logger is nil"},
+		{"a nil middleware", "id", "key", creatify.WithMiddleware(nil), "WithMiddleware: the function is nil"},
+		{"a middleware that returns nothing", "id", "key", creatify.WithMiddleware(func(http.RoundTripper) http.RoundTripper { return nil }),
+			"WithMiddleware: returned no http.RoundTripper"},
+		{"a nil limiter", "id", "key", creatify.WithLimiter(nil), "WithLimiter: the limiter is nil"},
+		{"a negative grace", "id", "key", creatify.WithPaidGrace(-1), "WithPaidGrace: must not be negative"},
 		{"a time-out of zero", "id", "key", creatify.WithTimeout(0), "WithTimeout: must be above zero, not 0s"},
 		{"a rate of zero", "id", "key", creatify.WithRateLimit(0, 1), "WithRateLimit: perSecond must be above zero"},
 		{"a rate that is no number", "id", "key", creatify.WithRateLimit(math.NaN(), 1), "WithRateLimit: perSecond must be above zero"},
@@ -90,7 +101,7 @@ func TestNewReportsEverythingAtOnce(t *testing.T) {
 
 func TestNewAcceptsUsualBaseURLs(t *testing.T) {
 	for _, base := range []string{"https://api.test", "https://api.test/", "https://api.test:8443/creatify/", "http://127.0.0.1:8080",
-		"http://localhost:1", "http://[::1]:80", "HTTPS://API.TEST"} {
+		"http://localhost:1", "http://LOCALHOST", "http://[::1]:80", "http://[::ffff:127.0.0.1]", "HTTPS://API.TEST"} {
 		_, err := creatify.New("id", "key", creatify.WithBaseURL(base))
 		assert.NoError(t, err, base)
 	}
@@ -188,9 +199,128 @@ func TestPrintingAClientNeverShowsTheKey(t *testing.T) {
 	assert.NotContains(t, all.String(), secretKey)
 	assert.NotContains(t, all.String(), fmt.Sprintf("%x", secretKey))
 	assert.Contains(t, all.String(), "creatify.Client(https://api.creatify.ai)")
-	assert.Equal(t, "creatify.Client(nil)", (*creatify.Client)(nil).String())
-	assert.Equal(t, "creatify.Client(https://api.creatify.ai)", fmt.Sprintf("%v", client))
-	assert.Equal(t, client.String(), client.GoString())
+	assert.Equal(t, "creatify.Client(https://api.creatify.ai)", fmt.Sprintf("%+v", client))
+}
+
+func TestWith(t *testing.T) {
+	budget := creatify.NewBudget(creatify.BudgetOptions{Credits: 2})
+	api := creatifytest.New(creatifytest.Config{})
+	client := newClient(t, api, creatify.WithBudget(budget), creatify.WithUserAgent("one"), creatify.WithRateLimit(1000, 1))
+
+	t.Run("shares the credentials and the budget", func(t *testing.T) {
+		other, err := client.With(creatify.WithTimeout(time.Second))
+		require.NoError(t, err)
+		_, err = other.Jobs.CreatePreview(t.Context(), params())
+		require.NoError(t, err)
+		assert.Equal(t, 1.0, budget.Remaining())
+	})
+	t.Run("shares what waits have learned", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 100 * time.Second}})
+			client := newClient(t, api)
+			polls := func(client *creatify.Client) int {
+				before := api.Calls(get)
+				_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
+				require.NoError(t, err)
+				return api.Calls(get) - before
+			}
+			cold := polls(client)
+			other, err := client.With(creatify.WithUserAgent("two"))
+			require.NoError(t, err)
+			for range 30 {
+				polls(other)
+			}
+			assert.Less(t, polls(client), cold)
+		})
+	})
+	t.Run("replaces what it is told to", func(t *testing.T) {
+		var agents []string
+		watch := creatify.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return roundTrip(func(req *http.Request) (*http.Response, error) {
+				agents = append(agents, req.UserAgent())
+				return next.RoundTrip(req)
+			})
+		})
+		other, err := client.With(creatify.WithUserAgent("two"), creatify.WithBudget(creatify.NewBudget(creatify.BudgetOptions{})), watch)
+		require.NoError(t, err)
+		_, err = other.Jobs.CreatePreview(t.Context(), params())
+		assert.ErrorIs(t, err, creatify.ErrBudgetExceeded)
+		_, err = other.Workspace.RemainingCredits(t.Context())
+		require.NoError(t, err)
+		third, err := other.With(watch)
+		require.NoError(t, err)
+		_, err = third.Workspace.RemainingCredits(t.Context())
+		require.NoError(t, err)
+		_, err = client.Workspace.RemainingCredits(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []string{"two", "two", "two"}, agents, "the first client is left as it is, and the third has both")
+	})
+	t.Run("replaces a rate limit by a limiter", func(t *testing.T) {
+		_, err := client.With(creatify.WithLimiter(rate.NewLimiter(1, 1)))
+		assert.NoError(t, err)
+	})
+	t.Run("refuses bad options", func(t *testing.T) {
+		other, err := client.With(nil, creatify.WithBaseURL("ftp://api.test"))
+		assert.Nil(t, other)
+		assert.Equal(t, []creatify.Problem{{Field: "option 1", Message: "is nil"}, {Field: "base URL", Message: "must be https"}}, problemsOf(t, err))
+	})
+}
+
+func TestWithRateLimitAndWithLimiterExcludeEachOther(t *testing.T) {
+	limiter := creatify.WithLimiter(rate.NewLimiter(1, 1))
+	_, err := creatify.New("id", "key", creatify.WithRateLimit(1, 1), limiter)
+	assert.Equal(t, []creatify.Problem{{Field: "WithLimiter", Message: "cannot be combined with WithRateLimit"}}, problemsOf(t, err))
+	_, err = creatify.New("id", "key", limiter, creatify.WithRateLimit(1, 1))
+	assert.Equal(t, []creatify.Problem{{Field: "WithRateLimit", Message: "cannot be combined with WithLimiter"}}, problemsOf(t, err))
+	_, err = creatify.New("id", "key", limiter, limiter)
+	assert.NoError(t, err, "the last one wins")
+}
+
+// busyLimiter cannot be compared, and lets nothing through.
+type busyLimiter struct{ reasons []error }
+
+func (l busyLimiter) Wait(context.Context) error { return l.reasons[0] }
+
+func TestWithLimiterChargesNothing(t *testing.T) {
+	api := creatifytest.New(creatifytest.Config{})
+	client := newClient(t, api, creatify.WithLimiter(busyLimiter{[]error{fmt.Errorf("limiter: %w", creatify.ErrOutcomeUnknown)}}))
+	client, err := client.With(creatify.WithTimeout(time.Second))
+	require.NoError(t, err)
+	_, err = client.Jobs.CreatePreview(t.Context(), params())
+	assert.ErrorContains(t, err, "nothing was charged")
+	assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown, "which another call's error is")
+	assert.Zero(t, api.Calls(""))
+}
+
+func TestWithPaidGrace(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		opts []creatify.Option
+		took time.Duration
+		job  bool
+	}{
+		{"returns the job by default", nil, 8 * time.Second, true},
+		{"ends with the context at 0", []creatify.Option{creatify.WithPaidGrace(0)}, time.Second, false},
+		{"ends after a shorter grace", []creatify.Option{creatify.WithPaidGrace(2 * time.Second)}, 3 * time.Second, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := creatifytest.New(creatifytest.Config{})
+				api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Delay: 8 * time.Second})
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Second, cancel)
+				start := time.Now()
+				job, err := newClient(t, api, tt.opts...).Jobs.CreatePreview(ctx, params())
+				assert.Equal(t, tt.took, time.Since(start))
+				if tt.job {
+					require.NoError(t, err)
+					assert.Equal(t, api.Jobs(), []string{job.ID})
+					return
+				}
+				assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
+			})
+		})
+	}
 }
 
 func TestRequestsCarryWhatTheAPIAsksFor(t *testing.T) {
@@ -224,24 +354,8 @@ func TestLogsHoldNeitherKeysNorBodies(t *testing.T) {
 	client := newClient(t, api, creatify.WithLogger(logger), creatify.WithTimeout(time.Second))
 	job, err := client.Jobs.CreatePreview(t.Context(), params())
 	require.NoError(t, err)
-	assert.Contains(t, logged.String(), `"method":"POST","path":"/api/custom_template_jobs/preview_async/","attempt":1,"outcome":"status 201"`)
+	assert.Contains(t, logged.String(), `"call":"create_preview","attempt":1,"status":201,"took":`)
 	for _, secret := range []string{creatifytest.APIKey, creatifytest.APIID, "Spring sale", job.ID} {
 		assert.NotContains(t, logged.String(), secret)
-	}
-}
-
-// newClient makes a client of a transport that answers in process.
-func newClient(t testing.TB, rt http.RoundTripper, opts ...creatify.Option) *creatify.Client {
-	t.Helper()
-	opts = append([]creatify.Option{creatify.WithHTTPClient(&http.Client{Transport: rt})}, opts...)
-	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, opts...)
-	require.NoError(t, err)
-	return client
-}
-
-func params() creatify.JobParams {
-	return creatify.JobParams{
-		TemplateID: creatifytest.TemplateID,
-		Variables:  creatify.Variables{"headline": creatify.Text("Spring sale")},
 	}
 }

@@ -102,7 +102,7 @@ func (s *JobsService) video(ctx context.Context, id string, opts []DownloadOptio
 
 // videoURL reads a job for the URL of its video. Its errors are what a [*DownloadError] unwraps to.
 func (s *JobsService) videoURL(ctx context.Context, id string) (string, error) {
-	job, err := s.read(ctx, id, false)
+	job, err := s.read(ctx, transport.Call{JobID: id})
 	switch {
 	case err != nil:
 		return "", &wrapped{"the job cannot be read: " + err.Error(), sentinelOf(err)}

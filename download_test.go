@@ -109,12 +109,12 @@ func TestDownloadReadsTheJob(t *testing.T) {
 	})
 }
 
-// sentinels are what an error may be, those of contexts and disks among them.
-var sentinels = map[string]error{
+// downloadSentinels are what an error may be, those of contexts and disks among them.
+var downloadSentinels = map[string]error{
 	"ErrInvalidParams": creatify.ErrInvalidParams, "ErrUnauthorized": creatify.ErrUnauthorized, "ErrNotFound": creatify.ErrNotFound,
 	"ErrRateLimited": creatify.ErrRateLimited, "ErrInsufficientCredits": creatify.ErrInsufficientCredits,
 	"ErrOutcomeUnknown": creatify.ErrOutcomeUnknown, "ErrJobFailed": creatify.ErrJobFailed, "ErrJobRejected": creatify.ErrJobRejected,
-	"ErrWaitTimeout": creatify.ErrWaitTimeout, "ErrStalled": creatify.ErrStalled, "ErrNoOutput": creatify.ErrNoOutput,
+	"ErrWaitTimeout": creatify.ErrWaitTimeout, "ErrStalled": creatify.ErrStalled, "ErrPollsFailed": creatify.ErrPollsFailed, "ErrNoOutput": creatify.ErrNoOutput,
 	"ErrBudgetExceeded": creatify.ErrBudgetExceeded, "ErrTrackerClosed": creatify.ErrTrackerClosed,
 	"ErrInvalidWebhook": creatify.ErrInvalidWebhook, "ErrTooLarge": creatify.ErrTooLarge, "ErrRefusedURL": creatify.ErrRefusedURL,
 	"Canceled": context.Canceled, "DeadlineExceeded": context.DeadlineExceeded, "permission denied": fs.ErrPermission,
@@ -203,7 +203,7 @@ func TestDownloadErrorIsOneThing(t *testing.T) {
 				failure := downloadError(t, err)
 				assert.Contains(t, err.Error(), tt.text)
 				var is []string
-				for name, sentinel := range sentinels {
+				for name, sentinel := range downloadSentinels {
 					if errors.Is(failure, sentinel) {
 						is = append(is, name)
 					}

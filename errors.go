@@ -1,73 +1,165 @@
 package creatify
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
-// The sentinels tell errors apart with [errors.Is]. The types below carry the details; find them with [errors.AsType].
+// An error of this package matches at most one of these sentinels with [errors.Is]. Details are in its type, found with
+// [errors.AsType].
 var (
-	// ErrInvalidParams: a parameter or an option is bad. Nothing was sent.
+	// ErrInvalidParams reports a bad parameter or option. Nothing was sent.
 	ErrInvalidParams = errors.New("creatify: invalid parameters")
-	// ErrUnauthorized: the API ID and key are wrong (401), or not allowed to do this (403).
+	// ErrUnauthorized reports a wrong API ID or key (401), or one that may not make this call (403).
 	ErrUnauthorized = errors.New("creatify: unauthorized")
-	// ErrNotFound: the API itself says that there is no such job or template. A bare 404 of a proxy is not this.
+	// ErrNotFound reports that the API itself knows no such job or template. A proxy's 404 does not match.
 	ErrNotFound = errors.New("creatify: not found")
-	// ErrRateLimited: too many requests (429), also after retries.
+	// ErrRateLimited reports too many requests (429), after retries.
 	ErrRateLimited = errors.New("creatify: rate limited")
-	// ErrInsufficientCredits: the account has too few credits.
+	// ErrInsufficientCredits reports that the account has too few credits.
 	ErrInsufficientCredits = errors.New("creatify: insufficient credits")
-	// ErrOutcomeUnknown: a call that costs credits was sent, and whether it took effect is not known.
+	// ErrOutcomeUnknown reports a paid call that was sent and may have been charged.
 	ErrOutcomeUnknown = errors.New("creatify: outcome unknown")
-	// ErrJobFailed: the job ended as failed.
+	// ErrJobFailed reports a job that ended as failed.
 	ErrJobFailed = errors.New("creatify: job failed")
-	// ErrJobRejected: the job ended as rejected.
+	// ErrJobRejected reports a job that ended as rejected.
 	ErrJobRejected = errors.New("creatify: job rejected")
-	// ErrWaitTimeout: the wait took as long as [WithMaxWait] allows. The job goes on.
-	ErrWaitTimeout = errors.New("creatify: no end within the longest wait allowed")
-	// ErrStalled: the job stood still for as long as [WithStallTimeout] allows.
-	ErrStalled = errors.New("creatify: the job stands still")
-	// ErrNoOutput: the job is done, but the URL that was waited for did not appear.
-	ErrNoOutput = errors.New("creatify: the job is done but has no output")
-	// ErrBudgetExceeded: a [Budget] does not cover the call. Nothing was sent.
-	ErrBudgetExceeded = errors.New("creatify: the budget is exceeded")
-	// ErrTrackerClosed: a job was given to a [Tracker] after its Close or Finish.
-	ErrTrackerClosed = errors.New("creatify: the tracker is closed")
-	// ErrInvalidWebhook: a body is not a webhook's.
-	ErrInvalidWebhook = errors.New("creatify: not a webhook notice")
-	// ErrTooLarge: the video is larger than [WithMaxSize] allows.
-	ErrTooLarge = errors.New("creatify: the video is too large")
-	// ErrRefusedURL: the video's URL, the address that it leads to, or a redirect is one that is not downloaded from.
+	// ErrWaitTimeout reports a wait that reached its deadline. The job continues.
+	ErrWaitTimeout = errors.New("creatify: wait timed out")
+	// ErrStalled reports a job that did not move for [WithStallTimeout].
+	ErrStalled = errors.New("creatify: job stalled")
+	// ErrNoOutput reports a job that is done without the URL that was waited for.
+	ErrNoOutput = errors.New("creatify: job has no output")
+	// ErrPollsFailed reports a wait that ended because its polls failed. [WaitError.LastPollErr] is the last failure.
+	ErrPollsFailed = errors.New("creatify: polls failed")
+	// ErrBudgetExceeded reports a paid call that a [Budget] does not cover. Nothing was sent.
+	ErrBudgetExceeded = errors.New("creatify: budget exceeded")
+	// ErrTrackerClosed reports a job added to a [Tracker] after its Close or Finish.
+	ErrTrackerClosed = errors.New("creatify: tracker closed")
+	// ErrInvalidWebhook reports a request body that is not a webhook event.
+	ErrInvalidWebhook = errors.New("creatify: invalid webhook event")
+	// ErrTooLarge reports a video larger than [WithMaxSize].
+	ErrTooLarge = errors.New("creatify: video too large")
+	// ErrRefusedURL reports a video's URL, address or redirect that downloads do not follow.
 	ErrRefusedURL = errors.New("creatify: refused URL")
 )
 
-// ValidationError lists everything that is wrong with a call's parameters. Nothing was sent. It is [ErrInvalidParams].
+// Charge tells what a failed call means for the account's credits.
+type Charge int
+
+// The zero value is the cautious one.
+const (
+	ChargedUnknown Charge = iota // perhaps charged: do not repeat the call
+	ChargedNo                    // refused or never sent: the call may be repeated
+	ChargedYes                   // the job exists
+)
+
+// Charged reports whether the paid call that returned err was charged. It is ChargedNo only for errors that mark the call as
+// refused or unsent, ChargedYes for nil, a [*JobError] and a [*WaitError], and ChargedUnknown for any other error.
+func Charged(err error) Charge {
+	switch {
+	case err == nil:
+		return ChargedYes
+	case errors.Is(err, ErrOutcomeUnknown):
+		return ChargedUnknown
+	case is[*WaitError](err) || is[*JobError](err):
+		return ChargedYes
+	case errors.Is(err, ErrInvalidParams) || errors.Is(err, ErrBudgetExceeded):
+		return ChargedNo
+	}
+	if e, ok := errors.AsType[*APIError](err); ok && e.Method == http.MethodPost && isRefusal(e.StatusCode) {
+		return ChargedNo
+	}
+	if e, ok := errors.AsType[*callError](err); ok && e.unsent {
+		return ChargedNo
+	}
+	return ChargedUnknown
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// reasons are the sentinels' words, for [Reason].
+var reasons = []struct {
+	err  error
+	word string
+}{
+	{ErrOutcomeUnknown, "outcome_unknown"},
+	{ErrInvalidParams, "invalid_params"},
+	{ErrBudgetExceeded, "budget_exceeded"},
+	{ErrJobFailed, "job_failed"},
+	{ErrJobRejected, "job_rejected"},
+	{ErrWaitTimeout, "wait_timeout"},
+	{ErrStalled, "stalled"},
+	{ErrNoOutput, "no_output"},
+	{ErrPollsFailed, "polls_failed"},
+	{ErrUnauthorized, "unauthorized"},
+	{ErrNotFound, "not_found"},
+	{ErrRateLimited, "rate_limited"},
+	{ErrInsufficientCredits, "insufficient_credits"},
+	{ErrTrackerClosed, "tracker_closed"},
+	{ErrInvalidWebhook, "invalid_webhook"},
+	{ErrTooLarge, "too_large"},
+	{ErrRefusedURL, "refused_url"},
+	{context.Canceled, "canceled"},
+	{context.DeadlineExceeded, "deadline_exceeded"},
+}
+
+// Reason returns a fixed word for an error, for metric labels: "insufficient_credits" or "wait_timeout", say. It is empty
+// for nil and "other" for errors of other packages. docs/operating.md lists the words.
+func Reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	for _, r := range reasons {
+		if errors.Is(err, r.err) {
+			return r.word
+		}
+	}
+	call, _ := errors.AsType[*callError](err)
+	refusal, _ := errors.AsType[*APIError](err)
+	switch {
+	case is[*WaitError](err):
+		return "callback"
+	case is[*DownloadError](err):
+		return "download_failed"
+	case call != nil && call.unsent:
+		return "not_sent"
+	case call != nil || refusal != nil && refusal.StatusCode >= 500:
+		return "unavailable"
+	case refusal != nil:
+		return "refused"
+	}
+	return "other"
+}
+
+// ValidationError lists all problems of a call's parameters. Nothing was sent. It matches [ErrInvalidParams].
 type ValidationError struct {
 	Problems []Problem // at least one
 }
 
-// Problem is one thing that is wrong with a parameter.
+// Problem is one bad parameter.
 type Problem struct {
 	Field   string // as the API names it, such as "template_id" or "variables.photo"; or the option or argument
-	Message string // what is wrong; never the value, which may be a secret
+	Message string // never contains the value, which may be a secret
 }
 
 func invalid(field, format string, args ...any) *ValidationError {
 	return &ValidationError{[]Problem{{field, fmt.Sprintf(format, args...)}}}
 }
 
-// validation is the error with these problems, or nil when there are none.
+// validation returns the error with these problems, or nil if there are none.
 func validation(problems []Problem) error {
 	if len(problems) == 0 {
 		return nil
@@ -83,237 +175,210 @@ func (e *ValidationError) Error() string {
 	return "creatify: invalid parameters: " + strings.Join(problems, "; ")
 }
 
-// Is makes the error [ErrInvalidParams].
+// Is matches [ErrInvalidParams].
 func (e *ValidationError) Is(target error) bool { return target == ErrInvalidParams }
 
-// APIError is a reply in which the server refused a call. Depending on what it says it is [ErrUnauthorized],
-// [ErrNotFound], [ErrRateLimited] or [ErrInsufficientCredits].
-type APIError struct {
-	StatusCode int                 // of the reply
-	Method     string              // of the call
-	Path       string              // of the call, from the base URL on
-	Detail     string              // the message about the call as a whole; empty when there is none
-	Fields     map[string][]string // messages by field; non_field_errors is what concerns several
-	RetryAfter time.Duration       // how long the server asks to wait; 0 when it does not say
-	Body       []byte              // the first 4 KiB of the reply
+// callError is a call that ended without a usable response. Its cause matches no sentinel, except for the context's error.
+type callError struct {
+	call   string // as describe has it
+	unsent bool   // a paid call that provably never left
+	err    error
+}
 
-	bare   bool // Detail comes from a bare array
-	unsure bool // part of an unknown outcome, and so no refusal
+func (e *callError) Error() string {
+	if e.unsent {
+		return fmt.Sprintf("creatify: %s: not sent: %v (nothing was charged; call it again)", e.call, e.err)
+	}
+	return fmt.Sprintf("creatify: %s: %v", e.call, e.err)
+}
+
+func (e *callError) Unwrap() error { return e.err }
+
+// describe names a call and its job, for error texts.
+func describe(call, jobID string) string {
+	name := strings.ReplaceAll(call, "_", " ")
+	if jobID != "" {
+		name += " " + oneLine(jobID)
+	}
+	return name
+}
+
+// APIError is a response that refuses a call. It matches one of [ErrUnauthorized], [ErrNotFound], [ErrRateLimited] and
+// [ErrInsufficientCredits], or none of them.
+type APIError struct {
+	StatusCode int                 // HTTP status
+	Call       string              // name of the call, such as "create_preview"
+	JobID      string              // job of the call, if it has one
+	Method     string              // HTTP method
+	Path       string              // path from the base URL on
+	Detail     string              // message about the call as a whole, if any
+	Fields     map[string][]string // messages by field; non_field_errors concerns several
+	RetryAfter time.Duration       // wait that the server asks for; 0 if it asks for none
+	RequestID  string              // of the response, for a question to support; often empty
+	Body       []byte              // first 4 KiB of the response
+
+	bare bool // Detail comes from a bare array
 }
 
 const maxKeptBody = 4 << 10
 
-func newAPIError(call transport.Call, reply *transport.Reply) *APIError {
-	e := &APIError{StatusCode: reply.Status, Method: call.Method, Path: call.Path}
-	e.RetryAfter, _ = transport.RetryAfter(reply, time.Now())
-	e.Body = firstOf(reply.Body)
-	e.read(reply.Body)
-	if reply.Status >= 300 && reply.Status <= 399 {
-		e.Detail = "a redirect, which is not followed: a POST never is, nor anything to another origin; check the base URL"
-	}
-	return e
-}
-
-// read takes the messages out of a body of any of the API's shapes: {"detail": …}, {"field": […]}, […]. Another body,
-// such as a proxy's page, leaves them empty.
-func (e *APIError) read(body []byte) {
-	var shape any
-	if json.Unmarshal(body, &shape) != nil {
-		return
-	}
-	switch shape := shape.(type) {
-	case []any:
-		e.Detail, e.bare = strings.Join(messagesOf(shape), "; "), true
-	case map[string]any:
-		for field, value := range shape {
-			if text, ok := value.(string); ok && field == "detail" {
-				e.Detail = text
-			} else {
-				e.addFields(field, value, 0)
-			}
-		}
-	}
-}
-
-// addFields descends into nested objects, which is how the API speaks of a field within a field. It keeps what a reader can
-// make use of, and no more.
-func (e *APIError) addFields(field string, value any, depth int) {
-	const mostFields, longestField, deepest = 100, 200, 8
-	if len(e.Fields) >= mostFields || len(field) > longestField {
-		return
-	}
-	if nested, ok := value.(map[string]any); ok && depth < deepest {
-		for name, v := range nested {
-			e.addFields(field+"."+name, v, depth+1)
-		}
-		return
-	}
-	if messages := messagesOf(value); len(messages) > 0 {
-		if e.Fields == nil {
-			e.Fields = make(map[string][]string)
-		}
-		e.Fields[field] = append(e.Fields[field], messages...)
-	}
-}
-
-func messagesOf(value any) []string {
-	switch value := value.(type) {
-	case nil:
-		return nil
-	case string:
-		return []string{value}
-	case []any:
-		var all []string
-		for _, v := range value {
-			all = append(all, messagesOf(v)...)
-		}
-		return all
-	}
-	text, _ := json.Marshal(value)
-	return []string{string(text)}
-}
-
 func (e *APIError) Error() string {
 	if next := e.next(); next != "" {
-		return e.what() + " (" + next + ")"
+		return e.summary() + " (" + next + ")"
 	}
-	return e.what()
+	return e.summary()
 }
 
-// what says what happened, without what to do about it.
-func (e *APIError) what() string {
-	text := fmt.Sprintf("creatify: %s %s: %d %s", e.Method, e.Path, e.StatusCode, http.StatusText(e.StatusCode))
-	messages := []string{}
-	if e.Detail != "" {
-		messages = append(messages, e.Detail)
+// summary is the error's text without the next step.
+func (e *APIError) summary() string {
+	text := fmt.Sprintf("creatify: %s: %d", describe(e.Call, e.JobID), e.StatusCode)
+	if status := http.StatusText(e.StatusCode); status != "" {
+		text += " " + status
 	}
-	for _, field := range slices.Sorted(maps.Keys(e.Fields)) {
-		messages = append(messages, field+": "+strings.Join(e.Fields[field], ", "))
-	}
-	switch {
-	case len(messages) > 0:
-		text += ": " + strings.TrimSuffix(oneLine(strings.Join(messages, "; ")), ".")
+	switch messages := e.messages(); {
+	case messages != "":
+		text += ": " + strings.TrimSuffix(oneLine(messages), ".")
 	case len(e.Body) > 0:
-		text += ": not in a form of the API's, so perhaps from a proxy"
+		text += ": not in the API's format, perhaps from a proxy"
 	}
 	return text
 }
 
-// next says what to do about it.
+func (e *APIError) messages() string {
+	var all []string
+	if e.Detail != "" {
+		all = append(all, e.Detail)
+	}
+	for _, field := range slices.Sorted(maps.Keys(e.Fields)) {
+		all = append(all, field+": "+strings.Join(e.Fields[field], ", "))
+	}
+	return strings.Join(all, "; ")
+}
+
+// next is what to do about it.
 func (e *APIError) next() string {
 	switch {
 	case e.Is(ErrInsufficientCredits):
 		return "add credits to the account"
 	case e.Is(ErrUnauthorized):
 		return "check the API ID and key"
-	case e.Is(ErrRateLimited) && e.RetryAfter > 0 && e.RetryAfter < 24*time.Hour:
+	case e.Is(ErrNotFound):
+		return "check the ID, and that it belongs to the key's workspace"
+	case e.StatusCode == http.StatusTooManyRequests && e.RetryAfter > 0 && e.RetryAfter < 24*time.Hour:
 		return fmt.Sprintf("try again in %v", e.RetryAfter)
-	case e.Is(ErrRateLimited) || e.StatusCode >= 500:
+	case e.StatusCode == http.StatusTooManyRequests || e.StatusCode >= 500:
 		return "try again later"
+	case e.StatusCode >= 300 && e.StatusCode <= 399:
+		return "redirects are not followed: check the base URL"
 	}
 	return ""
 }
 
-// Is makes the error the sentinels that fit it, and none within an [OutcomeUnknownError], where it is no reason to send the
-// call again. A 404 counts as not found only with the API's own words. Too few credits have no documented reply: 402 counts,
-// and 400 and 403 where a message speaks of credits.
+// Is matches the sentinel of the status. A 404 is [ErrNotFound] only in the API's own words. Too few credits have no
+// documented response: 402 matches, and a 400 or 403 whose message speaks of lacking credits.
 func (e *APIError) Is(target error) bool {
-	if e.unsure {
-		return false
-	}
-	switch target {
-	case ErrUnauthorized:
-		return e.StatusCode == http.StatusUnauthorized || (e.StatusCode == http.StatusForbidden && !e.speaksOfCredits())
-	case ErrNotFound:
-		return e.StatusCode == http.StatusNotFound && e.Detail != "" && !e.bare
-	case ErrRateLimited:
-		return e.StatusCode == http.StatusTooManyRequests
-	case ErrInsufficientCredits:
-		return e.StatusCode == http.StatusPaymentRequired || e.speaksOfCredits() &&
-			(e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusForbidden)
-	}
-	return false
+	return target != nil && target == e.sentinel()
 }
 
-func (e *APIError) speaksOfCredits() bool {
+func (e *APIError) sentinel() error {
+	switch {
+	case e.StatusCode == http.StatusPaymentRequired,
+		(e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusForbidden) && e.lacksCredits():
+		return ErrInsufficientCredits
+	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden:
+		return ErrUnauthorized
+	case e.StatusCode == http.StatusNotFound && e.inOwnWords():
+		return ErrNotFound
+	case e.StatusCode == http.StatusTooManyRequests:
+		return ErrRateLimited
+	}
+	return nil
+}
+
+// inOwnWords reports whether the API itself refused: with {"detail": …}, as its framework does, and not with a proxy's page.
+func (e *APIError) inOwnWords() bool { return e.Detail != "" && !e.bare }
+
+// lacksCredits reports whether a message about the call as a whole says that credits are lacking. The names of fields, and
+// messages about one field, such as a variable credit_card_offer, say nothing of the account.
+func (e *APIError) lacksCredits() bool {
 	messages := []string{e.Detail}
-	for _, m := range e.Fields {
-		messages = append(messages, m...)
+	for _, field := range []string{"non_field_errors", "error", "message", "credits", "remaining_credits"} {
+		messages = append(messages, e.Fields[field]...)
 	}
-	return strings.Contains(strings.ToLower(strings.Join(messages, "\n")), "credit")
+	return slices.ContainsFunc(messages, lackOfCredits.MatchString)
 }
 
-// OutcomeUnknownError says that a call that costs credits was sent, and that its reply was lost, cut, unreadable, or a
-// server's trouble: it may have taken effect and been charged. It was not sent again. It is [ErrOutcomeUnknown], and
-// unwraps to the cause. How to find out what became of it is in docs/reliability.md.
+var lackOfCredits = regexp.MustCompile(`(?i)\b(insufficient|not enough|no|without|out of|too few|lacks?|low|more)\b[^.]*\bcredits?\b` +
+	`|\bcredits?\b[^.]*\b(insufficient|not enough|exhausted|exceeded|required|needed|remaining|left|low|run out|used up)\b`)
+
+// OutcomeUnknownError reports a paid call that was sent and whose response was lost, cut, unreadable, or a server's failure.
+// It may have been charged and was not sent again. It matches [ErrOutcomeUnknown]; its cause is in Err only.
+// docs/reliability.md says how to find out.
 type OutcomeUnknownError struct {
-	Method, Path string    // of the call
-	Params       JobParams `json:"-"` // what was sent; zero for a call on an existing job
-	JobID        string    // of the job, where it is known
-	Body         []byte    // the first 4 KiB of the reply, if one came: perhaps a person can read what this library cannot
-	Err          error     // why the outcome is unknown
+	Call   string    // name of the call, such as "create_preview"
+	Method string    // HTTP method
+	Path   string    // path from the base URL on
+	Params JobParams `json:"-"` // as sent; zero for a call on an existing job
+	JobID  string    // ID of the job, if known
+	Body   []byte    // first 4 KiB of the response, if one came
+	Err    error     // cause; not unwrapped, so that it is no reason to repeat the call
 }
 
 func (e *OutcomeUnknownError) Error() string {
 	cause := fmt.Sprint(e.Err)
 	if refusal, ok := errors.AsType[*APIError](e.Err); ok {
-		cause = refusal.what() // to try again later is no advice for this
+		cause = strings.TrimPrefix(refusal.summary(), "creatify: "+describe(refusal.Call, refusal.JobID)+": ")
 	}
-	text := fmt.Sprintf("creatify: %s %s was sent, but whether it took effect is unknown: %s; it may have been charged, so "+
-		"do not simply send it again", e.Method, e.Path, cause)
+	next := "look for the job in the account"
 	switch {
 	case e.JobID != "":
-		text += ": read job " + oneLine(e.JobID) + " first"
+		next = "read job " + oneLine(e.JobID)
 	case e.Params.WebhookURL != "":
-		text += ": a notice to the webhook URL, if one comes, names the job, and a reference of yours in that URL tells whose it is"
-	default:
-		text += ": look for the job in the account first"
+		next = "a webhook event may name the job"
 	}
-	return text
+	return fmt.Sprintf("creatify: %s: outcome unknown: %s (it may have been charged: do not send it again; %s)",
+		describe(e.Call, e.JobID), cause, next)
 }
 
-// Format prints the message, whatever the verb, so that no verb shows the variables.
+// Format prints the message for every verb, so that none shows the variables.
 func (e OutcomeUnknownError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
 
-// Unwrap returns the cause.
-func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
-
-// Is makes the error [ErrOutcomeUnknown].
+// Is matches [ErrOutcomeUnknown].
 func (e *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
-// JobError says that a job ended badly. It is [ErrJobFailed] or [ErrJobRejected].
+// JobError reports a job that ended without a result. It matches [ErrJobFailed] or [ErrJobRejected]. The job does not change
+// any more.
 type JobError struct {
-	Job *Job // as it was at the end; FailedReason says why, as far as the API does
+	Job *Job // final snapshot; FailedReason says why, if the API does
 }
 
 func (e *JobError) Error() string {
 	if e.Job == nil {
 		return "creatify: job failed"
 	}
-	reason := cmp.Or(oneLine(e.Job.FailedReason), "the API gives no reason")
-	text := fmt.Sprintf("creatify: job %s %s: %s", oneLine(e.Job.ID), oneLine(string(e.Job.Status)), reason)
+	text := fmt.Sprintf("creatify: job %s: %s: %s", oneLine(e.Job.ID), oneLine(string(e.Job.Status)),
+		cmp.Or(oneLine(e.Job.FailedReason), "no reason given"))
 	if e.Job.CreditsUsed > 0 {
-		text += fmt.Sprintf(" (credits used: %v)", e.Job.CreditsUsed)
+		text += fmt.Sprintf("; %v credits used", e.Job.CreditsUsed)
 	}
-	return text + "; this job will not change: mend the cause and create another"
+	return text + " (fix the cause and create another job)"
 }
 
-// Is makes the error [ErrJobFailed] or [ErrJobRejected].
+// Is matches [ErrJobFailed] or [ErrJobRejected].
 func (e *JobError) Is(target error) bool {
 	return e.Job != nil && (target == ErrJobFailed && e.Job.Status == StatusFailed ||
 		target == ErrJobRejected && e.Job.Status == StatusRejected)
 }
 
-// WaitError says that a wait ended before its job did. The job may go on, and so can the wait: WaitForPreview with JobID.
-// It unwraps to [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], the context's error, or the last poll's error. The latter
-// may be any of the other sentinels, so test for a WaitError before them: a job that was created is there, whatever the
-// cause. One that is [ErrNotFound] or [ErrUnauthorized] will not go better with the same ID or the same key.
+// WaitError reports a wait that ended before its job. The job may continue: wait for the same JobID again, and do not create
+// another. It unwraps to one of [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], [ErrPollsFailed], the context's error, or the
+// error of [WithOnCreated].
 type WaitError struct {
-	JobID       string        // of the job that goes on, and that can be waited for again
-	Last        *Job          // the last snapshot; nil when no poll succeeded
-	LastPollErr error         // of the last poll; nil when it succeeded
-	Polls       int           // made by this wait
-	Elapsed     time.Duration // of this wait
+	JobID       string        // job to resume with
+	Last        *Job          // last snapshot; nil if no poll succeeded
+	LastPollErr error         // of the last poll; nil if it succeeded. It is not unwrapped
+	Polls       int           // answered or failed, over all processes
+	Elapsed     time.Duration // since the wait began, over all processes
 	Err         error         // why it ended
 }
 
@@ -322,27 +387,26 @@ func (e *WaitError) Error() string {
 	if e.Polls == 1 {
 		polls = "poll"
 	}
-	text := fmt.Sprintf("creatify: the wait for job %s ended after %v and %d %s: %v", oneLine(e.JobID),
-		e.Elapsed.Round(time.Millisecond), e.Polls, polls, e.Err)
+	text := fmt.Sprintf("creatify: wait for job %s: %s after %v and %d %s", oneLine(e.JobID),
+		strings.TrimPrefix(fmt.Sprint(e.Err), "creatify: "), e.Elapsed.Round(time.Millisecond), e.Polls, polls)
 	if e.Last != nil {
-		status := cmp.Or(oneLine(string(e.Last.Status)), "without a status")
-		text += fmt.Sprintf("; last seen %s at %.0f %%", status, e.Last.Progress*100)
+		text += fmt.Sprintf("; last seen %s at %.0f %%", cmp.Or(oneLine(string(e.Last.Status)), "without a status"), e.Last.Progress*100)
 	}
-	if e.LastPollErr != nil && !errors.Is(e.Err, e.LastPollErr) {
-		text += fmt.Sprintf("; last poll: %v", e.LastPollErr)
+	if e.LastPollErr != nil {
+		text += "; last poll: " + strings.TrimPrefix(e.LastPollErr.Error(), "creatify: ")
 	}
-	return text + "; " + e.next()
+	return text + " (the job may continue: " + e.next() + ")"
 }
 
-// next says what to do about it.
+// next is what to do about it.
 func (e *WaitError) next() string {
 	switch {
-	case errors.Is(e.Err, ErrNotFound):
-		return "check that the ID is right and of this account"
-	case errors.Is(e.Err, ErrUnauthorized):
-		return "the job may go on: with the right API ID and key, wait for the same ID again"
+	case errors.Is(e.LastPollErr, ErrNotFound):
+		return "check the ID and the key's workspace, then wait for the same ID again"
+	case errors.Is(e.LastPollErr, ErrUnauthorized):
+		return "check the API ID and key, then wait for the same ID again"
 	}
-	return "the job may go on: wait for the same ID again, and do not create another"
+	return "wait for the same ID again; do not create another"
 }
 
 // Unwrap returns why the wait ended.
@@ -388,9 +452,3 @@ func (e *DownloadError) next() string {
 
 // Unwrap returns the cause.
 func (e *DownloadError) Unwrap() error { return e.Err }
-
-// oneLine makes a server's text fit for a line of a log.
-func oneLine(text string) string { return transport.OneLine(text) }
-
-// firstOf copies as much of a body as errors keep.
-func firstOf(body []byte) []byte { return bytes.Clone(body[:min(len(body), maxKeptBody)]) }

@@ -238,9 +238,9 @@ func ExampleWithLogger() {
 		log.Fatal(err)
 	}
 	// Output:
-	// level=DEBUG msg="creatify: request" method=GET path=/api/remaining_credits/ attempt=1 outcome="status 502"
-	// level=INFO msg="creatify: will try again" method=GET path=/api/remaining_credits/ after="status 502"
-	// level=DEBUG msg="creatify: request" method=GET path=/api/remaining_credits/ attempt=2 outcome="status 200"
+	// level=DEBUG msg="creatify: request" call=remaining_credits attempt=1 status=502
+	// level=INFO msg="creatify: will retry" call=remaining_credits attempt=1 status=502
+	// level=DEBUG msg="creatify: request" call=remaining_credits attempt=2 status=200
 }
 
 // The name of the service goes with every request.

@@ -34,13 +34,14 @@ func ExampleJobsService_NewTracker() {
 	})
 	defer tracker.Close()
 	for range 50 {
-		if err := tracker.Add(examplePreview(client).ID); err != nil {
+		if err := tracker.Add(creatify.PendingJob{ID: examplePreview(client).ID}); err != nil {
 			log.Fatal(err)
 		}
 	}
 	tracker.Finish()
 	ready := 0
-	for _, err := range tracker.Results(ctx) {
+	for r := range tracker.Results(ctx) {
+		err := r.Err
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -60,12 +61,13 @@ func ExampleTracker_Results() {
 	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 	defer tracker.Close()
 	for range 3 {
-		if err := tracker.Add(examplePreview(client).ID); err != nil {
+		if err := tracker.Add(creatify.PendingJob{ID: examplePreview(client).ID}); err != nil {
 			log.Fatal(err)
 		}
 	}
 	tracker.Finish()
-	for job, err := range tracker.Results(ctx) {
+	for r := range tracker.Results(ctx) {
+		job, err := r.Job, r.Err
 		if ended, ok := errors.AsType[*creatify.JobError](err); ok {
 			fmt.Println(ended.Job.Status, ended.Job.FailedReason)
 		} else if early, ok := errors.AsType[*creatify.WaitError](err); ok {
@@ -92,54 +94,26 @@ func ExampleTracker_Add() {
 	}
 	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 	defer tracker.Close()
-	if err := errors.Join(tracker.Add(preview.ID), tracker.AddVideo(video.ID)); err != nil {
+	if err := errors.Join(tracker.Add(creatify.PendingJob{ID: preview.ID}), tracker.Add(creatify.PendingJob{ID: video.ID, Kind: creatify.KindVideo})); err != nil {
 		log.Fatal(err)
 	}
-	for job, err := range tracker.Results(ctx) {
+	for r := range tracker.Results(ctx) {
+		job, err := r.Job, r.Err
 		if err != nil {
 			log.Fatal(err)
 		}
 		fmt.Println("the video:", job.Status, job.VideoOutput != "")
+		tracker.Remove(job.ID, creatify.KindVideo)
 		break
 	}
-	fmt.Println("still waited for:", tracker.Tracks(preview.ID), tracker.Tracks(video.ID))
+	fmt.Println("still waited for:", tracker.Expedite(preview.ID), tracker.Expedite(video.ID))
 	// Output:
 	// the video: done true
 	// still waited for: true false
 }
 
-// A job that was created just now needs no first poll, and its template and model tell when it is likely to end.
-func ExampleTracker_AddCreated() {
-	ctx := context.Background()
-	client, fake := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
-	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{
-		Wait: []creatify.WaitOption{creatify.WithSchedule(creatify.FixedInterval(100 * time.Millisecond))},
-	})
-	defer tracker.Close()
-	job, err := client.Jobs.CreatePreview(ctx, exampleParams)
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := tracker.AddCreated(job, exampleParams); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("polls:", fake.Calls(creatifytest.CallGetJob))
-	tracker.Finish()
-	for job, err := range tracker.Results(ctx) {
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(job.Status)
-	}
-	fmt.Println("polls:", fake.Calls(creatifytest.CallGetJob))
-	// Output:
-	// polls: 0
-	// done
-	// polls: 1
-}
-
 // Whoever hears that a job has moved has it polled at once, long before its turn.
-func ExampleTracker_Notify() {
+func ExampleTracker_Expedite() {
 	ctx := context.Background()
 	client, _ := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
 	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{
@@ -147,12 +121,13 @@ func ExampleTracker_Notify() {
 	})
 	defer tracker.Close()
 	job := examplePreview(client)
-	if err := tracker.AddCreated(job, exampleParams); err != nil {
+	if err := tracker.Add(creatify.NewPendingJob(job, exampleParams)); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(tracker.Notify(job.ID), tracker.Notify("a job of somebody else"))
+	fmt.Println(tracker.Expedite(job.ID), tracker.Expedite("a job of somebody else"))
 	tracker.Finish()
-	for job, err := range tracker.Results(ctx) {
+	for r := range tracker.Results(ctx) {
+		job, err := r.Job, r.Err
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -164,12 +139,12 @@ func ExampleTracker_Notify() {
 }
 
 // A service stores what is pending before it stops, and takes it back when it starts again.
-func ExampleTracker_Resume() {
+func ExampleTracker_Pending() {
 	ctx := context.Background()
 	client, fake := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
 	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 	job := examplePreview(client)
-	if err := tracker.AddCreated(job, exampleParams); err != nil {
+	if err := tracker.Add(creatify.NewPendingJob(job, exampleParams)); err != nil {
 		log.Fatal(err)
 	}
 	tracker.Close()
@@ -181,11 +156,12 @@ func ExampleTracker_Resume() {
 	restarted := client.Jobs.NewTracker(creatify.TrackerOptions{})
 	defer restarted.Close()
 	var pending []creatify.PendingJob
-	if err := errors.Join(json.Unmarshal(stored, &pending), restarted.Resume(pending)); err != nil {
+	if err := errors.Join(json.Unmarshal(stored, &pending), restarted.Add(pending...)); err != nil {
 		log.Fatal(err)
 	}
 	restarted.Finish()
-	for ended, err := range restarted.Results(ctx) {
+	for r := range restarted.Results(ctx) {
+		ended, err := r.Job, r.Err
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -204,7 +180,7 @@ func ExampleTracker_WebhookHandler() {
 	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 	defer tracker.Close()
 	job := examplePreview(client)
-	if err := tracker.AddCreated(job, exampleParams); err != nil {
+	if err := tracker.Add(creatify.NewPendingJob(job, exampleParams)); err != nil {
 		log.Fatal(err)
 	}
 	handler := tracker.WebhookHandler(creatify.WebhookOptions{}) // for an http.ServeMux
@@ -216,7 +192,8 @@ func ExampleTracker_WebhookHandler() {
 		fmt.Println(reply.Code)
 	}
 	tracker.Finish()
-	for job, err := range tracker.Results(ctx) {
+	for r := range tracker.Results(ctx) {
+		job, err := r.Job, r.Err
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package creatify_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -106,9 +105,10 @@ func ExampleWithOnCreated() {
 	client, _ := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: time.Microsecond}})
 	var stored string
 	job, err := client.Jobs.CreatePreviewAndWait(context.Background(), exampleParams,
-		creatify.WithOnCreated(func(job *creatify.Job) {
+		creatify.WithOnCreated(func(job *creatify.Job) error {
 			stored = job.ID // in a database, say
 			fmt.Println("stored while", job.Status)
+			return nil
 		}),
 		creatify.WithSchedule(creatify.FixedInterval(100*time.Millisecond)))
 	if err != nil {
@@ -166,28 +166,6 @@ func ExampleWithSchedule() {
 	// done
 }
 
-// To somebody who waits at a screen, a second less of lag is worth more polls than to a batch at night.
-func ExampleWithLagCost() {
-	ctx := context.Background()
-	client, _ := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
-	created, err := client.Jobs.CreatePreview(ctx, exampleParams)
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, polls := range []float64{4, 0.25, 0} { // twice as often as by default, half as often, and what makes no sense
-		job, err := client.Jobs.WaitForPreview(ctx, created.ID, creatify.WithLagCost(polls))
-		if err != nil {
-			fmt.Println(err)
-			continue
-		}
-		fmt.Println(job.Status)
-	}
-	// Output:
-	// done
-	// done
-	// creatify: invalid parameters: WithLagCost: must be from 1e-06 to 1e+06, not 0
-}
-
 // A job whose status and progress stand still is given up long before the longest wait. It may go on all the same.
 func ExampleWithStallTimeout() {
 	ctx := context.Background()
@@ -232,7 +210,7 @@ func ExampleWithMaxPollErrors() {
 func ExampleWaitError() {
 	client, fake := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
 	ctx, stop := context.WithCancel(context.Background())
-	_, err := client.Jobs.CreatePreviewAndWait(ctx, exampleParams, creatify.WithOnCreated(func(*creatify.Job) { stop() }))
+	_, err := client.Jobs.CreatePreviewAndWait(ctx, exampleParams, creatify.WithOnCreated(func(*creatify.Job) error { stop(); return nil }))
 	early, ok := errors.AsType[*creatify.WaitError](err)
 	if !ok {
 		log.Fatal(err)
@@ -249,30 +227,4 @@ func ExampleWaitError() {
 	// the service stopped: true
 	// done
 	// credits charged: 1
-}
-
-// What a client has learned of how long jobs take is kept as JSON, so that it knows after a restart when to look.
-func ExampleJobsService_ExportDurations() {
-	client, _ := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
-	_, err := client.Jobs.CreatePreviewAndWait(context.Background(), exampleParams,
-		creatify.WithSchedule(creatify.FixedInterval(100*time.Millisecond)))
-	if err != nil {
-		log.Fatal(err)
-	}
-	kept, err := json.Marshal(client.Jobs.ExportDurations())
-	if err != nil {
-		log.Fatal(err)
-	}
-
-	restarted, _ := exampleClient(creatifytest.Config{})
-	var sets []creatify.DurationSet
-	if err := errors.Join(json.Unmarshal(kept, &sets), restarted.Jobs.ImportDurations(sets)); err != nil {
-		log.Fatal(err)
-	}
-	for _, set := range restarted.Jobs.ExportDurations() {
-		fmt.Printf("%s %q: %d job\n", set.Kind, set.TemplateID, len(set.Seen))
-	}
-	// Output:
-	// preview "": 1 job
-	// preview "3c90c3cc-0d44-4b50-8888-8dd25736052a": 1 job
 }

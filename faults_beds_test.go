@@ -101,6 +101,9 @@ func inVirtualTime(t *testing.T, f fault, call apiCall, w when, variant int) {
 		if takes == untilTheTimeLimit {
 			takes = call.limit
 		}
+		if f.grace && call.price > 0 {
+			takes += 10 * time.Second
+		}
 		least, most := want.hits()*takes, want.hits()*takes
 		if want.retried() || want == comesBackLater {
 			const backoff = (500 + 1000 + 2000) * time.Millisecond // before the second, third and fourth attempt

@@ -2,57 +2,141 @@ package creatify
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
-// JobsService makes and reads custom-template jobs. It is [Client.Jobs].
+// JobsService makes, reads and waits for custom-template jobs. It is [Client.Jobs].
 type JobsService struct {
 	api *api
 }
 
 const jobsPath = "/api/custom_template_jobs/"
 
-// Get reads a job. It costs nothing.
-//
-// An ID that the API does not know is [ErrNotFound].
+// Get reads a job. Free. An ID that the API does not know is [ErrNotFound].
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) Get(ctx context.Context, id string) (*Job, error) {
 	if err := s.api.check(ctx, jobIDProblems(id)...); err != nil {
 		return nil, err
 	}
-	return s.read(ctx, id, false)
+	return s.read(ctx, transport.Call{JobID: id})
 }
 
-// read reads a job whose ID the caller or the server gave; once only, for somebody who will read it again anyway.
-func (s *JobsService) read(ctx context.Context, id string, once bool) (*Job, error) {
-	path := jobPath(id)
-	reply, err := s.api.getReply(ctx, path, once)
+// CreatePreview starts a preview and returns its job, which is pending. Costs 1 credit per 30 s of video. Store the job's ID.
+//
+// [Charged] tells what an error means; [ErrOutcomeUnknown] means that the preview may exist and be charged.
+//
+// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
+func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job, error) {
+	if err := s.check(ctx, params); err != nil {
+		return nil, err
+	}
+	return s.create(ctx, previewCall, OperationPreview, params)
+}
+
+// CreatePreviewSync makes a preview with one call that blocks for minutes. Costs 1 credit per 30 s of video. A job that ends
+// badly is a [*JobError]; one that is returned before it is Terminal can be waited for.
+//
+// Prefer [JobsService.CreatePreviewAndWait]: if this call's response is lost, so is the job's ID. An attempt may take ten
+// minutes, or longer by [WithTimeout].
+//
+// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
+func (s *JobsService) CreatePreviewSync(ctx context.Context, params JobParams) (*Job, error) {
+	if err := s.check(ctx, params); err != nil {
+		return nil, err
+	}
+	call := transport.Call{Name: "create_preview_sync", Path: jobsPath + "preview/", Patience: 10 * time.Minute}
+	job, err := s.create(ctx, call, OperationPreview, params)
 	if err != nil {
 		return nil, err
 	}
-	job, err := decodeJob(reply.Body)
+	if _, err := job.Outcome(KindPreview); err != nil {
+		return nil, err
+	}
+	return job, nil
+}
+
+// CreateVideo starts rendering a final video without a preview and returns its job, which is pending. Costs 5 credits per
+// 30 s of video, or what [ModelVersion] says. Store the job's ID.
+//
+// [Charged] tells what an error means; [ErrOutcomeUnknown] means that the video may exist and be charged.
+//
+// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
+func (s *JobsService) CreateVideo(ctx context.Context, params JobParams) (*Job, error) {
+	if err := s.check(ctx, params); err != nil {
+		return nil, err
+	}
+	return s.create(ctx, videoCall, OperationVideo, params)
+}
+
+// Render starts rendering the final video of a job whose preview is ready. Costs 4 credits per 30 s of video. Right after it
+// the job may still read as done, from its preview, without VideoOutput.
+//
+// [Charged] tells what an error means. After [ErrOutcomeUnknown], [JobsService.Get] of the same job settles it a minute later:
+// a job that is being rendered is no longer done, or has a VideoOutput. Do not call Render twice at once for one job.
+//
+// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
+func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
+	if err := s.api.check(ctx, jobIDProblems(id)...); err != nil {
+		return nil, err
+	}
+	return s.render(ctx, id)
+}
+
+var (
+	previewCall = transport.Call{Name: "create_preview", Path: jobsPath + "preview_async/"}
+	videoCall   = transport.Call{Name: "create_video", Path: jobsPath}
+)
+
+// check is the first step of a create.
+func (s *JobsService) check(ctx context.Context, params JobParams, problems ...Problem) error {
+	return s.api.check(ctx, append(problems, params.problems(s.api.loopback)...)...)
+}
+
+// create makes a job from checked parameters.
+func (s *JobsService) create(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
+	params.Variables = maps.Clone(params.Variables) // as sent, whatever the caller does with them afterwards
+	if err := s.api.checkTemplate(ctx, params); err != nil {
+		return nil, err
+	}
+	call.Body, _ = json.Marshal(params) // checked, so it can be written
+	return s.api.pay(ctx, call, operation, params)
+}
+
+func (s *JobsService) render(ctx context.Context, id string) (*Job, error) {
+	call := transport.Call{Name: "render", JobID: id, Path: jobPath(id) + "render/", Body: []byte("{}")}
+	return s.api.pay(ctx, call, OperationRender, JobParams{})
+}
+
+// read reads the call's job.
+func (s *JobsService) read(ctx context.Context, call transport.Call) (*Job, error) {
+	call.Name, call.Path = "get_job", jobPath(call.JobID)
+	response, err := s.api.get(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	job, err := decodeJob(response.Body)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("creatify: GET %s: %w", path, err)
-	case !sameID(job.ID, id):
-		return nil, fmt.Errorf("creatify: GET %s: the reply is about another job, %s", path, oneLine(job.ID))
+		return nil, unreadable(call, "%w", err)
+	case !sameID(job.ID, call.JobID):
+		return nil, unreadable(call, "the response is about another job, %s", oneLine(job.ID))
 	}
-	job.skew = skew(reply.Header, time.Now())
+	job.skew = skew(response.Header, time.Now())
 	s.api.budget.settle(job)
 	return job, nil
 }
 
-// skew is how far the server's clock is behind ours, as far as a reply tells: its Date has whole seconds, and has come a way.
+// skew returns how far the server's clock is behind ours. A Date header has whole seconds and has traveled, so small
+// differences do not count.
 func skew(header http.Header, now time.Time) time.Duration {
 	const usual = 5 * time.Second
 	date, err := http.ParseTime(header.Get("Date"))
@@ -62,112 +146,24 @@ func skew(header http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// CreateVideo starts rendering a final video without a preview, and returns its job, which is pending. It costs 5 credits
-// per 30 s of video, says the documentation, or what [ModelVersion] says.
-//
-// Store the job's ID. An error that is [ErrOutcomeUnknown] means that the video may have been started and charged; any
-// other error, that it was not.
-//
-// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
-func (s *JobsService) CreateVideo(ctx context.Context, params JobParams) (*Job, error) {
-	return s.create(ctx, transport.Call{Path: jobsPath}, OperationVideo, params)
-}
-
-// Render starts rendering the final video of a job whose preview is ready. It costs 4 credits per 30 s of video, says the
-// documentation. Right after it the job may still read as done, from its preview, with no VideoOutput.
-//
-// An error that is [ErrOutcomeUnknown] means that the rendering may have been started and charged. A [JobsService.Get] of
-// the same job settles it, unless it comes at once: a job that is being rendered is no longer done, or has a VideoOutput.
-// Any other error means that the rendering was not started.
-//
-// Concurrent calls of one client for one job share one request and its answer.
-//
-// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
-func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
-	if err := s.api.check(ctx, jobIDProblems(id)...); err != nil {
-		return nil, err
-	}
-	call := transport.Call{Path: jobPath(id) + "render/", Body: []byte("{}")}
-	for {
-		render, leads := s.api.renders.join(foldID(id))
-		if leads {
-			defer s.api.renders.leave(foldID(id), render)
-			render.err = &OutcomeUnknownError{Method: http.MethodPost, Path: call.Path, JobID: id, Err: errors.New("the call panicked")}
-			render.job, render.err = s.api.pay(ctx, call, OperationRender, OutcomeUnknownError{JobID: id})
-			if render.err != nil {
-				return nil, render.err
-			}
-			return render.job.clone(), nil
-		}
-		select {
-		case <-render.done:
-		case <-ctx.Done():
-			return nil, &OutcomeUnknownError{Method: http.MethodPost, Path: call.Path, JobID: id, Err: transport.ContextError(ctx)}
-		}
-		switch {
-		case render.err == nil:
-			return render.job.clone(), nil
-		case !isContextError(render.err) || errors.Is(render.err, ErrOutcomeUnknown):
-			return nil, render.err
-		} // else the other caller gave up before anything was sent: it is this one's turn
-	}
-}
-
-func isContextError(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// renders are the calls of Render that are under way, by job.
-type renders struct {
-	mu    sync.Mutex
-	calls map[string]*renderCall
-}
-
-type renderCall struct {
-	done chan struct{} // closed when the rest is set
-	job  *Job
-	err  error
-}
-
-// join returns the call for a job, and whether the caller is to make it.
-func (r *renders) join(id string) (call *renderCall, leads bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if call := r.calls[id]; call != nil {
-		return call, false
-	}
-	if r.calls == nil {
-		r.calls = make(map[string]*renderCall)
-	}
-	call = &renderCall{done: make(chan struct{})}
-	r.calls[id] = call
-	return call, true
-}
-
-func (r *renders) leave(id string, call *renderCall) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.calls, id)
-	close(call.done)
-}
-
 func jobPath(id string) string { return jobsPath + url.PathEscape(id) + "/" }
 
 func jobIDProblems(id string) []Problem { return idProblems("id", id) }
 
-// idProblems lets through whatever can be one element of a path. IDs are documented as UUIDs, but the server is the judge
-// of that.
+// idProblems accepts whatever can be one element of a path. IDs are documented as UUIDs, but the server is the judge of that.
 func idProblems(field, id string) []Problem {
 	switch {
 	case id == "":
 		return []Problem{{field, "is empty"}}
-	case id == "." || id == ".." || len(id) > 1000 || strings.ContainsFunc(id, func(r rune) bool {
+	case id == "." || id == ".." || len(id) > maxID || strings.ContainsFunc(id, func(r rune) bool {
 		return r == '/' || r == '\\' || r == unicode.ReplacementChar || unicode.IsControl(r)
 	}):
 		return []Problem{{field, "cannot be an ID"}}
 	}
 	return nil
 }
+
+const maxID = 200 // bytes; a UUID has 36
 
 // sameID compares two IDs. In UUIDs, neither case nor hyphens matter.
 func sameID(a, b string) bool { return foldID(a) == foldID(b) }

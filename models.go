@@ -6,45 +6,70 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math"
-	"net/url"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
+	"github.com/creatify-community/creatify-go/internal/wait"
 )
 
 // Job is a snapshot of a custom-template job. Null and absent values read as the zero value.
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 type Job struct {
-	ID           string        // a UUID, as far as documented
-	Status       Status        // where it stands
-	Progress     float64       // from 0 to 1
-	Preview      string        // URL of a page to show in an iframe, not of a file; there when the preview is ready
-	VideoOutput  string        // URL of the rendered video; its lifetime is not documented, so fetch it at once
+	ID           string        // UUID, as documented
+	Status       Status        // see Status.Terminal
+	Progress     float64       // 0 to 1
+	Preview      string        // URL of a page for an iframe, not of a file; empty until the preview is ready
+	VideoOutput  string        // URL of the rendered video; its lifetime is not documented, so download it at once
 	EditorURL    string        // expires after 24 h; only for accounts with access to the editor
-	FailedReason string        // why the job failed or was rejected, as far as the API says
+	FailedReason string        // why the job failed or was rejected, if the API says
 	CreditsUsed  float64       // 0 at creation; may be charged later
-	Duration     time.Duration // of the video; 0 until it is known
+	Duration     time.Duration // of the video; 0 until known
 	CreatedAt    time.Time     // by the server's clock
-	UpdatedAt    time.Time     // may stand still while the job moves
+	UpdatedAt    time.Time     // by the server's clock; may stay unchanged while the job moves
 	Name         string        // as in JobParams
-	WebhookURL   string        // where notices go
-	ModelVersion ModelVersion  // what renders it
-	IsHidden     bool          // what that means is not documented
-	MediaJob     string        // an ID; what of is not documented
+	WebhookURL   string        // where webhook events go
+	ModelVersion ModelVersion  // model that renders the video
+	IsHidden     bool          // hides the video on the website's projects page
+	MediaJob     string        // undocumented ID
 	Variables    Variables     // media URLs may come back rewritten
 
 	raw    []byte
-	skew   time.Duration // how far the server's clock was behind ours when it showed the job
-	broken bool          // raw is not a whole object, so that what it says may lack something
+	skew   time.Duration // how far the server's clock was behind ours
+	trace  string        // W3C traceparent of the paid call
+	broken bool          // raw is not a whole JSON object, so values may be missing
 }
 
-// RawJSON returns the reply that the job was read from, with what this version of the library does not know. It is not
-// valid JSON if the reply was cut, and nil for a job that came from no reply.
+// Outcome judges one snapshot: over reports whether the job has ended for a wait of this kind, and err is a [*JobError] if it
+// has ended without a result. A done job without the wanted URL is not over: the URL may follow.
+func (j *Job) Outcome(kind JobKind) (over bool, err error) {
+	switch wait.Judge(j.class(), kind.output(j) != "") {
+	case wait.JobEnded:
+		return true, &JobError{j}
+	case wait.Ready:
+		return true, nil
+	}
+	return false, nil
+}
+
+func (j *Job) class() wait.Class {
+	switch j.Status {
+	case StatusDone:
+		return wait.Done
+	case StatusFailed, StatusRejected:
+		return wait.Failed
+	}
+	return wait.Active
+}
+
+// RawJSON returns the response that the job was read from, with what this version of the library does not know. It is not
+// valid JSON if the response was malformed, and nil for a job that came from no response.
 func (j *Job) RawJSON() json.RawMessage {
 	if j == nil {
 		return nil
@@ -52,16 +77,35 @@ func (j *Job) RawJSON() json.RawMessage {
 	return slices.Clone(j.raw)
 }
 
-// clone is a copy for a callback, which may do with it what it likes.
+// LogValue shows the job's ID, status and progress, and nothing that may be secret.
+func (j *Job) LogValue() slog.Value {
+	if j == nil {
+		return slog.Value{}
+	}
+	return slog.GroupValue(slog.String("id", j.ID), slog.String("status", string(j.Status)), slog.Float64("progress", j.Progress))
+}
+
+// clone is a copy for a callback, which may change it.
 func (j *Job) clone() *Job {
 	k := *j
 	k.Variables = maps.Clone(j.Variables)
 	return &k
 }
 
-// UnmarshalJSON reads a job as tolerantly as replies are read: numbers may be numbers, strings or null, an odd date leaves
-// a zero time, and what is of another type than expected is left out. Only the ID must be there.
+// trimmed is a copy without the response and the variables, for a tracked job that nobody looks at.
+func (j *Job) trimmed() *Job {
+	k := *j
+	k.raw, k.Variables, k.MediaJob, k.WebhookURL = nil, nil, "", ""
+	return &k
+}
+
+// UnmarshalJSON reads a job as tolerantly as responses are read: numbers may be strings, malformed dates are zero, and values
+// of unexpected types are left out. null and an empty ID are the zero Job.
 func (j *Job) UnmarshalJSON(b []byte) error {
+	if string(bytes.TrimSpace(b)) == "null" {
+		*j = Job{}
+		return nil
+	}
 	job, err := decodeJob(bytes.Clone(b))
 	if err == nil {
 		*j = *job
@@ -69,8 +113,11 @@ func (j *Job) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// MarshalJSON writes the job in the API's form, so that what UnmarshalJSON has read can be stored and read again.
+// MarshalJSON writes the job in the API's form, which UnmarshalJSON reads. The zero Job is null.
 func (j Job) MarshalJSON() ([]byte, error) {
+	if j.ID == "" {
+		return []byte("null"), nil
+	}
 	return json.Marshal(map[string]any{
 		"id": j.ID, "status": j.Status, "progress": j.Progress, "preview": orNull(j.Preview),
 		"video_output": orNull(j.VideoOutput), "editor_url": orNull(j.EditorURL), "failed_reason": orNull(j.FailedReason),
@@ -87,12 +134,6 @@ func orNull(s string) *string {
 	return &s
 }
 
-// sameAs says whether two snapshots tell the same to somebody who waits.
-func (j *Job) sameAs(k *Job) bool {
-	return j.Status == k.Status && j.Progress == k.Progress && j.Preview == k.Preview && j.VideoOutput == k.VideoOutput &&
-		j.FailedReason == k.FailedReason && j.CreditsUsed == k.CreditsUsed && j.Duration == k.Duration
-}
-
 // Status is where a job stands. A value that this version does not know is kept, and is not terminal.
 type Status string
 
@@ -106,7 +147,7 @@ const (
 	StatusRejected Status = "rejected"
 )
 
-// Terminal says whether a job with this status has ended: it is done, failed or rejected.
+// Terminal reports whether a job with this status has ended: done, failed or rejected.
 func (s Status) Terminal() bool {
 	return s == StatusDone || s == StatusFailed || s == StatusRejected
 }
@@ -122,14 +163,19 @@ const (
 	ModelAuroraV1Fast ModelVersion = "aurora_v1_fast" // 0.5 credits per second
 )
 
-// JobParams is what a job is made of. A zero value is not sent, except for the first two fields, which the API requires.
+// JobParams describes a job to create. Zero values are not sent, except for the first two fields, which the API requires.
 type JobParams struct {
 	TemplateID   string       `json:"template_id"`             // a UUID
 	Variables    Variables    `json:"variables"`               // not nil; empty for a template without variables
 	Name         string       `json:"name,omitempty"`          // at most 255 characters
-	WebhookURL   string       `json:"webhook_url,omitempty"`   // absolute, http or https, at most 200 characters
+	WebhookURL   string       `json:"webhook_url,omitempty"`   // public, http or https, at most 200 characters
 	ModelVersion ModelVersion `json:"model_version,omitempty"` // decides the price
-	IsHidden     bool         `json:"is_hidden,omitempty"`     // what that means is not documented
+	IsHidden     bool         `json:"is_hidden,omitempty"`     // hides the video on the website's projects page
+}
+
+// LogValue shows the template's ID and the model, and nothing that may be secret.
+func (p JobParams) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("template_id", p.TemplateID), slog.String("model_version", string(p.ModelVersion)))
 }
 
 const (
@@ -137,31 +183,40 @@ const (
 	maxWebhookURL = 200
 )
 
-// problems lists what the API would refuse, or worse, accept and fail on.
-func (p JobParams) problems() []Problem {
+// Validate returns what a create would refuse, as one [*ValidationError] with all problems. Free. URLs must have a public
+// host, since Creatify's servers fetch them; a client of an API on a loopback address accepts private ones.
+func (p JobParams) Validate() error { return validation(p.problems(false)) }
+
+// problems lists what the API would refuse, or would accept and charge for nothing. Loopback is as in [urlProblem].
+func (p JobParams) problems(loopback bool) []Problem {
 	var all []Problem
+	refuse := func(field, problem string) {
+		if problem != "" {
+			all = append(all, Problem{field, problem})
+		}
+	}
 	if !isUUID(p.TemplateID) {
-		all = append(all, Problem{"template_id", "must be a UUID, such as 3c90c3cc-0d44-4b50-8888-8dd25736052a"})
+		refuse("template_id", "must be a UUID, such as 3c90c3cc-0d44-4b50-8888-8dd25736052a")
 	}
 	if p.Variables == nil {
-		all = append(all, Problem{"variables", "is nil; use creatify.Variables{} for a template without variables"})
+		refuse("variables", "is nil; use creatify.Variables{} for a template without variables")
 	}
-	all = append(all, p.Variables.problems()...)
-	if n := utf8.RuneCountInString(p.Name); n > maxName {
-		all = append(all, Problem{"name", fmt.Sprintf("has %d characters, more than %d", n, maxName)})
-	}
-	if !utf8.ValidString(p.Name) {
-		all = append(all, Problem{"name", "is not valid UTF-8"})
-	}
+	all = append(all, p.Variables.problems(loopback)...)
+	refuse("name", lengthProblem(p.Name, maxName))
+	refuse("name", textProblem(p.Name))
+	refuse("model_version", textProblem(string(p.ModelVersion)))
 	if p.WebhookURL != "" {
-		if !isWebURL(p.WebhookURL) {
-			all = append(all, Problem{"webhook_url", "must be an absolute http or https URL"})
-		}
-		if n := utf8.RuneCountInString(p.WebhookURL); n > maxWebhookURL {
-			all = append(all, Problem{"webhook_url", fmt.Sprintf("has %d characters, more than %d", n, maxWebhookURL)})
-		}
+		refuse("webhook_url", cmp.Or(textProblem(p.WebhookURL), urlProblem(p.WebhookURL, loopback)))
+		refuse("webhook_url", lengthProblem(p.WebhookURL, maxWebhookURL))
 	}
 	return all
+}
+
+func lengthProblem(text string, most int) string {
+	if n := utf8.RuneCountInString(text); n > most {
+		return fmt.Sprintf("has %d characters, more than %d", n, most)
+	}
+	return ""
 }
 
 func isUUID(s string) bool {
@@ -180,15 +235,9 @@ func isUUID(s string) bool {
 	return true
 }
 
-// isWebURL says whether a server elsewhere could call the URL.
-func isWebURL(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
-}
+var errNoJobID = errors.New("the response holds no job ID")
 
-var errNoJobID = errors.New("the reply holds no job ID")
-
-// decodeJob reads a job from a reply, which it keeps. A reply with an ID always gives a job, whatever else is wrong with it.
+// decodeJob reads a job from a response, which it keeps. An ID is enough for a job, whatever else is wrong with the response.
 func decodeJob(body []byte) (*Job, error) {
 	j := &Job{raw: body}
 	j.broken = !lenient.Members(body, func(name []byte, v lenient.Value) {
@@ -200,11 +249,11 @@ func decodeJob(body []byte) (*Job, error) {
 		case "progress":
 			j.Progress = min(max(v.Number(), 0), 1)
 		case "preview":
-			j.Preview = v.String()
+			j.Preview = strings.TrimSpace(v.String())
 		case "video_output":
-			j.VideoOutput = v.String()
+			j.VideoOutput = strings.TrimSpace(v.String())
 		case "editor_url":
-			j.EditorURL = v.String()
+			j.EditorURL = strings.TrimSpace(v.String())
 		case "failed_reason":
 			j.FailedReason = v.Text()
 		case "credits_used":
@@ -242,12 +291,19 @@ func seconds(s float64) time.Duration {
 	return time.Duration(math.Round(s * float64(time.Second)))
 }
 
-// decodeVariables reads an object, else nil.
+// decodeVariables reads an object of at most [lenient.MaxEntries] variables. It returns nil for anything else.
 func decodeVariables(v lenient.Value) Variables {
-	if v[0] != '{' {
+	if !v.IsObject() {
 		return nil
 	}
 	all := make(Variables)
-	lenient.Members(v, func(name []byte, v lenient.Value) { all[string(name)] = RawVariable(json.RawMessage(v)) })
+	lenient.Members(v, func(name []byte, v lenient.Value) {
+		if len(all) <= lenient.MaxEntries {
+			all[string(name)] = RawVariable(json.RawMessage(v))
+		}
+	})
+	if len(all) > lenient.MaxEntries {
+		return nil
+	}
 	return all
 }

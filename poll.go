@@ -3,19 +3,22 @@ package creatify
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"iter"
-	"math/rand/v2"
+	"log/slog"
 	"net/http"
+	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/transport"
-	schedule "github.com/creatify-community/creatify-go/internal/wait"
+	"github.com/creatify-community/creatify-go/internal/wait"
 )
 
-// JobKind is what a wait waits for.
+// JobKind is the result that a wait is for.
 type JobKind string
 
 // The kinds of results.
@@ -24,88 +27,567 @@ const (
 	KindVideo   JobKind = "video"
 )
 
-// output is the URL that a wait of this kind waits for.
+// output returns the URL that a wait of this kind is for, or "" if the job does not have it.
 func (k JobKind) output(job *Job) string {
+	url := job.Preview
 	if k == KindVideo {
-		return job.VideoOutput
+		url = job.VideoOutput
 	}
-	return job.Preview
+	if !isOutputURL(url) {
+		return ""
+	}
+	return url
 }
 
-// outputGrace is how long a job may be done without its output. A rendering may leave the status as it was all the time
-// (the documentation does not say), so a video is given as long as a long rendering takes.
-func (k JobKind) outputGrace() time.Duration {
-	if k == KindVideo {
-		return 15 * time.Minute
-	}
-	return time.Minute
-}
-
-// WaitForPreview waits until a job's preview is ready, and returns the job. It costs nothing, and can be called as often as
-// one likes for the same ID: after a restart, or after a wait that has ended early.
+// WaitForPreview waits until a job's preview is ready and returns the job. Free. It can be called again for the same ID, in
+// any process.
 //
-// A job that ends badly is a [*JobError], which is [ErrJobFailed] or [ErrJobRejected]. A wait that ends before the job is
-// a [*WaitError], whose cause is one of [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], the context's error, or the error
-// of the last poll: at once if that is 401, 403 or [ErrNotFound], else after [WithMaxPollErrors] in a row.
+// A job that ends without a preview is a [*JobError]. A wait that ends before its job is a [*WaitError], which matches
+// [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], [ErrPollsFailed] or the context's error.
 func (s *JobsService) WaitForPreview(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
-	return s.waitFor(ctx, KindPreview, id, opts)
+	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindPreview}, opts, nil)
 }
 
-// WaitForVideo waits until a job's video is rendered, after [JobsService.Render] or [JobsService.CreateVideo], and returns
-// the job. It costs nothing. In all else it is like [JobsService.WaitForPreview].
+// WaitForVideo waits until a job's video is rendered, after [JobsService.Render] or [JobsService.CreateVideo], and returns the
+// job. Free. Its errors are those of [JobsService.WaitForPreview].
 //
-// Right after Render a job may still read as done, from its preview, and is waited for all the same, for 15 minutes.
+// A job that still reads as done from its preview is waited for, for 15 minutes.
 func (s *JobsService) WaitForVideo(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
-	return s.waitFor(ctx, KindVideo, id, opts)
+	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindVideo}, opts, nil)
 }
 
-func (s *JobsService) waitFor(ctx context.Context, kind JobKind, id string, opts []WaitOption) (*Job, error) {
-	config, problems := newWaitConfig(opts)
-	if err := s.api.check(ctx, append(problems, jobIDProblems(id)...)...); err != nil {
+// WatchPreview waits as [JobsService.WaitForPreview] does and yields each snapshot that tells something new. The last one has
+// the Preview, or one error ends the loop instead. Free. Leaving the loop ends the wait.
+func (s *JobsService) WatchPreview(ctx context.Context, id string, opts ...WaitOption) iter.Seq2[*Job, error] {
+	return s.watch(ctx, PendingJob{ID: id, Kind: KindPreview}, opts)
+}
+
+// WatchVideo is [JobsService.WatchPreview] for the video.
+func (s *JobsService) WatchVideo(ctx context.Context, id string, opts ...WaitOption) iter.Seq2[*Job, error] {
+	return s.watch(ctx, PendingJob{ID: id, Kind: KindVideo}, opts)
+}
+
+func (s *JobsService) watch(ctx context.Context, job PendingJob, opts []WaitOption) iter.Seq2[*Job, error] {
+	return func(yield func(*Job, error) bool) {
+		_, err := s.waitFor(ctx, job, opts, func(job *Job) bool { return yield(job.clone(), nil) })
+		if err != nil { // there is none if the loop was left
+			yield(nil, err)
+		}
+	}
+}
+
+func (s *JobsService) waitFor(ctx context.Context, job PendingJob, opts []WaitOption, yield func(*Job) bool) (*Job, error) {
+	config := newWaitConfig(shortWait, opts)
+	if err := s.api.check(ctx, append(config.problems, jobIDProblems(job.ID)...)...); err != nil {
 		return nil, err
 	}
-	return s.follow(ctx, newWait(id, kind, time.Now(), config), nil, nil)
+	return s.follow(ctx, s.newPoller(job, config, time.Now()), yield)
 }
 
-// Watch waits as [JobsService.WaitForPreview] does, and yields the first snapshot and each one that tells something new,
-// the last of which has the Preview; or, at the end, one error instead. It costs nothing. Leaving the loop ends the wait
-// and leaves nothing running.
-func (s *JobsService) WatchPreview(ctx context.Context, id string, opts ...WaitOption) iter.Seq2[*Job, error] {
-	return func(yield func(*Job, error) bool) {
-		config, problems := newWaitConfig(opts)
-		if err := s.api.check(ctx, append(problems, jobIDProblems(id)...)...); err != nil {
-			yield(nil, err)
-			return
+// follow polls until the wait is over or its context ends. It returns neither job nor error when yield returns false.
+func (s *JobsService) follow(ctx context.Context, p *Poller, yield func(*Job) bool) (*Job, error) {
+	for {
+		if news := p.news(); news != nil && yield != nil && !yield(news) {
+			return nil, nil
 		}
-		_, err := s.follow(ctx, newWait(id, KindPreview, time.Now(), config), nil, func(job *Job) bool {
-			return yield(job.clone(), nil)
-		})
-		if err != nil { // nor is there one when the loop was left
-			yield(nil, err)
+		if p.isOver() {
+			return p.Result()
+		}
+		if !p.rest(ctx) {
+			return nil, p.giveUp(ctx, transport.ContextError(ctx))
+		}
+		p.Poll(ctx)
+	}
+}
+
+// PendingJob is a job to wait for: what a service stores when it has created one.
+type PendingJob struct {
+	ID           string       `json:"id"`
+	Kind         JobKind      `json:"kind"`                    // empty is KindPreview
+	Key          string       `json:"key,omitempty"`           // the caller's own, such as an order number; at most 500 bytes in JSON
+	Started      time.Time    `json:"started,omitzero"`        // when the job was created; zero if unknown
+	Deadline     time.Time    `json:"deadline,omitzero"`       // end of the wait over all restarts; zero is set by WithMaxWait
+	TemplateID   string       `json:"template_id,omitempty"`   // empty if unknown
+	ModelVersion ModelVersion `json:"model_version,omitempty"` // empty if unknown
+	Trace        string       `json:"trace,omitempty"`         // W3C traceparent of the create, from [Hooks]; at most 500 bytes in JSON
+}
+
+// NewPendingJob returns what to store about a job that was created with these parameters. Set Key to the caller's own key; for
+// a video, set Kind to KindVideo, and after [JobsService.Render] Started to the time of that call.
+func NewPendingJob(job *Job, params JobParams) PendingJob {
+	now := time.Now()
+	p := PendingJob{Kind: KindPreview, Started: now, TemplateID: params.TemplateID, ModelVersion: cmp.Or(params.ModelVersion, ModelStandard)}
+	if job == nil {
+		return p
+	}
+	p.ID, p.Trace = job.ID, job.trace
+	if born := job.CreatedAt.Add(job.skew); !job.CreatedAt.IsZero() && born.Before(now) {
+		p.Started = born
+	}
+	return p
+}
+
+// LogValue shows the job's ID, kind and key.
+func (p PendingJob) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", p.ID), slog.String("kind", string(p.Kind)), slog.String("key", p.Key))
+}
+
+func (p PendingJob) problems() []Problem {
+	problems := jobIDProblems(p.ID)
+	if p.Kind != KindPreview && p.Kind != KindVideo && p.Kind != "" {
+		problems = append(problems, Problem{"kind", "is neither preview nor video"})
+	}
+	for _, text := range []struct {
+		field, value string
+		most         int // bytes in JSON, so that a Poller's state stays small
+	}{{"key", p.Key, 500}, {"trace", p.Trace, 500}, {"template_id", p.TemplateID, 100}, {"model_version", string(p.ModelVersion), 100}} {
+		if n := len(jsonOf(text.value)) - len(`""`); n > text.most {
+			problems = append(problems, Problem{text.field, fmt.Sprintf("has %d bytes in JSON, more than %d", n, text.most)})
+		}
+		if !utf8.ValidString(text.value) {
+			problems = append(problems, Problem{text.field, "is not valid UTF-8"})
+		}
+	}
+	return problems
+}
+
+// Poller is one wait that can be put down and resumed: it polls once at a time and says when the next poll is worth making. Make
+// it with [JobsService.NewPoller] or [JobsService.ResumePoller]. All methods but Poll may be called beside each other and beside Poll.
+//
+//	for !p.Poll(ctx) {
+//		state, err := json.Marshal(p) // store it, and sleep until p.Next()
+//	}
+//	job, err := p.Result()
+type Poller struct {
+	jobs   *JobsService
+	config *waitConfig
+
+	job PendingJob
+
+	mu      sync.Mutex
+	state   wait.State
+	last    *Job
+	changed *Job  // last, if the latest poll told something new
+	pollErr error // of the latest poll that was judged
+	err     error // of the latest poll
+	end     wait.End
+	polling bool
+	wake    bool // expedited while polling
+}
+
+// NewPoller returns a Poller for a job. It makes no request. A Deadline of zero is set from [WithMaxWait], 24 h by default. The
+// error is a [*ValidationError].
+func (s *JobsService) NewPoller(job PendingJob, opts ...WaitOption) (*Poller, error) {
+	config := newWaitConfig(longWait, opts)
+	if err := validation(append(config.problems, job.problems()...)); err != nil {
+		return nil, err
+	}
+	return s.newPoller(job, config, time.Now()), nil
+}
+
+// newPoller returns a Poller for a checked job.
+func (s *JobsService) newPoller(job PendingJob, config *waitConfig, now time.Time) *Poller {
+	p := new(Poller)
+	p.begin(s, job, config, now)
+	return p
+}
+
+func (p *Poller) begin(s *JobsService, job PendingJob, config *waitConfig, now time.Time) {
+	job.Kind = cmp.Or(job.Kind, KindPreview)
+	if job.Deadline.IsZero() {
+		job.Deadline = now.Add(config.maxWait)
+	}
+	if job.Started.After(now) { // by another clock
+		job.Started = now
+	}
+	p.jobs, p.config, p.job, p.state = s, config, job, wait.Begin(now, job.Started)
+	p.state.First(now, p.terms())
+}
+
+// pollerState is a Poller's JSON.
+type pollerState struct {
+	Version int             `json:"v"`
+	Job     PendingJob      `json:"job"`
+	Wait    json.RawMessage `json:"wait"`
+}
+
+const (
+	stateVersion = 1
+	maxState     = 4 << 10 // bytes of a Poller's JSON
+)
+
+// MarshalJSON returns the state of the wait: at most 4 KiB, for [JobsService.ResumePoller] in any process and with any version
+// of this library.
+func (p *Poller) MarshalJSON() ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	state, err := json.Marshal(p.state)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(pollerState{stateVersion, p.pending(), state})
+}
+
+// ResumePoller continues a wait from the JSON of its [Poller]. It makes no request. Options do not travel: pass them again. The
+// deadline is that of the state. A state that is cut or edited is a [*ValidationError].
+func (s *JobsService) ResumePoller(state []byte, opts ...WaitOption) (*Poller, error) {
+	config := newWaitConfig(longWait, opts)
+	now := time.Now()
+	var stored pollerState
+	var facts wait.State
+	if err := json.Unmarshal(state, &stored); err != nil || len(state) > maxState || stored.Version < 1 {
+		config.refuse("state", "is not a Poller's JSON")
+	} else if stored.Version == stateVersion && (json.Unmarshal(stored.Wait, &facts) != nil || !facts.Resume(now)) {
+		config.refuse("state", "is not a Poller's JSON: its wait is cut or edited")
+	}
+	if err := validation(append(config.problems, stored.Job.problems()...)); err != nil {
+		return nil, err
+	}
+	p := s.newPoller(stored.Job, config, now)
+	if stored.Version == stateVersion { // the facts of a newer version may mean something else
+		p.state = facts
+	}
+	return p, nil
+}
+
+// Poll makes one request, free, unless the wait is over, and reports whether it is over. If ctx ends first, the state stays as
+// it was; see Err. A poll after the deadline is the last one.
+func (p *Poller) Poll(ctx context.Context) (over bool) {
+	if p.isOver() {
+		return true
+	}
+	if err := p.jobs.api.check(ctx); err != nil {
+		p.failed(err)
+		return false
+	}
+	if job := p.poll(ctx, nil); job != nil && p.config.onUpdate != nil {
+		p.config.onUpdate(job.clone())
+	}
+	return p.finished(ctx)
+}
+
+// finished reports whether the wait is over, and tells the hooks of its end.
+func (p *Poller) finished(ctx context.Context) bool {
+	if !p.isOver() {
+		return false
+	}
+	job, err := p.Result()
+	p.ended(ctx, job, err)
+	return true
+}
+
+// sharing takes the observation of one poll into what many waits share.
+type sharing func(o wait.Observation, err error, started, now time.Time) wait.Observation
+
+// poll makes one request and judges it. It returns the snapshot if that tells something new. The state belongs to the poll
+// meanwhile, so that the functions of the caller may use p.
+func (p *Poller) poll(ctx context.Context, share sharing) (news *Job) {
+	p.mu.Lock()
+	p.polling, p.changed = true, nil
+	state := p.state
+	p.mu.Unlock()
+	polling, end := p.polled(ctx, int(state.Polls)+1, state.Due())
+	started := time.Now()
+	job, err := p.request(polling)
+	now := time.Now()
+	end(started, job, err)
+	judged, decision := false, wait.Decision{}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		err = transport.ContextError(ctx)
+	case errors.Is(err, errDeadline):
+		decision.End = wait.TimedOut
+	case errors.Is(err, transport.ErrQueue):
+		decision = state.Queued(now, p.terms())
+	default:
+		if err == nil && job.broken && !p.ready(job) {
+			err = unreadable(transport.Call{Name: "get_job", JobID: p.job.ID}, "the response is malformed JSON")
+		}
+		o := p.observation(job, err)
+		o.Took = now.Sub(started)
+		if share != nil {
+			o = share(o, err, started, now)
+		}
+		judged, decision = true, state.Observe(o, now, p.terms())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.polling, p.err = false, err
+	if judged {
+		p.pollErr = err
+	}
+	if judged && err == nil {
+		p.last = job
+	}
+	p.decided(state, decision, now)
+	if p.wake && p.end == wait.Continues {
+		p.state.Expedite(now)
+	}
+	p.wake = false
+	return p.changed
+}
+
+// decided takes what an observation led to. The caller holds mu.
+func (p *Poller) decided(state wait.State, d wait.Decision, now time.Time) {
+	p.state, p.end = state, d.End
+	if d.Changed {
+		p.changed = p.last
+	}
+	if d.End == wait.Ready || d.End == wait.JobEnded {
+		if seen, ok := p.state.Lived(now); ok {
+			p.jobs.api.learned.Add(p.key(), seen)
 		}
 	}
 }
 
-// WaitOption sets how a wait goes.
+// errDeadline reports that the wait's own deadline came first.
+var errDeadline = errors.New("the deadline of the wait came first")
+
+// request reads the job, until the wait's deadline unless that has passed already.
+func (p *Poller) request(ctx context.Context) (*Job, error) {
+	limited, cancel := ctx, context.CancelFunc(func() {})
+	if time.Now().Before(p.job.Deadline) {
+		limited, cancel = context.WithDeadline(ctx, p.job.Deadline)
+	}
+	defer cancel()
+	job, err := p.jobs.read(limited, transport.Call{JobID: p.job.ID, Once: true, Background: true})
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		err = errDeadline
+	}
+	return job, err
+}
+
+// created takes the response that created the job as the first snapshot. What is missing in a malformed one is no news.
+func (p *Poller) created(job *Job) {
+	if job.broken {
+		return
+	}
+	now := time.Now()
+	state := p.state
+	decision := state.Created(p.observation(job, nil), now, p.terms())
+	p.last = job
+	p.decided(state, decision, now)
+	if p.config.onUpdate != nil {
+		p.config.onUpdate(job.clone())
+	}
+}
+
+// ready reports whether a malformed response shows the result all the same. What it says of a failure may lack the reason.
+func (p *Poller) ready(job *Job) bool {
+	return wait.Judge(job.class(), p.job.Kind.output(job) != "") == wait.Ready
+}
+
+// observation is what a poll showed.
+func (p *Poller) observation(job *Job, err error) wait.Observation {
+	if err == nil {
+		o := wait.Observation{Class: job.class(), Output: p.job.Kind.output(job) != "", Progress: job.Progress}
+		if !job.CreatedAt.IsZero() {
+			o.Age = time.Since(job.CreatedAt) - job.skew
+		}
+		position := fmt.Sprint(job.Status, " ", job.Progress)
+		o.Position = digest(position)
+		o.Content = digest(position, job.Preview, job.VideoOutput, job.FailedReason, fmt.Sprint(job.CreditsUsed), job.Duration.String())
+		return o
+	}
+	refusal, ok := errors.AsType[*APIError](err)
+	if !ok {
+		return wait.Observation{Class: wait.Bad}
+	}
+	o := wait.Observation{Class: wait.Bad, RetryAfter: refusal.RetryAfter}
+	switch {
+	case refusal.StatusCode == http.StatusTooManyRequests:
+		o.Class = wait.Throttled
+	case !refusal.inOwnWords(): // a proxy's page says nothing of the job
+	case refusal.StatusCode == http.StatusUnauthorized || refusal.StatusCode == http.StatusForbidden:
+		o.Class = wait.Unauthorized
+	case refusal.StatusCode == http.StatusNotFound:
+		o.Class = wait.NotFound
+	}
+	return o
+}
+
+// digest is the same in every process, since it is part of a Poller's state.
+func digest(values ...string) uint64 {
+	h := fnv.New64a()
+	for _, v := range values {
+		h.Write([]byte(v))
+		h.Write([]byte{0})
+	}
+	return h.Sum64()
+}
+
+func (p *Poller) key() wait.Key {
+	return wait.Key{Template: p.job.TemplateID, Model: string(p.job.ModelVersion), Video: p.job.Kind == KindVideo}
+}
+
+func (p *Poller) terms() wait.Terms {
+	return wait.Terms{Rules: &p.config.rules, Plan: p.jobs.api.learned.Plan(p.key()), ID: p.job.ID,
+		Video: p.job.Kind == KindVideo, Deadline: p.job.Deadline}
+}
+
+// Next returns when the next poll is worth making: the zero time once the wait is over.
+func (p *Poller) Next() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.end != wait.Continues {
+		return time.Time{}
+	}
+	return p.state.Due()
+}
+
+// Err returns the error of the latest poll, or nil. A failed poll does not end the wait by itself.
+func (p *Poller) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// Result returns the job, a [*JobError] or a [*WaitError] once the wait is over. Before, it is an error.
+func (p *Poller) Result() (*Job, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch p.end {
+	case wait.Continues:
+		return nil, fmt.Errorf("creatify: wait for job %s: not over (call Poll until it returns true)", oneLine(p.job.ID))
+	case wait.Ready:
+		return p.last, nil
+	case wait.JobEnded:
+		return nil, &JobError{p.last}
+	}
+	return nil, p.waitError(map[wait.End]error{wait.TimedOut: ErrWaitTimeout, wait.Stalled: ErrStalled,
+		wait.NoOutput: ErrNoOutput, wait.PollsFailed: ErrPollsFailed}[p.end])
+}
+
+// Expedite makes the next poll due now, because there is news of the job, such as a webhook event: at most once a second, and
+// never before a Retry-After is over.
+func (p *Poller) Expedite() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.polling { // which may be too early to see the news
+		p.wake = true
+		return
+	}
+	p.state.Expedite(time.Now())
+}
+
+// Pending returns the job with its deadline and, once known, the time when it was created: what to store for a new wait.
+func (p *Poller) Pending() PendingJob {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pending()
+}
+
+func (p *Poller) pending() PendingJob {
+	job := p.job
+	if job.Started.IsZero() {
+		job.Started = p.state.BornAt()
+	}
+	return job
+}
+
+func (p *Poller) isOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.end != wait.Continues
+}
+
+func (p *Poller) news() *Job {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.end == wait.JobEnded {
+		return nil
+	}
+	return p.changed
+}
+
+// expire ends a wait whose deadline has come before its next poll.
+func (p *Poller) expire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.end = wait.TimedOut
+}
+
+// trim keeps little of the snapshot of a wait that continues.
+func (p *Poller) trim() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last != nil && p.end == wait.Continues {
+		p.last, p.changed = p.last.trimmed(), nil
+	}
+}
+
+func (p *Poller) failed(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = err
+}
+
+// giveUp ends a wait that blocks, for a reason of its caller's.
+func (p *Poller) giveUp(ctx context.Context, reason error) error {
+	p.mu.Lock()
+	err := p.waitError(reason)
+	p.mu.Unlock()
+	p.ended(ctx, nil, err)
+	return err
+}
+
+// waitError is called with mu held.
+func (p *Poller) waitError(reason error) error {
+	return &WaitError{JobID: p.job.ID, Last: p.last, LastPollErr: p.pollErr, Polls: int(p.state.Polls),
+		Elapsed: time.Since(p.state.Started), Err: reason}
+}
+
+// rest sleeps until the next poll, which it fits in before the deadline of ctx. It returns false if ctx ends first.
+func (p *Poller) rest(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	delay := time.Until(p.Next())
+	if deadline, ok := ctx.Deadline(); ok && (p.last != nil || p.Err() != nil) {
+		fitted, more := wait.Fit(delay, time.Until(deadline), p.state.Took)
+		if !more {
+			<-ctx.Done()
+			return false
+		}
+		delay = fitted
+	}
+	return sleep(ctx, delay)
+}
+
+// sleep returns false if ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
+}
+
+const (
+	shortWait = 30 * time.Minute // of a call that blocks
+	longWait  = 24 * time.Hour   // of a Poller and a Tracker
+)
+
+// WaitOption sets how a wait works.
 type WaitOption func(*waitConfig)
 
 type waitConfig struct {
-	maxWait       time.Duration
-	stallTimeout  time.Duration // 0 is off
-	maxPollErrors int
-	lagCost       float64
-	schedule      Schedule // nil for the learned one
-	onCreated     func(*Job)
-	onUpdate      func(*Job)
-	problems      []Problem
+	maxWait   time.Duration
+	rules     wait.Rules
+	onCreated func(*Job) error
+	onUpdate  func(*Job)
+	problems  []Problem
 }
 
 func (c *waitConfig) refuse(option, format string, args ...any) {
 	c.problems = append(c.problems, Problem{option, fmt.Sprintf(format, args...)})
 }
 
-func newWaitConfig(opts []WaitOption) (*waitConfig, []Problem) {
-	c := &waitConfig{maxWait: 30 * time.Minute, maxPollErrors: 10, lagCost: 1}
+func newWaitConfig(maxWait time.Duration, opts []WaitOption) *waitConfig {
+	c := &waitConfig{maxWait: maxWait}
 	for i, opt := range opts {
 		if opt == nil {
 			c.refuse(fmt.Sprintf("wait option %d", i+1), "is nil")
@@ -113,11 +595,11 @@ func newWaitConfig(opts []WaitOption) (*waitConfig, []Problem) {
 		}
 		opt(c)
 	}
-	return c, c.problems
+	return c
 }
 
-// WithMaxWait bounds the wait, which ends with [ErrWaitTimeout] then. The default is 30 minutes. A context with an earlier
-// deadline wins. The last poll is fitted in before the end; in less than 100 ms, there is no time for a second one.
+// WithMaxWait ends the wait with [ErrWaitTimeout] after d. The default is 30 minutes for calls that block, and 24 hours for a
+// [Poller] or [Tracker]. The last poll is made shortly before the end. A context's earlier deadline ends the wait as itself.
 func WithMaxWait(d time.Duration) WaitOption {
 	return func(c *waitConfig) {
 		if d <= 0 {
@@ -127,350 +609,55 @@ func WithMaxWait(d time.Duration) WaitOption {
 	}
 }
 
-// WithStallTimeout ends the wait with [ErrStalled] when neither status nor progress has moved for so long, as far as polls
-// can tell: they are at least a second apart, unless [WithSchedule] says otherwise. By default nothing but [WithMaxWait]
-// ends the wait for a job that stands still.
+// WithStallTimeout ends the wait with [ErrStalled] when neither status nor progress has moved for d. Time without good polls
+// does not count. By default a wait does not stall.
 func WithStallTimeout(d time.Duration) WaitOption {
 	return func(c *waitConfig) {
 		if d <= 0 {
 			c.refuse("WithStallTimeout", "must be above zero, not %v", d)
 		}
-		c.stallTimeout = d
+		c.rules.StallTimeout = d
 	}
 }
 
-// WithMaxPollErrors sets how many polls in a row may go wrong before the wait ends with the error of the last. The default
-// is 10. Five minutes in which no poll goes well end it as well.
+// WithMaxPollErrors ends the wait with [ErrPollsFailed] after n failed polls in a row. By default failed polls end a wait only
+// for a job that nobody has seen yet, after ten; and a 401, 403 or 404 in the API's own words does, three times over ten seconds.
 func WithMaxPollErrors(n int) WaitOption {
 	return func(c *waitConfig) {
 		if n < 1 {
 			c.refuse("WithMaxPollErrors", "must be at least 1, not %d", n)
 		}
-		c.maxPollErrors = n
+		c.rules.MaxPollErrors = n
 	}
 }
 
-// WithLagCost says what a second of lag, between the end of a job and the poll that notices it, is worth in polls: from
-// 1e-6 to 1e6, and 1 by default. With more, jobs are polled more often; the intervals go with the inverse of its square
-// root, down to a second.
-func WithLagCost(polls float64) WaitOption {
-	return func(c *waitConfig) {
-		if !(polls >= minLagCost && polls <= maxLagCost) {
-			c.refuse("WithLagCost", "must be from %v to %v, not %v", minLagCost, maxLagCost, polls)
-		}
-		c.lagCost = polls
-	}
-}
-
-const minLagCost, maxLagCost = 1e-6, 1e6
-
-// Schedule says how long to wait before the next poll of a job that has been waited for so long, and polled so often.
+// Schedule returns the delay until the next poll of a job that has been waited for so long and polled so often.
 type Schedule func(waited time.Duration, polls int) time.Duration
 
-// FixedInterval is the schedule that polls always after the same time.
+// FixedInterval is the schedule that polls every d.
 func FixedInterval(d time.Duration) Schedule {
 	return func(time.Duration, int) time.Duration { return d }
 }
 
-// WithSchedule replaces the schedule that waits learn by themselves. Whatever it says, polls are at least 100 ms apart, a
-// Retry-After is honoured, and the last poll is fitted in before the deadline.
+// WithSchedule replaces the learned schedule. Polls stay at least 100 ms apart, failed polls and a Retry-After lengthen the
+// delay, and the last poll is made before the deadline.
 func WithSchedule(schedule Schedule) WaitOption {
 	return func(c *waitConfig) {
 		if schedule == nil {
 			c.refuse("WithSchedule", "the schedule is nil")
 		}
-		c.schedule = schedule
+		c.rules.Schedule = schedule
 	}
 }
 
-// WithOnCreated calls f with the new job as soon as it exists and before any waiting, so that its ID can be stored. The
-// wait begins when f returns. Waits for a job that exists already do not call it.
-func WithOnCreated(f func(*Job)) WaitOption {
+// WithOnCreated calls f with the new job once it is paid for and before the wait, so that its ID can be stored. Store it with
+// [context.WithoutCancel]: the call's context may have ended. An error of f ends the wait as a [*WaitError] with the job.
+func WithOnCreated(f func(*Job) error) WaitOption {
 	return func(c *waitConfig) { c.onCreated = f }
 }
 
-// WithOnUpdate calls f with the first snapshot, which is the reply that created the job if the wait began with that, and with
-// each later one that tells something new: a status, a progress, a URL, a reason, credits or a duration. The wait goes on
-// when f returns.
+// WithOnUpdate calls f with the first snapshot and with each one that differs in status, progress, URLs, reason, credits or
+// duration. The wait continues when f returns.
 func WithOnUpdate(f func(*Job)) WaitOption {
 	return func(c *waitConfig) { c.onUpdate = f }
-}
-
-const (
-	// notFoundGrace is how long a job that was just created may be unknown to the server that is asked for it.
-	notFoundGrace = 15 * time.Second
-	// errorGrace is how long polls may go wrong without one that goes well.
-	errorGrace = 5 * time.Minute
-	// maxRetryAfter is the longest wait that a poll's reply is granted.
-	maxRetryAfter = time.Minute
-	// settling is how often a job is polled that is done and lacks its preview.
-	settling = 5 * time.Second
-	// slowestRetry is how long after a poll that went wrong the next one comes at the latest.
-	slowestRetry = 30 * time.Second
-	// fastestSchedule is how often a caller's schedule may poll.
-	fastestSchedule = 100 * time.Millisecond
-)
-
-// wait is what one wait has seen so far, and the one place that says what it means. It has no clock and does no I/O.
-type wait struct {
-	config  *waitConfig
-	kind    JobKind
-	id      string
-	key     durationKey
-	created bool // by this very wait, so that its first polls may come too early
-	started time.Time
-	born    time.Time // when the job's age is counted from
-
-	polls     int
-	roundTrip time.Duration // of the latest poll
-	last      *Job
-	lastAge   time.Duration // when the last snapshot was taken; of a job that had not ended
-	pollErr   error         // of the latest poll
-	errs      int           // in a row
-
-	// These are times since started; those that something began are negative when it has not.
-	moved     time.Duration // when status or progress last changed
-	done      time.Duration // done without output
-	errsSince time.Duration
-
-	progressAge time.Duration // when progress last moved forward, and what it was then
-	progress    float64
-	forecast    schedule.Forecast
-}
-
-func newWait(id string, kind JobKind, now time.Time, config *waitConfig) *wait {
-	return &wait{config: config, id: id, kind: kind, key: durationKey{kind: kind}, started: now, born: now, done: -1, lastAge: -1}
-}
-
-// newCreatedWait is for a job that was created just now.
-func newCreatedWait(job *Job, params JobParams, now time.Time, config *waitConfig) *wait {
-	w := newWait(job.ID, KindPreview, now, config)
-	w.created = true
-	w.key.template, w.key.model = params.TemplateID, cmp.Or(params.ModelVersion, ModelStandard)
-	return w
-}
-
-// verdict is what a poll means for a wait.
-type verdict struct {
-	over    bool  // with the snapshot as the result, or with err
-	err     error // why it is over without the result
-	changed bool  // the snapshot tells something new
-}
-
-// saw judges a snapshot.
-func (w *wait) saw(job *Job, now time.Time) verdict {
-	since := now.Sub(w.started)
-	v := verdict{changed: w.last == nil || !job.sameAs(w.last)}
-	if w.last == nil {
-		w.estimateBirth(job, now)
-	}
-	if w.last == nil || w.last.Status != job.Status || w.last.Progress != job.Progress {
-		w.moved = since
-	}
-	w.pollErr, w.errs, w.last = nil, 0, job
-	switch {
-	case job.Status == StatusFailed || job.Status == StatusRejected:
-		v.over, v.err = true, &JobError{job}
-		return v
-	case job.Status == StatusDone && isWebURL(w.kind.output(job)):
-		v.over = true
-		return v
-	case job.Status != StatusDone:
-		w.done = -1
-	case w.done < 0:
-		w.done = since
-	case since-w.done >= w.kind.outputGrace():
-		v.over, v.err = true, w.end(now, ErrNoOutput)
-		return v
-	}
-	if w.config.stallTimeout > 0 && since-w.moved >= w.config.stallTimeout {
-		v.over, v.err = true, w.end(now, ErrStalled)
-		return v
-	}
-	w.lastAge = now.Sub(w.born)
-	w.foresee(job)
-	return v
-}
-
-// estimateBirth finds out how old a job is that this wait has not created. The age of a video counts from the wait's
-// beginning: its job may be much older, and when the rendering began is not told.
-func (w *wait) estimateBirth(job *Job, now time.Time) {
-	const oldest = 24 * time.Hour
-	if age := now.Sub(job.CreatedAt) - job.skew; !w.created && w.kind == KindPreview && age > 0 && age < oldest {
-		w.born = now.Add(-age)
-	}
-}
-
-// foresee estimates the job's end from its progress.
-func (w *wait) foresee(job *Job) {
-	switch {
-	case job.Progress > w.progress:
-		w.forecast = schedule.NewForecast(w.progressAge, w.progress, w.lastAge, job.Progress)
-	case job.Progress < w.progress:
-		w.forecast = schedule.Forecast{}
-	default:
-		return
-	}
-	w.progress, w.progressAge = job.Progress, w.lastAge
-}
-
-// failed judges a poll that went wrong. One bad poll says nothing about the job; a refusal does, and so do many.
-func (w *wait) failed(err error, now time.Time) verdict {
-	since := now.Sub(w.started)
-	if w.errs == 0 {
-		w.errsSince = since - w.roundTrip
-	}
-	w.pollErr = err
-	w.errs++
-	early := w.created && since < notFoundGrace
-	if errors.Is(err, ErrNotFound) && !early || isForbidden(err) ||
-		w.errs >= w.config.maxPollErrors || since-w.errsSince >= errorGrace {
-		return verdict{over: true, err: w.end(now, err)}
-	}
-	return verdict{}
-}
-
-func isForbidden(err error) bool {
-	e, ok := errors.AsType[*APIError](err)
-	return ok && (e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden)
-}
-
-// polled judges a poll. What is left of a broken reply may lack what matters, such as the reason of a failure, so it counts
-// as no snapshot; and a poll that waits for its turn too long says nothing at all.
-func (w *wait) polled(job *Job, err error, now time.Time) verdict {
-	switch {
-	case errors.Is(err, transport.ErrQueue):
-		w.polls--
-		return verdict{}
-	case err != nil:
-		return w.failed(err, now)
-	case job.broken:
-		return w.failed(fmt.Errorf("creatify: GET %s: the reply is broken JSON", jobPath(w.id)), now)
-	}
-	return w.saw(job, now)
-}
-
-// end makes the error of a wait that ends before its job.
-func (w *wait) end(now time.Time, reason error) error {
-	return &WaitError{w.id, w.last, w.pollErr, w.polls, now.Sub(w.started), reason}
-}
-
-// seen is what the job's end, at a poll at the given time, tells about durations. It tells nothing when this wait has not
-// seen the job before its end.
-func (w *wait) seen(now time.Time) (schedule.Seen, bool) {
-	age := now.Sub(w.born)
-	return schedule.Seen{After: w.lastAge, By: age}, w.lastAge >= 0 && age > w.lastAge
-}
-
-// delay says how long after now the next poll comes, and whether there is one before the deadline: if not, the delay is
-// the time that is left.
-func (w *wait) delay(durations *durations, now, deadline time.Time) (time.Duration, bool) {
-	var delay time.Duration
-	if w.config.schedule != nil {
-		delay = max(w.config.schedule(now.Sub(w.started), w.polls), fastestSchedule)
-	} else {
-		plan := durations.plan(w.key, w.config.lagCost)
-		delay = schedule.Jitter(plan.Next(now.Sub(w.born), w.forecast), w.draw())
-		if w.done >= 0 && w.kind == KindPreview {
-			delay = min(delay, settling)
-		}
-		if w.config.stallTimeout > 0 {
-			delay = min(delay, max(w.moved+w.config.stallTimeout-now.Sub(w.started), schedule.Floor))
-		}
-	}
-	if w.errs > 0 {
-		// Jobs that failed to be read together are not to be read together again.
-		spread := func(from, to time.Duration) time.Duration { return from + time.Duration(w.draw()*float64(to-from)) }
-		retry := min(slowestRetry, schedule.Floor<<min(w.errs, 10))
-		delay = min(delay, spread(retry/2, retry))
-		if e, ok := errors.AsType[*APIError](w.pollErr); ok {
-			after := min(e.RetryAfter, maxRetryAfter)
-			delay = max(delay, spread(after, after+after/4))
-		}
-	}
-	return schedule.Fit(delay, deadline.Sub(now), w.roundTrip)
-}
-
-// draw returns a number from [0, 1) that differs from job to job and from poll to poll, and is the same in every run.
-func (w *wait) draw() float64 {
-	h := fnv.New64a()
-	h.Write([]byte(w.id))
-	return float64(rand.NewPCG(h.Sum64(), uint64(w.polls)).Uint64()>>11) / (1 << 53)
-}
-
-// follow polls a job to its end. With created, the job was made just now, and this is its first snapshot. It ends early,
-// with neither job nor error, when yield returns false for a snapshot.
-func (s *JobsService) follow(ctx context.Context, w *wait, created *Job, yield func(*Job) bool) (*Job, error) {
-	timed, cancel := context.WithTimeout(ctx, w.config.maxWait)
-	defer cancel()
-	deadline, _ := timed.Deadline()
-
-	var v verdict
-	job, answered := created, true
-	if created != nil && !created.broken {
-		v = w.saw(created, w.started)
-	} else {
-		job, v, answered = s.poll(timed, w)
-	}
-	for {
-		if !answered {
-			return nil, w.timeUp(ctx)
-		}
-		if v.changed && w.config.onUpdate != nil {
-			w.config.onUpdate(job.clone())
-		}
-		if v.changed && v.err == nil && yield != nil && !yield(job) {
-			return nil, nil
-		}
-		if v.over && v.err != nil {
-			return nil, v.err
-		} else if v.over {
-			return job, nil
-		}
-		delay, more := w.delay(&s.api.durations, time.Now(), deadline)
-		if !sleep(timed, delay) || !more {
-			<-timed.Done()
-			return nil, w.timeUp(ctx)
-		}
-		job, v, answered = s.poll(timed, w)
-	}
-}
-
-// poll polls once. It is not answered when its context has ended it.
-func (s *JobsService) poll(ctx context.Context, w *wait) (job *Job, v verdict, answered bool) {
-	asked := time.Now()
-	w.polls++
-	job, err := s.read(ctx, w.id, true)
-	if err != nil && ctx.Err() != nil {
-		return nil, verdict{}, false
-	}
-	now := time.Now()
-	w.roundTrip = now.Sub(asked)
-	v = w.polled(job, err, now)
-	if _, early := errors.AsType[*WaitError](v.err); v.over && !early {
-		if seen, ok := w.seen(now); ok {
-			s.api.durations.add(w.key, seen)
-		}
-	}
-	return job, v, true
-}
-
-// timeUp makes the error of a wait that its context has ended, or its own time limit.
-func (w *wait) timeUp(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return w.end(time.Now(), transport.ContextError(ctx))
-	}
-	return w.end(time.Now(), ErrWaitTimeout)
-}
-
-// sleep returns false when the context ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -1,20 +1,22 @@
 package creatify
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
+	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // TemplatesService reads the account's custom templates. It is [Client.Templates].
@@ -32,85 +34,60 @@ type Template struct {
 	AspectRatio string    // as the API writes it
 	CreatedAt   time.Time // by the server's clock
 	UpdatedAt   time.Time // by the server's clock
-	Variables   Variables // by name; nil in a list. Their form is not documented: RawJSON has them as they came
+	Variables   Variables // by name; nil in a list, in an unknown form, or beyond 10,000
 
 	raw []byte
 }
 
-// RawJSON returns the template as it came, with what this version of the library does not know.
-func (t *Template) RawJSON() json.RawMessage {
-	if t == nil {
+// RawJSON returns a copy of the template's JSON, with fields that this version of the library does not know.
+func (t *Template) RawJSON() json.RawMessage { return slices.Clone(t.raw) }
+
+// Validate checks variables against those of the template, and their values as [JobParams.Validate] does. It returns one
+// [*ValidationError] with all problems. Free. Since the API does not document how a template lists its variables, only
+// what is surely wrong is refused: docs/variables.md has the rules.
+func (t *Template) Validate(vars Variables) error {
+	return validation(append(vars.problems(false), t.mismatches(vars)...))
+}
+
+// mismatches lists where variables do not fit those of the template. A template that has no variable with a type, such as
+// one from a list, has them in an unknown form: the names may not be names.
+func (t *Template) mismatches(vars Variables) []Problem {
+	readable := false
+	for _, definition := range t.Variables {
+		readable = readable || definition.Type() != ""
+	}
+	if !readable {
 		return nil
 	}
-	return slices.Clone(t.raw)
-}
-
-// Validate compares variables with those of the template, and checks their values, free of charge. What is wrong is one
-// [*ValidationError] with all problems.
-//
-// The API does not document the variables of a template, so Validate refuses only what it is sure of. Without a template
-// that has a variable of a readable type, such as one from [TemplatesService.List], it checks the values alone. Else a name
-// is refused that the template does not have, and so is a variable whose type is known and differs from a known one in the
-// template. A variable is missing if its type in the template is known and it has no default there: a value among its
-// properties, or anything as its "default". One that is said to be optional, or is a voiceover, may be left out.
-func (t *Template) Validate(vars Variables) error {
-	if t == nil {
-		return invalid("template", "is nil")
-	}
-	problems := vars.problems()
-	if t.Variables.areReadable() {
-		problems = append(problems, t.Variables.refusals(vars)...)
-		problems = append(problems, t.Variables.missing(vars)...)
-	}
-	return validation(problems)
-}
-
-// areReadable says whether a template's variables have the expected form. Otherwise their names may not be names.
-func (vs Variables) areReadable() bool {
-	for _, v := range vs {
-		if v.Type() != "" {
-			return true
+	var all []Problem
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		definition, ok := t.Variables[name]
+		switch want, got := definition.Type(), vars[name].Type(); {
+		case name == "": // a problem already
+		case !ok:
+			all = append(all, Problem{variableField(name), "is not in the template" + t.suggestion(name)})
+		case want != got && want.property() != "" && got.property() != "":
+			all = append(all, Problem{variableField(name), fmt.Sprintf("is of type %q; the template has %q", got, want)})
 		}
 	}
-	return false
-}
-
-// refusals lists what a template with the variables vs has no place for.
-func (vs Variables) refusals(given Variables) []Problem {
-	var all []Problem
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		want, known := vs[name]
-		switch wanted, got := want.Type(), given[name].Type(); {
-		case name == "": // which is a problem already
-		case !known:
-			all = append(all, Problem{"variables." + name, "is not in the template" + vs.suggestion(name)})
-		case wanted != got && wanted.property() != "" && got.property() != "":
-			all = append(all, Problem{"variables." + name, fmt.Sprintf("is of type %q; the template has %q", got, wanted)})
+	for _, name := range slices.Sorted(maps.Keys(t.Variables)) {
+		if _, ok := vars[name]; !ok && t.Variables[name].isNeeded() {
+			all = append(all, Problem{variableField(name),
+				fmt.Sprintf("is missing; the template has it with type %q and no default", t.Variables[name].Type())})
 		}
 	}
 	return all
 }
 
-// missing lists what a template with the variables vs needs besides.
-func (vs Variables) missing(given Variables) []Problem {
-	var all []Problem
-	for _, name := range slices.Sorted(maps.Keys(vs)) {
-		if _, ok := given[name]; !ok && vs[name].isNeeded() {
-			field := "variables." + oneLine(name)
-			all = append(all, Problem{field, fmt.Sprintf("is missing; the template has it with type %q and no default", vs[name].Type())})
-		}
-	}
-	return all
-}
-
-// isNeeded says whether a variable of a template surely needs a value.
+// isNeeded reports whether a template's variable surely needs a value: its type is known and can hold one, it has no default
+// under any name, and nothing calls it optional.
 func (v Variable) isNeeded() bool {
 	own := v.Type().property()
 	if own == "" || v.Type() == TypeVoiceover {
 		return false
 	}
-	b, _ := v.MarshalJSON()
 	var definition map[string]any
+	b, _ := v.MarshalJSON()
 	if json.Unmarshal(b, &definition) != nil {
 		return false
 	}
@@ -126,7 +103,7 @@ func (v Variable) isNeeded() bool {
 	if value, ok := properties[own]; ok {
 		return isBlank(value)
 	}
-	for _, value := range properties { // one may be the default, by a name that is not known
+	for _, value := range properties { // any of them may be the default
 		if !isBlank(value) {
 			return false
 		}
@@ -136,15 +113,15 @@ func (v Variable) isNeeded() bool {
 
 func isBlank(v any) bool { return v == nil || v == "" }
 
-// suggestion is the name nearest to one that does not exist, if it may be a slip of it.
-func (vs Variables) suggestion(name string) string {
-	const longest, most = 64, 1000 // what is longer is no slip, and slow to compare; so are more
-	if len(vs) > most {
+// suggestion returns the name in the template that is nearest to a misspelt one, if it is near enough.
+func (t *Template) suggestion(name string) string {
+	const longest, most = 64, 1000 // comparing takes time proportional to both lengths and to the number of names
+	if len(t.Variables) > most || len(name) > longest {
 		return ""
 	}
 	best, nearest := "", 3
-	for _, known := range slices.Sorted(maps.Keys(vs)) {
-		if max(len(known), len(name)) > longest {
+	for _, known := range slices.Sorted(maps.Keys(t.Variables)) {
+		if len(known) > longest {
 			continue
 		}
 		if d := editDistance(strings.ToLower(name), strings.ToLower(known)); d < nearest && 2*d <= utf8.RuneCountInString(known) {
@@ -157,7 +134,7 @@ func (vs Variables) suggestion(name string) string {
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
-// editDistance counts the letters to insert, drop or replace.
+// editDistance counts the letters to insert, delete or replace.
 func editDistance(from, to string) int {
 	a, b := []rune(from), []rune(to)
 	row := make([]int, len(b)+1)
@@ -179,73 +156,47 @@ func editDistance(from, to string) int {
 	return row[len(b)]
 }
 
-const (
-	templatesPath = "/api/custom_templates/"
-	maxTemplates  = 10_000 // in a list: each takes far more memory than the shortest JSON for one
-)
+const templatesPath = "/api/custom_templates/"
 
-// List returns all templates of the account, without their variables. It costs nothing. More than 10,000 are an error.
+// List returns the account's templates, without their variables. Free. Of a paginated response it returns the first page.
+// More than 10,000 are an error.
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
-	if err := s.api.check(ctx); err != nil {
-		return nil, err
-	}
-	body, err := s.api.get(ctx, templatesPath, false)
-	if err != nil {
-		return nil, err
-	}
-	list := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), lenient.Space)
-	if !json.Valid(list) || list[0] != '[' {
-		return nil, fmt.Errorf("creatify: GET %s: the reply is not a list", templatesPath)
-	}
-	templates := []Template{}
-	for rest := bytes.TrimLeft(list[1:], lenient.Space); rest[0] != ']'; rest = bytes.TrimLeft(bytes.TrimPrefix(rest, []byte(",")), lenient.Space) {
-		if len(templates) == maxTemplates {
-			return nil, fmt.Errorf("creatify: GET %s: the reply holds more than %d templates", templatesPath, maxTemplates)
-		}
-		var item []byte
-		item, rest = lenient.CutValue(rest)
-		template, err := decodeTemplate(item)
-		if err != nil {
-			return nil, fmt.Errorf("creatify: GET %s: item %d is not a template: %w", templatesPath, len(templates), err)
-		}
-		templates = append(templates, template)
-	}
-	return templates, nil
+	return readList(ctx, s.api, transport.Call{Name: "list_templates", Path: templatesPath}, decodeTemplate)
 }
 
-// Get returns a template with its variables. It costs nothing. An ID that the API does not know is [ErrNotFound].
+// Get returns a template with its variables. Free. An ID that the API does not know is [ErrNotFound].
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Template, error) {
 	if err := s.api.check(ctx, idProblems("template_id", templateID)...); err != nil {
 		return nil, err
 	}
-	path := templatesPath + url.PathEscape(templateID) + "/"
-	body, err := s.api.get(ctx, path, false)
+	call := transport.Call{Name: "get_template", Path: templatesPath + url.PathEscape(templateID) + "/"}
+	response, err := s.api.get(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	template, err := decodeTemplate(body)
+	template, err := decodeTemplate(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("creatify: GET %s: the reply is not a template: %w", path, err)
+		return nil, unreadable(call, "the response %w", err)
 	}
 	template.ID = cmp.Or(template.ID, templateID)
 	return &template, nil
 }
 
-// decodeTemplate reads an object, whatever its members are.
-func decodeTemplate(body []byte) (Template, error) {
-	t := Template{raw: body}
-	whole := lenient.Members(body, func(name []byte, v lenient.Value) {
+// decodeTemplate reads an object, whatever its members are. It keeps body.
+func decodeTemplate(body lenient.Value) (Template, error) {
+	t := Template{raw: lenient.Trim(body)}
+	ended := lenient.Members(body, func(name []byte, v lenient.Value) {
 		switch string(name) {
 		case "template_id":
 			t.ID = v.String()
 		case "name":
 			t.Name = v.String()
 		case "preview":
-			t.Preview = v.String()
+			t.Preview = v.URL()
 		case "aspect_ratio":
 			t.AspectRatio = v.String()
 		case "created_at":
@@ -256,8 +207,127 @@ func decodeTemplate(body []byte) (Template, error) {
 			t.Variables = decodeVariables(v)
 		}
 	})
-	if !whole {
-		return Template{}, errors.New("it is not a JSON object")
+	if !ended {
+		return Template{}, errNoObject
 	}
 	return t, nil
+}
+
+// WithTemplateCheck checks the variables of each create against the template before anything is charged. It refuses what
+// [Template.Validate] refuses, as a [*ValidationError]: a misspelt text variable, say, which the API would render blank.
+//
+// The template is read (free) at most once per maxAge, and once more before a refusal. Up to 1,000 are kept. One that
+// cannot be read within 10 s stops nothing: it is logged as a warning, and tried again after a minute.
+func WithTemplateCheck(maxAge time.Duration) Option {
+	return func(c *config) {
+		if maxAge <= 0 {
+			c.refuse("WithTemplateCheck", "must be above zero, not %v", maxAge)
+		}
+		c.templates = &templateReads{maxAge: maxAge, latest: make(map[string]*templateRead)}
+	}
+}
+
+const (
+	maxTemplateReads    = 1000
+	templateReadTimeout = 10 * time.Second
+	templateRetryAfter  = time.Minute
+)
+
+// templateReads holds the latest read of each template, by ID. Creates that need one read share it.
+type templateReads struct {
+	maxAge time.Duration
+
+	mu     sync.Mutex
+	latest map[string]*templateRead
+}
+
+type templateRead struct {
+	begun    time.Time
+	done     chan struct{} // closed when the other fields are set
+	template *Template     // empty if it could not be read
+	err      error
+	gaveUp   bool // the create that read it ended first
+}
+
+// checkTemplate refuses checked parameters that do not fit their template.
+func (a *api) checkTemplate(ctx context.Context, params JobParams) error {
+	if a.templates == nil {
+		return nil
+	}
+	read, own := a.readTemplate(ctx, params.TemplateID, nil)
+	problems := read.template.mismatches(params.Variables)
+	if len(problems) > 0 && !own { // the template may have changed
+		read, _ = a.readTemplate(ctx, params.TemplateID, read)
+		problems = read.template.mismatches(params.Variables)
+	}
+	return validation(problems)
+}
+
+// readTemplate returns the latest read of a template unless it is outdated, and reports whether it was made for this call.
+func (a *api) readTemplate(ctx context.Context, id string, outdated *templateRead) (read *templateRead, own bool) {
+	for {
+		read, own = a.templates.join(id, outdated, time.Now())
+		if own {
+			a.fillTemplate(ctx, id, read)
+			return read, true
+		}
+		select {
+		case <-read.done:
+			if !read.gaveUp {
+				return read, false
+			}
+		case <-ctx.Done(): // which the create will find, too
+			return &templateRead{template: new(Template)}, false
+		}
+	}
+}
+
+// join returns the latest read that is good enough, perhaps one that goes on, or a new one for the caller to make.
+func (r *templateReads) join(id string, outdated *templateRead, now time.Time) (read *templateRead, own bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id = foldID(id)
+	if read := r.latest[id]; read != nil && read != outdated && read.isGood(now, r.maxAge) {
+		return read, false
+	}
+	if r.latest[id] == nil && len(r.latest) >= maxTemplateReads {
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(r.latest)), func(a, b string) int {
+			return r.latest[a].begun.Compare(r.latest[b].begun)
+		})
+		delete(r.latest, oldest) // whoever waits for it still has it
+	}
+	read = &templateRead{begun: now, done: make(chan struct{}), template: new(Template), gaveUp: true}
+	r.latest[id] = read
+	return read, true
+}
+
+// isGood reports whether a read goes on or has a result that is not too old.
+func (r *templateRead) isGood(now time.Time, maxAge time.Duration) bool {
+	select {
+	case <-r.done:
+	default:
+		return true
+	}
+	if r.err != nil {
+		maxAge = min(maxAge, templateRetryAfter)
+	}
+	return !r.gaveUp && now.Sub(r.begun) < maxAge
+}
+
+// fillTemplate reads the template, and keeps its variables alone.
+func (a *api) fillTemplate(ctx context.Context, id string, read *templateRead) {
+	defer close(read.done)
+	limited, cancel := context.WithTimeout(ctx, templateReadTimeout)
+	defer cancel()
+	template, err := (&TemplatesService{a}).Get(limited, id)
+	if err == nil && !sameID(template.ID, id) {
+		err = errors.New("the response is about another template")
+	}
+	read.err, read.gaveUp = err, err != nil && ctx.Err() != nil
+	if err == nil {
+		read.template = &Template{Variables: template.Variables}
+	} else if !read.gaveUp {
+		a.logger.LogAttrs(ctx, slog.LevelWarn, "creatify: template not checked",
+			slog.String("template_id", id), slog.String("reason", Reason(err)))
+	}
 }

@@ -4,65 +4,77 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
+	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	schedule "github.com/creatify-community/creatify-go/internal/wait"
+	"github.com/creatify-community/creatify-go/internal/wait"
 	"golang.org/x/time/rate"
 )
 
-// Tracker waits for many jobs at once: for a hundred thousand as for one, with a few connections, a few goroutines and one
-// rate budget. Make it with [JobsService.NewTracker]. It is safe for concurrent use, and costs no credits.
+// Tracker waits for many jobs at once, a hundred thousand as well as one, with a few connections and goroutines. Make it with
+// [JobsService.NewTracker]. It is safe for concurrent use. Free.
+//
+// Polls that fail together slow down together, to one a second in an outage, and no wait ends because of it. The tracker finds
+// the rate that the API allows from its 429s.
 type Tracker struct {
 	jobs    *JobsService
 	config  *waitConfig
-	bad     error         // options that make no sense
-	slots   int           // polls that may be under way
-	limiter *rate.Limiter // nil for none
+	bad     error // of the options
+	slots   int   // polls that may be under way
+	limiter *rate.Limiter
+	seed    maphash.Seed
 	ctx     context.Context
 	close   context.CancelFunc
 	wake    chan struct{} // holds one wake-up for the dispatcher
+	idle    sync.WaitGroup
 
 	mu       sync.Mutex
+	tracked  map[trackKey]*tracked // jobs whose result has not been taken
+	queue    []*tracked            // heap: waiting for their next poll, the first due on top
+	ends     []*tracked            // heap: waits that continue, the first deadline on top
+	ended    []*tracked            // results, in the order of their ends
+	taken    int                   // results in the bodies of loops
+	polling  int
 	running  bool // the dispatcher
-	idle     sync.WaitGroup
-	tracked  map[trackKey]*tracked // those that have not been handed over
-	queue    dueQueue              // those that wait for their next poll
-	ends     endQueue              // those whose wait goes on, by its deadline
-	polling  int                   // polls under way
-	ended    []*tracked            // those whose result has not been handed over, in the order of their ends
-	news     chan struct{}         // closed and replaced when ended or finished changes
 	finished bool
-	held     time.Time // no poll before this: the rate budget is used up
-	paused   time.Time // nor before this: the server asked for it
-	pausedAt time.Time // when it did so
-	refusals int       // times in a row that it did
+	news     chan struct{} // closed and replaced when a result or the end may be there
+	held     time.Time     // no poll before, by limiter
+
+	brake   wait.Brake
+	pollErr atomic.Pointer[error] // of the latest failed poll
 }
 
 // TrackerOptions sets how a [Tracker] works. The zero value is ready for use.
 type TrackerOptions struct {
-	// Concurrency is how many polls may be under way at once, and so how many connections and goroutines there are at the
-	// most. 0 means 16; the most is 60.
+	// Concurrency is the number of polls under way at once, and so of connections: 16 if zero, at most 60.
 	Concurrency int
-	// PollsPerSecond bounds the polls of all jobs together. When it cannot hold the ideal schedule, polls are made in the
-	// order in which they are due, so that the lag grows evenly and no job starves. 0 means no bound but the client's own.
+	// PollsPerSecond limits the polls of all jobs together; 0 is no limit but the client's. Polls over the limit are made late,
+	// in the order in which they were due.
 	PollsPerSecond float64
-	// Wait are the options of each single wait: [WithMaxWait], [WithOnUpdate] and so on. A function given there may be
-	// called for several jobs at once.
+	// Wait are the options of each wait. A function given there may be called for several jobs at once.
 	Wait []WaitOption
 }
 
-// PendingJob is a job that a [Tracker] waits for: what a service must store to go on after a restart.
-type PendingJob struct {
-	ID           string       `json:"id"`                      // of the job
-	Kind         JobKind      `json:"kind"`                    // what is waited for; empty is KindPreview
-	Started      time.Time    `json:"started"`                 // when the job was created, if that is known; else when it was given to a tracker
-	TemplateID   string       `json:"template_id,omitempty"`   // empty where it is not known
-	ModelVersion ModelVersion `json:"model_version,omitempty"` // empty where it is not known
+// Result is the end of one tracked wait.
+type Result struct {
+	PendingJob       // its Deadline is zero, so that it can be added again
+	Job        *Job  // the job with the wanted URL; nil if there is an error
+	Err        error // a *JobError or a *WaitError
+}
+
+// TrackerStats is the state of a [Tracker].
+type TrackerStats struct {
+	Waiting      int       // jobs that have not ended
+	Polling      int       // polls under way
+	Results      int       // results that no loop has taken
+	FailingSince time.Time // since when all polls fail; zero if they do not
+	Err          error     // of the latest failed poll, while polls fail
 }
 
 // trackKey is what is tracked once: the preview and the video of a job are two waits.
@@ -71,244 +83,218 @@ type trackKey struct {
 	kind JobKind
 }
 
-// tracked is one job of a tracker. Its wait belongs to whoever has it: the queue, or the poll under way.
+// tracked is one job of a tracker. Its Poller belongs to the poll under way, or else to the tracker.
 type tracked struct {
-	wait
-	deadline time.Time
-	due      time.Time
-	since    time.Time     // the wait's born, for Pending
-	place    int           // in the queue; -1 outside
-	end      int           // place in the ends; -1 outside
-	hurried  time.Duration // when a notice last had it polled, since it was taken in; before that, if never
-	again    bool          // poll it again as soon as may be
-	result   *Job
-	err      error
+	Poller
+	key    trackKey
+	due    time.Time
+	place  int  // in the queue; -1 outside
+	end    int  // place in the ends; -1 outside
+	taken  bool // its result is in the body of a loop
+	result *Job
+	err    error
 }
 
-// NewTracker makes a tracker. Options that make no sense are reported by its Add.
+func (j *tracked) ended() bool { return j.result != nil || j.err != nil }
+
+const maxConcurrency = 60
+
+// NewTracker returns a Tracker. Bad options are reported by its Add. Close it when it is no longer needed.
 func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
-	t := &Tracker{jobs: s, wake: make(chan struct{}, 1), tracked: make(map[trackKey]*tracked), news: make(chan struct{})}
+	t := &Tracker{jobs: s, wake: make(chan struct{}, 1), tracked: make(map[trackKey]*tracked), news: make(chan struct{}), seed: maphash.MakeSeed()}
 	t.ctx, t.close = context.WithCancel(context.Background())
-	var problems []Problem
-	t.config, problems = newWaitConfig(options.Wait)
+	t.config = newWaitConfig(longWait, options.Wait)
 	if c := options.Concurrency; c < 0 || c > maxConcurrency {
-		problems = append(problems, Problem{"Concurrency", "must be from 0 to 60"})
+		t.config.refuse("Concurrency", "must be from 0 to %d", maxConcurrency)
 		options.Concurrency = 0
 	}
 	t.slots = cmp.Or(options.Concurrency, 16)
 	switch r := options.PollsPerSecond; {
 	case r > 0:
 		t.limiter = rate.NewLimiter(rate.Limit(r), t.slots)
-	case r != 0: // negative, or no number
-		problems = append(problems, Problem{"PollsPerSecond", "must be 0 or above"})
+	case r != 0: // negative, or not a number
+		t.config.refuse("PollsPerSecond", "must be 0 or above")
 	}
-	t.bad = s.api.check(t.ctx, problems...)
+	t.bad = validation(t.config.problems)
 	return t
 }
 
-const maxConcurrency = 60
-
-// Add waits for the preview of a job, which is polled at once. One that is waited for already stays as it is.
-func (t *Tracker) Add(id string) error {
-	return t.resume(PendingJob{ID: id, Kind: KindPreview})
-}
-
-// AddVideo is Add for a job's rendered video, which is a wait of its own.
-func (t *Tracker) AddVideo(id string) error {
-	return t.resume(PendingJob{ID: id, Kind: KindVideo})
-}
-
-// AddCreated is Add for a preview that was created just now with these parameters. It saves the first poll, and the wait
-// learns from the durations of the same template.
-func (t *Tracker) AddCreated(job *Job, params JobParams) error {
-	if job == nil {
-		return invalid("job", "is nil")
-	}
-	if t.bad != nil {
-		return t.bad
-	}
-	job, now := job.clone(), time.Now()
-	j := t.newTracked(newCreatedWait(job, params, now, t.config), now)
-	v := verdict{}
-	if !job.broken {
-		v = j.saw(job, now)
-	}
-	due := j.next(t, v, now)
-	added, err := t.add(j, func() { t.judged(j, job, v, due) })
-	if added && t.config.onUpdate != nil {
-		t.config.onUpdate(job.clone())
-	}
-	return err
-}
-
-// Resume takes back what Pending has returned, perhaps in another process. Each job is polled at once, as far as the rate
-// budget allows, since it may have ended meanwhile; its longest wait begins anew. All that is wrong is reported at once; what
-// is right is taken.
-func (t *Tracker) Resume(jobs []PendingJob) error {
+// Add tracks jobs until they end. A job that is already tracked is left unchanged. A young job is first polled when it is due,
+// any other at once. All bad jobs are reported in one [*ValidationError], and the others are tracked.
+func (t *Tracker) Add(jobs ...PendingJob) error {
 	if t.bad != nil {
 		return t.bad
 	}
 	var problems []Problem
 	for i, job := range jobs {
-		job.Kind = cmp.Or(job.Kind, KindPreview)
-		err := t.resume(job)
-		bad, ok := errors.AsType[*ValidationError](err)
-		if err != nil && !ok { // the tracker is closed, for all of them
-			return err
-		} else if ok {
-			for _, p := range bad.Problems {
-				problems = append(problems, Problem{fmt.Sprintf("jobs[%d].%s", i, p.Field), p.Message})
-			}
+		bad := job.problems()
+		for _, p := range bad {
+			problems = append(problems, Problem{fmt.Sprintf("jobs[%d].%s", i, p.Field), p.Message})
+		}
+		if bad == nil && !t.add(job) {
+			return ErrTrackerClosed
 		}
 	}
 	return validation(problems)
 }
 
-func (t *Tracker) resume(job PendingJob) error {
-	if t.bad != nil {
-		return t.bad
-	}
+// add returns false if the tracker is closed.
+func (t *Tracker) add(job PendingJob) bool {
 	now := time.Now()
-	j := t.newTracked(newWait(job.ID, job.Kind, now, t.config), now)
-	if !job.Started.IsZero() && job.Started.Before(now) {
-		j.born, j.since = job.Started, job.Started
-	}
-	j.key.template, j.key.model = job.TemplateID, job.ModelVersion
-	_, err := t.add(j, func() { heap.Push(&t.queue, j) })
-	return err
-}
-
-func (t *Tracker) newTracked(w *wait, now time.Time) *tracked {
-	return &tracked{wait: *w, deadline: now.Add(t.config.maxWait), due: now, since: w.born, place: -1, end: -1, hurried: -schedule.Floor}
-}
-
-// add takes in a job that is not tracked yet, and begins with it.
-func (t *Tracker) add(j *tracked, begin func()) (added bool, _ error) {
-	problems := jobIDProblems(j.id)
-	if j.kind != KindPreview && j.kind != KindVideo {
-		problems = append(problems, Problem{"kind", "is neither preview nor video"})
-	}
-	if err := validation(problems); err != nil {
-		return false, err
-	}
+	key := trackKey{foldID(job.ID), cmp.Or(job.Kind, KindPreview)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.finished {
-		return false, ErrTrackerClosed
+		return false
 	}
-	key := trackKey{foldID(j.id), j.kind}
-	if t.tracked[key] != nil {
-		return false, nil
+	if j := t.tracked[key]; j != nil && !j.taken {
+		return true
 	}
+	j := &tracked{key: key, place: -1, end: -1}
+	j.begin(t.jobs, job, t.config, now)
+	j.due = j.state.Due()
 	t.tracked[key] = j
-	heap.Push(&t.ends, j)
-	begin()
-	if !t.running && len(t.ends) > 0 && t.ctx.Err() == nil {
+	if j.job.Deadline.After(now) { // else the one poll that is left ends it
+		heap.Push((*endHeap)(&t.ends), j)
+	}
+	heap.Push((*dueHeap)(&t.queue), j)
+	if !t.running && t.ctx.Err() == nil {
 		t.running = true
 		t.idle.Go(t.dispatch)
-	} else {
-		t.poke() // the deadline may be the first
 	}
-	return true, nil
-}
-
-// Notify polls a job at once, because there is reason to believe that it has moved: a webhook, say; but at most once a second,
-// however many notices come. While polls of the job go wrong, it changes nothing. It returns false for a job that is not
-// tracked.
-func (t *Tracker) Notify(id string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	preview := t.hurry(trackKey{foldID(id), KindPreview})
-	video := t.hurry(trackKey{foldID(id), KindVideo})
-	return preview || video
-}
-
-func (t *Tracker) hurry(key trackKey) bool {
-	j := t.tracked[key]
-	switch {
-	case j == nil || j.ended():
-		return false
-	case j.place < 0: // a poll is under way, and may be too early
-		j.again = true
-	case j.errs == 0 && j.due.After(j.soonest()): // those that are late already keep their turn
-		j.due = j.soonest()
-		j.hurried = j.due.Sub(j.started)
-		heap.Fix(&t.queue, j.place)
-		t.poke()
-	}
+	t.poke()
 	return true
 }
 
-// soonest is when a job may be polled that there is news of: now, but not more often than by a schedule.
-func (j *tracked) soonest() time.Time {
-	now := time.Now()
-	if next := j.started.Add(j.hurried + schedule.Floor); next.After(now) {
-		return next
-	}
-	return now
-}
-
-func (j *tracked) ended() bool { return j.result != nil || j.err != nil }
-
-// Tracks says whether a job is being waited for.
-func (t *Tracker) Tracks(id string) bool {
+// Remove stops tracking a job and drops its result. A result that is in the body of a loop is not affected.
+func (t *Tracker) Remove(id string, kind JobKind) {
+	key := trackKey{foldID(id), cmp.Or(kind, KindPreview)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, kind := range []JobKind{KindPreview, KindVideo} {
-		if j := t.tracked[trackKey{foldID(id), kind}]; j != nil && !j.ended() {
-			return true
-		}
+	j := t.tracked[key]
+	if j == nil || j.taken {
+		return
 	}
-	return false
+	delete(t.tracked, key)
+	t.dequeue(j)
+	if i := slices.Index(t.ended, j); i >= 0 {
+		t.ended = slices.Delete(t.ended, i, i+1)
+	}
+	t.announce()
 }
 
-// Pending returns the jobs whose results have not been handed over, the oldest first. Store it before a restart, and give
-// it to Resume after.
+// Expedite polls a job now, because there is news of it, such as a webhook event: at most once a second, and never before a
+// Retry-After is over. It reports whether the job is tracked.
+func (t *Tracker) Expedite(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	found := false
+	for _, kind := range []JobKind{KindPreview, KindVideo} {
+		j := t.tracked[trackKey{foldID(id), kind}]
+		if j == nil || j.ended() {
+			continue
+		}
+		found = true
+		j.Poller.Expedite()
+		if j.place >= 0 {
+			j.due = j.state.Due()
+			heap.Fix((*dueHeap)(&t.queue), j.place)
+			t.poke()
+		}
+	}
+	return found
+}
+
+// Pending returns the jobs whose results no loop has finished with, the oldest first. Store them before a restart, and Add them
+// after it.
 func (t *Tracker) Pending() []PendingJob {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	pending := make([]PendingJob, 0, len(t.tracked))
 	for _, j := range t.tracked {
-		pending = append(pending, PendingJob{j.id, j.kind, j.since, j.key.template, j.key.model})
+		pending = append(pending, j.Pending())
 	}
 	slices.SortFunc(pending, func(a, b PendingJob) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID)) })
 	return pending
 }
 
-// Results yields the jobs as they end, in that order: each with its result, or with an error that names it, a [*JobError] or
-// a [*WaitError]. Each is yielded once, whoever asks. The loop ends when the context does, when the tracker is closed, and
-// after Finish, when there is nothing left to wait for.
-func (t *Tracker) Results(ctx context.Context) iter.Seq2[*Job, error] {
-	return func(yield func(*Job, error) bool) {
+// Stats returns the state of the tracker, in constant time.
+func (t *Tracker) Stats() TrackerStats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	stats := TrackerStats{Waiting: len(t.queue) + t.polling, Polling: t.polling, Results: len(t.ended), FailingSince: t.brake.FailingSince()}
+	if err := t.pollErr.Load(); err != nil && !stats.FailingSince.IsZero() {
+		stats.Err = *err
+	}
+	return stats
+}
+
+// Results yields the jobs as they end. While the body of the loop runs, its result stays in Pending and no other loop gets it.
+// After the body it is gone; after a break, a return or a panic in it, it is the first result again. Adding the same job in
+// the body starts a new wait.
+//
+// The loop ends with its context, after Close, and after Finish when nothing is left.
+func (t *Tracker) Results(ctx context.Context) iter.Seq[Result] {
+	return func(yield func(Result) bool) {
 		for ctx.Err() == nil {
-			t.mu.Lock()
-			if len(t.ended) > 0 {
-				j := t.ended[0]
-				t.ended[0] = nil
-				t.ended = t.ended[1:]
-				delete(t.tracked, trackKey{foldID(j.id), j.kind})
-				t.mu.Unlock()
-				if !yield(j.result, j.err) {
+			j, news, over := t.take()
+			switch {
+			case over:
+				return
+			case j != nil:
+				if !t.deliver(j, yield) {
 					return
 				}
 				continue
 			}
-			over := t.ctx.Err() != nil || t.finished && len(t.tracked) == 0
-			news := t.news
-			t.mu.Unlock()
-			if over {
-				return
-			}
 			select {
 			case <-ctx.Done():
-				return
 			case <-news:
 			}
 		}
 	}
 }
 
-// Finish says that no more jobs will be added, so that Results ends with the last of those that there are.
+// take takes the first result. If there is none, it returns what to wait for.
+func (t *Tracker) take() (j *tracked, news <-chan struct{}, over bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.ended) == 0 {
+		return nil, t.news, t.ctx.Err() != nil || t.finished && len(t.tracked) == 0 && t.taken == 0
+	}
+	j = t.ended[0]
+	t.ended[0] = nil
+	t.ended = t.ended[1:]
+	t.taken++
+	j.taken = true
+	return j, nil, false
+}
+
+// deliver runs the loop's body with a result and puts the result back unless the body returns normally.
+func (t *Tracker) deliver(j *tracked, yield func(Result) bool) (more bool) {
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.taken--
+		j.taken = false
+		again := t.tracked[j.key] // the same, or a new wait for it
+		switch {
+		case !more:
+			t.ended = slices.Insert(t.ended, 0, j)
+			if again == nil {
+				t.tracked[j.key] = j
+			}
+		case again == j:
+			delete(t.tracked, j.key)
+		}
+		t.announce()
+	}()
+	job := j.Pending()
+	job.Deadline = time.Time{}
+	return yield(Result{job, j.result, j.err})
+}
+
+// Finish declares that no more jobs will be added, so that Results ends with the last of them.
 func (t *Tracker) Finish() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -316,8 +302,8 @@ func (t *Tracker) Finish() {
 	t.announce()
 }
 
-// Close stops all polls and waits until they have stopped, so it is not to be called by a function that a poll calls, such as
-// that of WithOnUpdate. What has not ended stays in Pending. Close can be called more than once.
+// Close stops all polls and returns when they have stopped, so a function that a poll calls must not call it. Jobs that have
+// not ended stay in Pending.
 func (t *Tracker) Close() {
 	t.Finish()
 	t.close()
@@ -327,7 +313,7 @@ func (t *Tracker) Close() {
 	t.announce()
 }
 
-// announce wakes those who wait for results.
+// announce wakes the loops over results.
 func (t *Tracker) announce() {
 	close(t.news)
 	t.news = make(chan struct{})
@@ -341,7 +327,7 @@ func (t *Tracker) poke() {
 	}
 }
 
-// dispatch starts polls as they fall due and ends waits as their time is up, until no wait goes on.
+// dispatch starts polls as they fall due and ends waits at their deadlines, until no wait is left.
 func (t *Tracker) dispatch() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -354,41 +340,52 @@ func (t *Tracker) dispatch() {
 		}
 		t.mu.Lock()
 		now := time.Now()
-		t.expire(now)
+		expired := t.expire(now)
 		for t.start(now) {
 		}
-		if len(t.ends) == 0 {
+		if len(t.queue) == 0 && t.polling == 0 && expired == nil {
 			t.running = false
 			t.mu.Unlock()
 			return
 		}
-		next := t.ends[0].deadline
+		next := now.Add(time.Hour)
 		if due, ok := t.nextPoll(); ok && due.Before(next) {
 			next = due
 		}
+		if len(t.ends) > 0 && t.ends[0].job.Deadline.Before(next) {
+			next = t.ends[0].job.Deadline
+		}
 		t.mu.Unlock()
+		for _, j := range expired {
+			j.finished(t.ctx)
+		}
+		if expired != nil {
+			t.poke() // there may be nothing left
+		}
 		timer.Reset(time.Until(next))
 	}
 }
 
-// expire ends the waits whose time is up, however long the queue is. A poll under way ends by its own deadline.
-func (t *Tracker) expire(now time.Time) {
-	for len(t.ends) > 0 && !t.ends[0].deadline.After(now) {
-		j := heap.Pop(&t.ends).(*tracked)
+// expire ends the waits whose deadline has come, however long the queue is. A poll under way ends by the same deadline.
+func (t *Tracker) expire(now time.Time) (expired []*tracked) {
+	for len(t.ends) > 0 && !t.ends[0].job.Deadline.After(now) {
+		j := heap.Pop((*endHeap)(&t.ends)).(*tracked)
 		if j.place >= 0 {
-			heap.Remove(&t.queue, j.place)
-			t.hand(j, nil, j.wait.end(now, ErrWaitTimeout))
+			j.expire()
+			t.over(j)
+			expired = append(expired, j)
 		}
 	}
+	return expired
 }
 
-// nextPoll is when the next poll may be made, if there is a slot for one and a job that waits for one.
+// nextPoll returns when the next poll may start, if there is a slot for one and a job that waits for one.
 func (t *Tracker) nextPoll() (time.Time, bool) {
 	if len(t.queue) == 0 || t.polling == t.slots {
 		return time.Time{}, false
 	}
 	next := t.queue[0].due
-	for _, before := range []time.Time{t.paused, t.held} {
+	for _, before := range []time.Time{t.brake.Next(), t.held} {
 		if before.After(next) {
 			next = before
 		}
@@ -396,7 +393,7 @@ func (t *Tracker) nextPoll() (time.Time, bool) {
 	return next, true
 }
 
-// start starts the next poll if it is due. It returns false if none is.
+// start starts the next poll if it is due, and reports whether it did.
 func (t *Tracker) start(now time.Time) bool {
 	if next, ok := t.nextPoll(); !ok || next.After(now) {
 		return false
@@ -409,148 +406,115 @@ func (t *Tracker) start(now time.Time) bool {
 			return false
 		}
 	}
-	j := heap.Pop(&t.queue).(*tracked)
+	j := heap.Pop((*dueHeap)(&t.queue)).(*tracked)
 	t.polling++
+	t.brake.Started(now, len(t.queue)+t.polling)
 	t.idle.Go(func() { t.poll(j) })
 	return true
 }
 
-// poll polls a job.
+// poll polls a job and puts it back into the queue, or its result where Results finds it.
 func (t *Tracker) poll(j *tracked) {
-	asked := time.Now()
-	var job *Job
-	var v verdict
-	var due time.Time
-	answered := false
-	// Deferred, so that a job is not lost to a callback that never returns.
-	defer func() {
-		now := time.Now()
+	defer func() { // also after a panic in a callback
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.polling--
-		j.since = j.born
+		j.trim()
 		switch {
-		case answered:
-			t.slowDown(j, asked, now)
-			t.judged(j, job, v, due)
-		case t.ctx.Err() != nil: // the tracker is closed, and the job stays pending
-		case now.Before(j.deadline):
-			t.judged(j, nil, verdict{}, now.Add(time.Minute))
+		case t.tracked[j.key] != j: // removed
+		case j.isOver():
+			t.over(j)
 		default:
-			t.hand(j, nil, j.wait.end(now, ErrWaitTimeout))
+			j.due = j.state.Due()
+			heap.Push((*dueHeap)(&t.queue), j)
 		}
-		t.poke() // there is a slot
+		t.poke()
 	}()
-	ctx, cancel := context.WithDeadline(t.ctx, j.deadline)
-	defer cancel()
-	var ok bool
-	if job, v, ok = t.jobs.poll(ctx, &j.wait); !ok {
-		return
+	news := j.poll(t.ctx, func(o wait.Observation, err error, started, now time.Time) wait.Observation {
+		return t.observe(j, o, err, started, now)
+	})
+	if news != nil && t.config.onUpdate != nil {
+		t.config.onUpdate(news.clone())
 	}
-	if v.changed && t.config.onUpdate != nil {
-		t.config.onUpdate(job.clone())
-	}
-	due = j.next(t, v, time.Now())
-	answered = true
+	j.finished(t.ctx)
 }
 
-// next is when a job that goes on is due: after its deadline, if there is no time for another poll.
-func (j *tracked) next(t *Tracker, v verdict, now time.Time) time.Time {
-	if v.over {
-		return time.Time{}
-	}
-	delay, more := j.delay(&t.jobs.api.durations, now, j.deadline)
-	if !more {
-		return j.deadline.Add(time.Hour)
-	}
-	return now.Add(delay)
-}
-
-// judged hands over a job that has ended, and puts any other back into the queue.
-func (t *Tracker) judged(j *tracked, job *Job, v verdict, due time.Time) {
-	switch {
-	case v.over && v.err != nil:
-		t.hand(j, nil, v.err)
-	case v.over:
-		t.hand(j, job, nil)
-	case j.end < 0: // its time was up while the poll was under way
-		t.hand(j, nil, j.wait.end(time.Now(), ErrWaitTimeout))
-	default:
-		if soonest := j.soonest(); j.again && j.errs == 0 && soonest.Before(due) {
-			due = soonest
-			j.hurried = due.Sub(j.started)
+// observe takes a poll into the brake. A refusal of many jobs is about the account and ends none of them.
+func (t *Tracker) observe(j *tracked, o wait.Observation, err error, started, now time.Time) wait.Observation {
+	if o.Class < wait.Bad {
+		if outage := t.brake.Good(now); outage > 0 {
+			t.log(slog.LevelInfo, "creatify: polls succeed again", slog.Duration("outage", outage))
 		}
-		j.due, j.again = due, false
-		heap.Push(&t.queue, j)
+		return o
 	}
+	t.pollErr.Store(&err)
+	shared, outage := t.brake.Failed(maphash.String(t.seed, j.key.id), o, started, now)
+	if shared {
+		o.Class = wait.Bad
+	}
+	if outage {
+		t.log(slog.LevelWarn, "creatify: polls fail together and are slowed down", slog.String("reason", Reason(err)))
+	}
+	return o
 }
 
-// hand puts a result where Results finds it.
-func (t *Tracker) hand(j *tracked, job *Job, err error) {
-	if j.end >= 0 {
-		heap.Remove(&t.ends, j.end)
-	}
-	j.result, j.err = job, err
+func (t *Tracker) log(level slog.Level, message string, attr slog.Attr) {
+	t.jobs.api.logger.LogAttrs(t.ctx, level, message, attr)
+}
+
+// over puts the result of a wait that is over where Results finds it.
+func (t *Tracker) over(j *tracked) {
+	t.dequeue(j)
+	j.result, j.err = j.Result()
 	t.ended = append(t.ended, j)
 	t.announce()
 }
 
-// slowDown lets a 429 to one job hold all of them back, for as long as the server asks, or longer from one time to the next.
-// Polls that were under way together are refused together, and count as one.
-func (t *Tracker) slowDown(j *tracked, asked, now time.Time) {
-	e, ok := errors.AsType[*APIError](j.pollErr)
-	if !ok || !e.Is(ErrRateLimited) {
-		if j.pollErr == nil {
-			t.refusals = 0
-		}
-		return
+// dequeue takes a job out of the heaps.
+func (t *Tracker) dequeue(j *tracked) {
+	if j.end >= 0 {
+		heap.Remove((*endHeap)(&t.ends), j.end)
 	}
-	if asked.After(t.pausedAt) {
-		t.refusals++
-		t.pausedAt = now
-	}
-	again := max(t.refusals-1, 0) // a poll that was under way with the last refusal may come after a success
-	pause := min(max(e.RetryAfter, time.Second<<min(again, 6)), maxRetryAfter)
-	if until := now.Add(pause); until.After(t.paused) {
-		t.paused = until
+	if j.place >= 0 {
+		heap.Remove((*dueHeap)(&t.queue), j.place)
 	}
 }
 
-// dueQueue is a heap of jobs, the one that is due first on top.
-type dueQueue []*tracked
+// dueHeap is a heap of jobs, the one that is due first on top.
+type dueHeap []*tracked
 
-func (q dueQueue) Len() int           { return len(q) }
-func (q dueQueue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
-func (q dueQueue) Swap(i, j int) {
+func (q dueHeap) Len() int           { return len(q) }
+func (q dueHeap) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
+func (q dueHeap) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
 	q[i].place, q[j].place = i, j
 }
-func (q *dueQueue) Push(x any) {
+func (q *dueHeap) Push(x any) {
 	j := x.(*tracked)
 	j.place = len(*q)
 	*q = append(*q, j)
 }
-func (q *dueQueue) Pop() any {
+func (q *dueHeap) Pop() any {
 	j := popLast((*[]*tracked)(q))
 	j.place = -1
 	return j
 }
 
-// endQueue is a heap of jobs, the one whose time is up first on top.
-type endQueue []*tracked
+// endHeap is a heap of jobs, the one with the first deadline on top.
+type endHeap []*tracked
 
-func (q endQueue) Len() int           { return len(q) }
-func (q endQueue) Less(i, j int) bool { return q[i].deadline.Before(q[j].deadline) }
-func (q endQueue) Swap(i, j int) {
+func (q endHeap) Len() int           { return len(q) }
+func (q endHeap) Less(i, j int) bool { return q[i].job.Deadline.Before(q[j].job.Deadline) }
+func (q endHeap) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
 	q[i].end, q[j].end = i, j
 }
-func (q *endQueue) Push(x any) {
+func (q *endHeap) Push(x any) {
 	j := x.(*tracked)
 	j.end = len(*q)
 	*q = append(*q, j)
 }
-func (q *endQueue) Pop() any {
+func (q *endHeap) Pop() any {
 	j := popLast((*[]*tracked)(q))
 	j.end = -1
 	return j

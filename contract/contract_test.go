@@ -1,4 +1,5 @@
-// Package contract checks what the client sends and what the fake API answers against api/openapi.yaml.
+// Package contract checks the requests of the client and the responses of the fake API against
+// api/openapi.yaml.
 //
 // It is a module of its own, so that the library's users do not get its dependencies. Run it in this folder:
 //
@@ -6,9 +7,9 @@
 //
 // Without -count=1 go test does not notice that the document, which lies outside the module, has changed.
 //
-// Out of the contract, and not checked here, is what the fake answers beyond the document: 402 to an account without
-// credits, 405, 413 and 415, 429 to a reading of the credits or of templates, and to a path that it does not know, 301
-// or a 404 in HTML.
+// Not checked are the responses of the fake that the document does not have: 402 to a preview or a render,
+// 405, 413 and 415, 429 to a reading of the credits or of templates, and to an unknown path, 301 or a 404 in
+// HTML.
 package contract
 
 import (
@@ -37,7 +38,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// calls are those that the fake serves. Each is named by its method and its path, as it stands in the document.
+// calls are those that the fake serves. Each is named by its method and its path, as it stands in the
+// document.
 var calls = []creatifytest.Call{
 	creatifytest.CallCreatePreview,
 	creatifytest.CallPreviewSync,
@@ -46,6 +48,8 @@ var calls = []creatifytest.Call{
 	creatifytest.CallGetJob,
 	creatifytest.CallListTemplates,
 	creatifytest.CallGetTemplate,
+	creatifytest.CallListPersonas,
+	creatifytest.CallListVoices,
 	creatifytest.CallCredits,
 }
 
@@ -99,6 +103,13 @@ func TestContract(t *testing.T) {
 		})
 	}
 
+	pending := creatifytest.Life{Steps: []creatifytest.Step{{Status: "pending", Preview: true}}}
+	run("a preview of a job that stays pending", creatifytest.Config{Life: pending}, func(t *testing.T, v *validator) {
+		job, err := v.client(t, creatifytest.APIKey).Jobs.CreatePreview(t.Context(), preview())
+		require.NoError(t, err)
+		assert.NotEmpty(t, job.Preview)
+	})
+
 	run("a preview from its start to its end", creatifytest.Config{}, func(t *testing.T, v *validator) {
 		job, err := v.client(t, creatifytest.APIKey).Jobs.CreatePreviewAndWait(t.Context(), preview())
 		require.NoError(t, err)
@@ -129,7 +140,7 @@ func TestContract(t *testing.T) {
 	})
 
 	run("no key", creatifytest.Config{}, func(t *testing.T, v *validator) {
-		v.onlyReplies = true
+		v.onlyResponses = true
 		req := request("GET", creditsPath, "")
 		req.Header.Del("X-API-KEY")
 		assert.Equal(t, http.StatusUnauthorized, v.status(t, req))
@@ -141,12 +152,12 @@ func TestContract(t *testing.T) {
 		"every field bad":  `{"template_id": 1, "variables": [], "name": 1, "webhook_url": "x", "model_version": "x", "is_hidden": "x"}`,
 		"a variable bad":   `{"template_id": "` + creatifytest.TemplateID + `", "variables": {"headline": "Spring sale"}}`,
 		"a list as body":   `[]`,
-		"a body cut short": `{`,
+		"a truncated body": `{`,
 		"no body":          ``,
 	} {
 		for _, call := range creations {
 			run(string(call)+" refused with "+name, creatifytest.Config{}, func(t *testing.T, v *validator) {
-				v.onlyReplies = true
+				v.onlyResponses = true
 				assert.Equal(t, http.StatusBadRequest, v.status(t, requestFor(call, "", body)))
 			})
 		}
@@ -209,7 +220,7 @@ func TestContract(t *testing.T) {
 		})
 	}
 
-	for _, call := range append(creations, creatifytest.CallRender, creatifytest.CallGetJob) {
+	for _, call := range append(creations, creatifytest.CallRender, creatifytest.CallGetJob, creatifytest.CallListPersonas, creatifytest.CallListVoices) {
 		run(string(call)+" too often", creatifytest.Config{RequestsPerMinute: 1}, func(t *testing.T, v *validator) {
 			v.status(t, request("GET", creditsPath, ""))
 			assert.Equal(t, http.StatusTooManyRequests, v.status(t, requestFor(call, unknownID, validBody)))
@@ -221,16 +232,40 @@ func TestContract(t *testing.T) {
 		_, err := client.Jobs.CreatePreview(t.Context(), preview())
 		require.NoError(t, err)
 		job, err := client.Jobs.CreatePreview(t.Context(), preview())
-		require.NoError(t, err, "after the throttle has let go")
+		require.NoError(t, err, "after the throttle accepts again")
 		_, err = client.Jobs.Get(t.Context(), job.ID)
-		require.NoError(t, err, "after the throttle has let go")
+		require.NoError(t, err, "after the throttle accepts again")
 	})
+
+	run("too few credits", creatifytest.Config{Credits: -1}, func(t *testing.T, v *validator) {
+		assert.Equal(t, http.StatusPaymentRequired, v.status(t, requestFor(creatifytest.CallCreateVideo, "", validBody)))
+	})
+
+	run("the catalog by default", creatifytest.Config{}, func(t *testing.T, v *validator) {
+		client := v.client(t, creatifytest.APIKey)
+		personas, err := client.Personas.List(t.Context())
+		require.NoError(t, err)
+		voices, err := client.Voices.List(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, creatifytest.PersonaID, personas[0].ID)
+		assert.Equal(t, creatifytest.AccentID, voices[0].Accents[0].ID)
+	})
+
+	for name, config := range map[string]creatifytest.Config{
+		"an empty catalog":         {Personas: []creatifytest.Persona{}, Voices: []creatifytest.Voice{}},
+		"a catalog of empty items": {Personas: []creatifytest.Persona{{ID: unknownID}}, Voices: []creatifytest.Voice{{Accents: []creatifytest.Accent{{}}}}},
+	} {
+		run(name, config, func(t *testing.T, v *validator) {
+			assert.Equal(t, http.StatusOK, v.status(t, requestFor(creatifytest.CallListPersonas, "", "")))
+			assert.Equal(t, http.StatusOK, v.status(t, requestFor(creatifytest.CallListVoices, "", "")))
+		})
+	}
 
 	run("the credits that remain", creatifytest.Config{Credits: 0.5}, func(t *testing.T, v *validator) {
 		assert.Equal(t, http.StatusOK, v.status(t, request("GET", creditsPath, "")))
 	})
 
-	t.Run("every documented reply was seen", func(t *testing.T) {
+	t.Run("every documented response was seen", func(t *testing.T) {
 		// Whether these succeed with 200 or 201 is not known. The document allows both; the fake answers 200.
 		assert.Equal(t, []string{
 			string(creatifytest.CallPreviewSync) + " 201",
@@ -280,7 +315,7 @@ func previews() map[string]creatify.JobParams {
 	return all
 }
 
-func TestViolationsAreReported(t *testing.T) {
+func TestValidator(t *testing.T) {
 	contract := load(t)
 	withoutKey := request("GET", creditsPath, "")
 	withoutKey.Header.Del("X-API-KEY")
@@ -355,43 +390,43 @@ func TestViolationsAreReported(t *testing.T) {
 			report: `at "/variables/x/type"`,
 		},
 		{
-			name:   "the reply lacks a required key",
+			name:   "the response lacks a required key",
 			life:   edit(func(job map[string]any) { delete(job, "credits_used") }),
 			req:    request("POST", previewPath, validBody),
 			report: `"credits_used" is missing`,
 		},
 		{
-			name:   "the reply has a key that is not documented",
+			name:   "the response has a key that is not documented",
 			life:   edit(func(job map[string]any) { job["state"] = "done" }),
 			req:    request("POST", previewPath, validBody),
 			report: `"state" is unsupported`,
 		},
 		{
-			name:   "the reply has a value of the wrong type",
+			name:   "the response has a value of the wrong type",
 			life:   edit(func(job map[string]any) { job["progress"] = "0.5" }),
 			req:    request("POST", previewPath, validBody),
 			report: `at "/progress"`,
 		},
 		{
-			name:   "the reply has an unknown job status",
+			name:   "the response has an unknown job status",
 			life:   edit(func(job map[string]any) { job["status"] = "paused" }),
 			req:    request("POST", previewPath, validBody),
 			report: `at "/status"`,
 		},
 		{
-			name:   "the reply has a date of another form",
+			name:   "the response has a date of another form",
 			life:   edit(func(job map[string]any) { job["created_at"] = "yesterday" }),
 			req:    request("POST", previewPath, validBody),
 			report: `at "/created_at"`,
 		},
 		{
-			name:   "the reply has a status that is not documented",
+			name:   "the response has a status that is not documented",
 			fault:  creatifytest.Fault{Status: http.StatusTeapot, Body: `{"detail": "I'm a teapot."}`},
 			req:    request("GET", creditsPath, ""),
 			report: "status is not supported",
 		},
 		{
-			name:   "the reply is HTML",
+			name:   "the response is HTML",
 			fault:  creatifytest.Fault{Status: http.StatusOK, Body: "<!doctype html>"},
 			req:    request("GET", creditsPath, ""),
 			report: "text/html",
@@ -413,22 +448,24 @@ func TestViolationsAreReported(t *testing.T) {
 	}
 }
 
-func TestOnlyAValidReplyCountsAsSeen(t *testing.T) {
-	contract := load(t)
-	all := contract.unseen()
-	require.Contains(t, all, "GET /api/remaining_credits/ 200")
+func TestUnseen(t *testing.T) {
+	t.Run("a response counts once it is valid", func(t *testing.T) {
+		contract := load(t)
+		all := contract.unseen()
+		require.Contains(t, all, "GET /api/remaining_credits/ 200")
 
-	api := creatifytest.New(creatifytest.Config{})
-	api.Inject(creatifytest.Fault{Body: `{}`})
-	v := contract.validator(api, func(error) {})
-	v.status(t, request("GET", creditsPath, ""))
-	assert.Equal(t, all, contract.unseen(), "after a reply without the balance")
+		api := creatifytest.New(creatifytest.Config{})
+		api.Inject(creatifytest.Fault{Body: `{}`})
+		v := contract.validator(api, func(error) {})
+		v.status(t, request("GET", creditsPath, ""))
+		assert.Equal(t, all, contract.unseen(), "after a response without the balance")
 
-	v.status(t, request("GET", creditsPath, ""))
-	assert.ElementsMatch(t, all, append(contract.unseen(), "GET /api/remaining_credits/ 200"), "after a valid reply")
+		v.status(t, request("GET", creditsPath, ""))
+		assert.ElementsMatch(t, all, append(contract.unseen(), "GET /api/remaining_credits/ 200"), "after a valid response")
+	})
 }
 
-// contract is the document, and which of its replies were seen.
+// contract is the document, and which of its responses were seen.
 type contract struct {
 	doc     *openapi3.T
 	router  routers.Router
@@ -442,8 +479,8 @@ func load(t *testing.T) *contract {
 	require.NoError(t, err)
 	require.NoError(t, doc.Validate(t.Context()))
 
-	// The document allows keys that it does not name, for the sake of future replies, and variables of any form, since
-	// theirs is not documented. Neither the client nor the fake has reason to make use of that.
+	// The document allows keys that it does not name, for the sake of future responses, and variables of any
+	// form, since theirs is not documented. Neither the client nor the fake has reason to make use of that.
 	schemas := doc.Components.Schemas
 	schemas["Job"].Value.WithoutAdditionalProperties()
 	schemas["JobRequest"].Value.WithoutAdditionalProperties()
@@ -496,7 +533,7 @@ func isURI(s string) error {
 
 func seenKey(method, path, status string) string { return method + " " + path + " " + status }
 
-// unseen lists the documented replies to the calls that were not seen.
+// unseen lists the documented responses to the calls that were not seen.
 func (c *contract) unseen() []string {
 	var all []string
 	for _, call := range calls {
@@ -518,10 +555,10 @@ func (c *contract) validator(api *creatifytest.API, report func(error)) *validat
 
 // validator reports what in the traffic with an API is against the contract. It is not for concurrent use.
 type validator struct {
-	contract    *contract
-	api         *creatifytest.API
-	report      func(error)
-	onlyReplies bool // because the requests are wrong on purpose
+	contract      *contract
+	api           *creatifytest.API
+	report        func(error)
+	onlyResponses bool // because the requests are wrong on purpose
 }
 
 func (v *validator) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -539,7 +576,7 @@ func (v *validator) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if input != nil {
-		v.checkReply(input, resp, received)
+		v.checkResponse(input, resp, received)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(received))
 	return resp, nil
@@ -555,7 +592,7 @@ func (v *validator) checkRequest(req *http.Request) *openapi3filter.RequestValid
 	input := &openapi3filter.RequestValidationInput{
 		Request: req, PathParams: params, Route: route, Options: v.contract.options,
 	}
-	if !v.onlyReplies {
+	if !v.onlyResponses {
 		if err := openapi3filter.ValidateRequest(req.Context(), input); err != nil {
 			v.report(fmt.Errorf("request %s %s: %w", req.Method, req.URL, err))
 		}
@@ -563,7 +600,7 @@ func (v *validator) checkRequest(req *http.Request) *openapi3filter.RequestValid
 	return input
 }
 
-func (v *validator) checkReply(input *openapi3filter.RequestValidationInput, resp *http.Response, body []byte) {
+func (v *validator) checkResponse(input *openapi3filter.RequestValidationInput, resp *http.Response, body []byte) {
 	err := openapi3filter.ValidateResponse(input.Request.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input,
 		Status:                 resp.StatusCode,
@@ -572,7 +609,7 @@ func (v *validator) checkReply(input *openapi3filter.RequestValidationInput, res
 		Options:                v.contract.options,
 	})
 	if err != nil {
-		v.report(fmt.Errorf("reply %s to %s %s: %w", resp.Status, input.Request.Method, input.Request.URL, err))
+		v.report(fmt.Errorf("response %s to %s %s: %w", resp.Status, input.Request.Method, input.Request.URL, err))
 		return
 	}
 	v.contract.seen[seenKey(input.Route.Method, input.Route.Path, fmt.Sprint(resp.StatusCode))] = true
@@ -602,7 +639,7 @@ func (v *validator) client(t *testing.T, key string) *creatify.Client {
 	return client
 }
 
-// status sends a request that the client does not make, and returns the status of the reply.
+// status sends a request that the client does not make, and returns the status of the response.
 func (v *validator) status(t *testing.T, req *http.Request) int {
 	t.Helper()
 	resp, err := v.RoundTrip(req)
@@ -610,8 +647,8 @@ func (v *validator) status(t *testing.T, req *http.Request) int {
 	return resp.StatusCode
 }
 
-// requestFor is a request for a call, about the job or template with the ID if the call is about one. Only if the call
-// takes a body has the request one.
+// requestFor is a request for a call, about the job or template with the ID if the call is about one. Only if
+// the call takes a body has the request one.
 func requestFor(call creatifytest.Call, id, body string) *http.Request {
 	method, path, _ := strings.Cut(string(call), " ")
 	if method == http.MethodGet {

@@ -4,64 +4,57 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net/http"
+	"time"
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// A fault makes a call go wrong: here the first one, and only that.
+// A fault makes a call fail: here the first one only, after it was charged.
 func ExampleAPI_Inject() {
 	api := creatifytest.New(creatifytest.Config{})
-	client := exampleClient(api)
-	api.Inject(creatifytest.Fault{
-		Call:   creatifytest.CallCreatePreview,
-		Status: http.StatusServiceUnavailable,
-		Body:   `{"detail": "Try later."}`,
-	})
-	for range 2 {
-		_, err := client.Jobs.CreatePreview(context.Background(), exampleParams)
-		fmt.Println("unknown:", errors.Is(err, creatify.ErrOutcomeUnknown))
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(api.HTTPClient()))
+	if err != nil {
+		log.Fatal(err)
 	}
-	fmt.Println(api.Calls(creatifytest.CallCreatePreview), "calls,", len(api.Jobs()), "job")
+	err = api.Inject(creatifytest.Fault{
+		Call:      creatifytest.CallCreatePreview,
+		Status:    http.StatusGatewayTimeout,
+		Processed: true,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 2 {
+		params := creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{}}
+		_, err := client.Jobs.CreatePreview(context.Background(), params)
+		fmt.Println("unknown:", errors.Is(err, creatify.ErrOutcomeUnknown), "charged:", api.Charged())
+	}
 	// Output:
-	// unknown: true
-	// unknown: false
-	// 2 calls, 1 job
+	// unknown: true charged: 1
+	// unknown: false charged: 2
 }
 
-// A service which fetches videos by itself must not send its key along. The fake
-// notices.
-func ExampleAPI_LeakedCredentials() {
+// An outage lasts until it is cleared or, with For, for a time.
+func ExampleAPI_ClearFaults() {
 	ctx := context.Background()
-	api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
-	client := exampleClient(api)
-	job, err := client.Jobs.CreateVideo(ctx, exampleParams)
+	api := creatifytest.New(creatifytest.Config{})
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey,
+		creatify.WithHTTPClient(api.HTTPClient()), creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}))
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := client.Jobs.Download(ctx, job.ID, io.Discard); err != nil {
+	if err := api.Inject(creatifytest.Fault{Status: http.StatusServiceUnavailable, For: 3 * time.Hour}); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("after Download:", api.LeakedCredentials())
-
-	if job, err = client.Jobs.Get(ctx, job.ID); err != nil {
-		log.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(ctx, "GET", job.VideoOutput, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	req.Header.Set("X-API-KEY", creatifytest.APIKey) // the mistake
-	resp, err := api.HTTPClient().Do(req)
-	if err != nil {
-		log.Fatal(err)
-	}
-	resp.Body.Close()
-	fmt.Println("after the mistake:", api.LeakedCredentials())
+	_, err = client.Workspace.RemainingCredits(ctx)
+	fmt.Println("fails:", err != nil, "faults:", len(api.Faults()))
+	api.ClearFaults()
+	_, err = client.Workspace.RemainingCredits(ctx)
+	fmt.Println("fails:", err != nil, "faults:", len(api.Faults()))
 	// Output:
-	// after Download: 0
-	// after the mistake: 1
+	// fails: true faults: 1
+	// fails: false faults: 0
 }

@@ -4,36 +4,35 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"net/http"
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// Notices go to the handlers of the service under test, which inProcess (see
-// the example of a service) calls without a socket, until the context ends.
-func ExampleAPI_RunWebhooks() {
-	service := http.NewServeMux()
-	api := creatifytest.New(creatifytest.Config{
-		Life:     creatifytest.Life{Duration: 1},
-		Webhooks: creatifytest.Webhooks{Client: &http.Client{Transport: inProcess{service}}},
-	})
-	client := exampleClient(api)
-	ctx, stop := context.WithCancel(context.Background())
-	service.Handle("POST /webhook", client.Jobs.WebhookHandler(creatify.WebhookOptions{},
-		func(ctx context.Context, job *creatify.Job) error {
-			fmt.Println("a notice:", job.Status)
-			stop()
-			return nil
-		}))
-
-	params := exampleParams
-	params.WebhookURL = "https://shop.example/webhook"
-	if _, err := client.Jobs.CreatePreview(ctx, params); err != nil {
+// Events go to the handler of the service under test, which needs a client and so is made after the fake. A
+// test runs this in virtual time, on a goroutine of its own: see the example of a service.
+func ExampleAPI_RunWebhooksTo() {
+	api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(api.HTTPClient()))
+	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(api.RunWebhooks(ctx)) // a test runs it on a goroutine: go api.RunWebhooks(t.Context())
+	_, err = client.Jobs.CreatePreview(context.Background(), creatify.JobParams{
+		TemplateID: creatifytest.TemplateID,
+		Variables:  creatify.Variables{},
+		WebhookURL: "https://shop.example/webhook",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	handler := client.Jobs.WebhookHandler(creatify.WebhookOptions{}, func(ctx context.Context, job *creatify.Job) error {
+		fmt.Println("the job is", job.Status)
+		stop()
+		return nil
+	})
+	fmt.Println(api.RunWebhooksTo(ctx, handler))
 	// Output:
-	// a notice: done
+	// the job is done
 	// context canceled
 }

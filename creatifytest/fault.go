@@ -1,93 +1,157 @@
 package creatifytest
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
 )
 
-// Fault is something that goes wrong with a call. Its zero value hits the next
-// call and does nothing to it.
+// Fault makes calls fail. The zero value hits the next request and changes nothing.
 type Fault struct {
 	// Call is the call to hit; "" is any request.
 	Call Call
 
-	// Skip is how many matching calls are let through first.
+	// Skip is how many matching requests pass first.
 	Skip int
 
-	// Times is how many calls are hit. 0 means 1; if it is negative, all calls
-	// from then on are.
+	// Times is how many requests are hit. 0 means 1, or with For all that come while it lasts. Less than 0
+	// means all until [API.ClearFaults].
 	Times int
 
-	// Delay is how long the request waits after it has arrived and before
-	// anything is done with it. If its context ends meanwhile, nothing is.
+	// For is how long after [API.Inject] the fault lasts. 0 means until it has hit its Times.
+	For time.Duration
+
+	// Delay is how long a request waits, after it has arrived and before anything is done with it. If its
+	// context ends meanwhile, nothing is.
 	Delay time.Duration
 
-	// Drop says when the connection is lost, if it is.
+	// Drop is when the connection is lost, if it is.
 	Drop Drop
 
-	// Status, from 200 to 999, is the status to answer with instead of
-	// processing the request. Any other means that the request is processed.
+	// Status, from 200 to 999, is answered instead of processing the request. 0 processes it.
 	Status int
 
-	// Header is added to the reply, in place of what it has by the same names.
+	// Processed makes a request with a Status be processed and charged first, as behind a gateway that gives
+	// up waiting.
+	Processed bool
+
+	// Header is added to the response, in place of its headers of the same names.
 	Header http.Header
 
-	// Body is the body that goes with Status. Unless Header has a Content-Type,
-	// the reply's is found out from it. Without Status, a Body that is not
-	// empty takes the place of the body of the processed reply.
+	// Body is the body for Status. Its content type is detected, unless Header has one. Without a Status, a
+	// Body that is not empty replaces that of the processed response.
 	Body string
 
-	// Cut, if more than 0 and less than the length of the reply's body, is the
-	// number of bytes after which the body breaks off, although its
-	// Content-Length promises all.
+	// Cut, if more than 0 and less than the length of the response's body, is the number of bytes after which
+	// the body is truncated, while its Content-Length promises all.
 	Cut int
 }
 
-// Drop says when a connection is lost. Without a socket, the client gets a
-// [net.OpError] with ECONNRESET or ECONNREFUSED; a real connection is closed,
-// which clients see as a reset or as an unexpected end. Those errors are package
-// syscall's; sockets of Windows have others for the same.
+// Drop is when a connection is lost. Without a socket, the client gets a [net.OpError] with ECONNRESET or
+// ECONNREFUSED of package syscall, on any system. A real connection is closed, which clients see as a reset
+// or an unexpected end.
 type Drop int
 
-// When a connection is lost.
 const (
-	// NoDrop means that the connection is not lost.
+	// NoDrop keeps the connection.
 	NoDrop Drop = iota
 
 	// DropBefore resets the connection before the request is processed.
 	DropBefore
 
-	// DropAfter resets the connection when the request is processed, and what
-	// it costs charged, so that the reply is lost.
+	// DropAfter resets the connection when the request is processed and charged, so that the response is
+	// lost.
 	DropAfter
 
-	// Refuse refuses the connection, so that nothing leaves the client. Only
-	// [API.RoundTrip] can: on a socket it is DropBefore.
+	// Refuse refuses the connection, so that nothing leaves the client. On a socket it is DropBefore.
 	Refuse
 )
 
-// Inject adds faults. A request is hit by one fault at most, the first added
-// that matches it and has no more calls to skip. Those after that one do not
-// see the request and do not count it.
+// Validate returns an error for a fault that could never hit, or not as it says: an unknown Call or Drop, a
+// Status out of range, or a negative Skip, For, Delay or Cut.
+func (f Fault) Validate() error {
+	switch {
+	case f.Call != "" && !f.Call.known():
+		return fmt.Errorf("creatifytest: fault: unknown call %q (use a Call constant, or none for any request)", f.Call)
+	case f.Drop < NoDrop || f.Drop > Refuse:
+		return fmt.Errorf("creatifytest: fault: unknown drop %d (use a Drop constant)", f.Drop)
+	case f.Status != 0 && (f.Status < 200 || f.Status > 999):
+		return fmt.Errorf("creatifytest: fault: status %d is not between 200 and 999", f.Status)
+	case f.Skip < 0 || f.For < 0 || f.Delay < 0 || f.Cut < 0:
+		return errors.New("creatifytest: fault: Skip, For, Delay and Cut must not be negative")
+	}
+	return nil
+}
+
+// activeFault is a fault that may still hit.
+type activeFault struct {
+	Fault
+	until time.Time // zero without a For
+}
+
+// Inject adds faults. A request is hit by at most one: the first added that matches it and has nothing left
+// to skip. Later faults do not count that request.
 //
-// The slices and maps in the faults are not copied and must not be changed
-// while the API is in use.
-func (a *API) Inject(faults ...Fault) {
+// A fault that [Fault.Validate] rejects is an error, and none is added. Until [API.ClearFaults], every request
+// then fails with that error, so that no test passes that ignores it.
+func (a *API) Inject(faults ...Fault) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, fault := range faults {
-		if fault.Times == 0 {
-			fault.Times = 1
+		if err := fault.Validate(); err != nil {
+			a.invalid = err
+			return err
 		}
-		a.faults = append(a.faults, fault)
 	}
+	for _, fault := range faults {
+		active := activeFault{Fault: fault}
+		if fault.For > 0 {
+			active.until = time.Now().Add(fault.For)
+		}
+		if fault.Times == 0 {
+			active.Times = 1
+			if fault.For > 0 {
+				active.Times = -1
+			}
+		}
+		a.faults = append(a.faults, active)
+	}
+	return nil
 }
 
-// receive counts a request and returns the fault that hits it, the zero Fault
-// if none does.
+// Faults returns the faults that may still hit, with what is left of their Skip, Times and For. A test can
+// assert that none is left over.
+func (a *API) Faults() []Fault {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	a.expireFaults(now)
+	left := make([]Fault, len(a.faults))
+	for i, fault := range a.faults {
+		left[i] = fault.Fault
+		if fault.For > 0 {
+			left[i].For = fault.until.Sub(now)
+		}
+	}
+	return left
+}
+
+// ClearFaults removes all faults. Requests that a fault holds back for its Delay still wait.
+func (a *API) ClearFaults() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.faults, a.invalid = nil, nil
+}
+
+// expireFaults removes the faults whose time is up. The caller holds the mutex.
+func (a *API) expireFaults(now time.Time) {
+	a.faults = slices.DeleteFunc(a.faults, func(f activeFault) bool { return f.For > 0 && !now.Before(f.until) })
+}
+
+// receive counts a request and returns the fault that hits it, or the zero Fault.
 func (a *API) receive(r *http.Request) Fault {
 	call, _ := callOf(r.URL.Path)
 	leaks := call.isFile() && (r.Header.Get("X-API-ID") != "" || r.Header.Get("X-API-KEY") != "")
@@ -103,6 +167,18 @@ func (a *API) receive(r *http.Request) Fault {
 	if call != "" {
 		a.calls[call]++
 	}
+	if a.invalid != nil {
+		body, _ := json.Marshal(map[string]string{"detail": a.invalid.Error()})
+		return Fault{Status: http.StatusInternalServerError, Body: string(body)}
+	}
+	return a.hit(call)
+}
+
+// hit returns the fault that hits a call and counts it. The caller holds the mutex.
+func (a *API) hit(call Call) Fault {
+	if len(a.faults) > 0 {
+		a.expireFaults(time.Now())
+	}
 	for i := range a.faults {
 		fault := &a.faults[i]
 		if fault.Call != "" && fault.Call != call {
@@ -112,7 +188,7 @@ func (a *API) receive(r *http.Request) Fault {
 			fault.Skip--
 			continue
 		}
-		hit := *fault
+		hit := fault.Fault
 		if fault.Times > 0 {
 			fault.Times--
 		}
@@ -124,46 +200,25 @@ func (a *API) receive(r *http.Request) Fault {
 	return Fault{}
 }
 
-// wait waits for the fault's delay. It returns the context's error if that
-// ends first.
-func (f *Fault) wait(ctx context.Context) error {
-	return sleep(ctx, f.Delay)
-}
-
-// sleep waits for a time. It returns the context's error if that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
+// answer returns the response to a request that a fault hits.
+func (a *API) answer(r *http.Request, body []byte, fault *Fault) response {
+	var resp response
+	if fault.Status == 0 || fault.Processed {
+		resp = a.process(r, body)
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// answer returns the reply to a request that a fault hits.
-func (a *API) answer(r *http.Request, body []byte, fault *Fault) reply {
-	var rep reply
-	if 200 <= fault.Status && fault.Status <= 999 {
-		rep = reply{status: fault.Status, header: make(http.Header)}
-		rep.setBody([]byte(fault.Body))
+	if fault.Status != 0 {
+		resp = response{status: fault.Status, header: make(http.Header)}
+		resp.setBody([]byte(fault.Body))
 		if fault.Body != "" {
-			rep.header.Set("Content-Type", contentType([]byte(fault.Body)))
+			resp.header.Set("Content-Type", contentType([]byte(fault.Body)))
 		}
-	} else {
-		rep = a.process(r, body)
-		if fault.Body != "" {
-			rep.setBody([]byte(fault.Body))
-		}
+	} else if fault.Body != "" {
+		resp.setBody([]byte(fault.Body))
 	}
 	for name, values := range fault.Header {
-		rep.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+		resp.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
-	return rep
+	return resp
 }
 
 func contentType(body []byte) string {

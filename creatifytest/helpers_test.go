@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,6 +19,9 @@ const (
 	syncURL      = jobsURL + "preview/"
 	templatesURL = base + "/api/custom_templates/"
 	creditsURL   = base + "/api/remaining_credits/"
+
+	previewPath = "/api/custom_template_jobs/preview_async/"
+	creditsPath = "/api/remaining_credits/"
 
 	unknownID = "11111111-2222-4333-8444-555555555555"
 
@@ -41,6 +45,18 @@ func newRequest(ctx context.Context, method, url, body string) *http.Request {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return req
+}
+
+// bodyWith returns the body of a request for a job, with fields in place of those of a valid one.
+func bodyWith(t *testing.T, set map[string]any) string {
+	t.Helper()
+	fields := map[string]any{"template_id": creatifytest.TemplateID, "variables": map[string]any{}}
+	maps.Copy(fields, set)
+	body, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 type result struct {
@@ -69,7 +85,7 @@ func read(t *testing.T, resp *http.Response) result {
 	return result{status: resp.StatusCode, header: resp.Header, body: string(body)}
 }
 
-// create makes a job and returns it as the reply shows it.
+// create makes a job and returns it as the response shows it.
 func create(t *testing.T, api *creatifytest.API) map[string]any {
 	t.Helper()
 	got := roundTrip(t, api, newRequest(t.Context(), "POST", previewURL, validBody))
@@ -86,7 +102,7 @@ func renderURL(id any) string {
 	return jobsURL + id.(string) + "/render/"
 }
 
-// render asks for the render of a job and returns the job as the reply shows it.
+// render asks for the render of a job and returns the job as the response shows it.
 func render(t *testing.T, api *creatifytest.API, id any) map[string]any {
 	t.Helper()
 	got := roundTrip(t, api, newRequest(t.Context(), "POST", renderURL(id), "{}"))

@@ -2,14 +2,15 @@ package creatifytest
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"html/template"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 )
-
-// callPreviewPage is not a call of the API, but what a preview's URL leads to.
-const callPreviewPage Call = "GET /preview"
 
 // previewURL returns the URL of the job's preview: a page, not a file.
 func (j *job) previewURL() string {
@@ -19,79 +20,151 @@ func (j *job) previewURL() string {
 	return "https://app.creatify.ai/preview?layout=" + j.id
 }
 
-// servePreview answers a request for the page of a preview.
-func (a *API) servePreview(id string) reply {
+//go:embed preview.html
+var previewHTML string
+
+var previewPage = template.Must(template.New("preview").Parse(previewHTML))
+
+// servePreview answers a request for the page of a preview, which shows the job also while there is no
+// preview.
+func (a *API) servePreview(id string) response {
 	j := a.job(id)
 	if j == nil {
-		return page(http.StatusNotFound, notFoundPage)
+		return htmlResponse(http.StatusNotFound, notFoundPage)
 	}
-	shown := j.show(j.now())
-	if shown.Preview == nil {
-		return page(http.StatusNotFound, notFoundPage)
-	}
-	var body bytes.Buffer
-	if err := previewPage.Execute(&body, &shown); err != nil {
+	var page bytes.Buffer
+	if err := previewPage.Execute(&page, a.preview(j)); err != nil {
 		return unencodable(err)
 	}
-	rep := page(http.StatusOK, body.String())
-	// What the job says of itself is not to be trusted, and no page of a test
-	// should fetch what is elsewhere.
-	rep.header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	rep.header.Set("X-Content-Type-Options", "nosniff")
-	return rep
+	resp := htmlResponse(http.StatusOK, page.String())
+	// Whoever made the job wrote its texts, and no page of a test should fetch from elsewhere.
+	policy := "default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; base-uri 'none'; form-action 'none'"
+	if a.config.LoadImages {
+		policy += "; img-src http: https:"
+	}
+	resp.header.Set("Content-Security-Policy", policy)
+	resp.header.Set("X-Content-Type-Options", "nosniff")
+	resp.header.Set("Referrer-Policy", "no-referrer")
+	return resp
 }
 
-// page returns a reply with a page for a browser.
-func page(status int, html string) reply {
-	rep := reply{status: status, header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}}
-	rep.setBody([]byte(html))
-	return rep
+// preview is what the page of a preview shows.
+type preview struct {
+	ID, Name, Status, Reason string
+	Percent                  int
+	Ready, Over              bool
+	Video                    string // URL, relative to the page's
+	Width, Height            int    // of the frame, in proportion
+	Texts                    []string
+	Image                    string // URL of the first image; "" if there is none
+	LoadImages               bool
+	Variables                []variable
 }
 
-var previewPage = template.Must(template.New("preview").Funcs(template.FuncMap{"indent": indent, "variables": variables}).Parse(`<!doctype html>
-<html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width">
-  <title>{{with .Name}}{{.}}{{else}}Preview{{end}} (fake)</title>
-  <style>
-    body { font: 16px/1.5 sans-serif; max-width: 40em; margin: 2em auto; padding: 0 1em }
-    .fake { background: #fe9; padding: .5em 1em }
-    th { text-align: left; vertical-align: top; padding-right: 2em }
-    pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere }
-  </style>
-</head>
-<body>
-  <p class="fake">This is a fake preview, made by creatifytest. Creatify has nothing to do with it.</p>
-  <h1>{{with .Name}}{{.}}{{else}}Preview without a name{{end}}</h1>
-  <p>Job {{.ID}} is {{.Status}}.{{with .VideoOutput}} Its <a href="{{.}}">video</a> is noise.{{end}}</p>
-  <table>{{range $name, $value := variables .Variables}}
-    <tr><th>{{$name}}</th><td><pre>{{indent $value}}</pre></td></tr>{{else}}
-    <tr><td>It has no variables.</td></tr>{{end}}
-  </table>
-</body>
-</html>
-`))
+type variable struct{ Name, Type, Value, JSON string }
 
-func variables(value json.RawMessage) (map[string]json.RawMessage, error) {
-	var variables map[string]json.RawMessage
-	err := json.Unmarshal(value, &variables)
-	return variables, err
+func (a *API) preview(j *job) preview {
+	shown := j.show(j.now())
+	p := preview{
+		ID:         j.id,
+		Name:       j.request.Name,
+		Status:     shown.Status,
+		Reason:     orEmpty(shown.FailedReason),
+		Percent:    int(100 * min(max(shown.Progress, 0), 1)),
+		Ready:      shown.Preview != nil,
+		Over:       isEnd(shown.Status),
+		Video:      strings.TrimPrefix(orEmpty(shown.VideoOutput), a.config.BaseURL+"/"),
+		LoadImages: a.config.LoadImages,
+		Variables:  variablesOf(j.request.Variables),
+	}
+	p.Width, p.Height = a.shapeOf(j.request.TemplateID)
+	for _, v := range p.Variables {
+		switch v.Type {
+		case "text":
+			p.Texts = append(p.Texts, v.Value)
+		case "image":
+			if p.Image == "" {
+				p.Image = v.Value
+			}
+		}
+	}
+	return p
 }
 
-// indent returns a JSON value for people: over lines, and with no escapes but
-// those which JSON can't do without.
-func indent(value json.RawMessage) (string, error) {
+// shapeOf returns the aspect ratio of a template, 9 to 16 if it is unknown.
+func (a *API) shapeOf(templateID string) (width, height int) {
+	if template := a.template(templateID); template != nil {
+		w, h, _ := strings.Cut(strings.ReplaceAll(template.AspectRatio, ":", "x"), "x")
+		width, _ = strconv.Atoi(w)
+		height, _ = strconv.Atoi(h)
+	}
+	if width < 1 || height < 1 || max(width, height) > 4*min(width, height) {
+		return 9, 16
+	}
+	return width, height
+}
+
+// variablesOf returns the variables of a job by name.
+func variablesOf(raw json.RawMessage) []variable {
+	var byName map[string]json.RawMessage
+	_ = json.Unmarshal(raw, &byName) // parseRequest has accepted them
+	var all []variable
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		v := variable{Name: name, JSON: indent(byName[name])}
+		var members struct {
+			Type       string
+			Properties map[string]any
+		}
+		if json.Unmarshal(byName[name], &members) == nil {
+			v.Type = members.Type
+			for _, key := range []string{"content", "url", "avatar_id", "voice_id"} {
+				if value, ok := members.Properties[key].(string); ok {
+					v.Value = value
+				}
+			}
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// maxDepth is how deep a JSON value may be nested to be indented: without a bound, the spaces grow with its
+// square.
+const maxDepth = 10
+
+// indent returns a JSON value for people: over lines, with no escapes but those that JSON needs.
+func indent(value json.RawMessage) string {
+	if depthOf(value) > maxDepth {
+		return string(value)
+	}
 	decoder := json.NewDecoder(bytes.NewReader(value))
 	decoder.UseNumber()
 	var decoded any
-	if err := decoder.Decode(&decoded); err != nil {
-		return "", err
-	}
+	_ = decoder.Decode(&decoded)
 	var indented strings.Builder
 	encoder := json.NewEncoder(&indented)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	err := encoder.Encode(decoded)
-	return indented.String(), err
+	_ = encoder.Encode(decoded)
+	return indented.String()
+}
+
+// depthOf returns how deep a valid JSON value is nested.
+func depthOf(value json.RawMessage) int {
+	depth, deepest, inString := 0, 0, false
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
 }

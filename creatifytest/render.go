@@ -6,38 +6,31 @@ import (
 	"time"
 )
 
-// RenderLife says how the render of a job goes, from the call for it to its
-// end. The zero value is a render that is done after 20 s. The job keeps its
-// preview all the while, and what was to come of its Steps does not.
+// RenderLife sets how the render of a job goes, from the call for it to its end. The zero value is a render
+// that is done after 20 s. The job keeps its preview all the while, and none of its later Steps happen.
 type RenderLife struct {
-	// Lag is for how long after the call the job still reads "done", but has no
-	// video: the real API may do so. Then it is running, and its progress rises
-	// evenly from 0 to 1.
+	// Lag is how long after the call the job still reads "done" without a video, as the real API may. Then it
+	// is running, and its progress rises evenly from 0 to 1.
 	Lag time.Duration
 
-	// Duration is the time from the call to the end. 0 means 20 s. A negative
-	// render never ends: it goes as one that takes 20 s after the lag does, but
-	// stays running.
+	// Duration is the time from the call to the end. 0 means 20 s. Less than 0 means that the render never
+	// ends: it goes as one that takes 20 s after the lag, but stays running.
 	Duration time.Duration
 
-	// End is the last status: "done", "failed" or "rejected".
-	// Empty, it is "done".
+	// End is the last status: "done", "failed" or "rejected". If empty, it is "done".
 	End string
 
-	// Reason is the failed_reason of a failed or rejected render; "" shows as
-	// null.
+	// Reason is the failed_reason of a failed or rejected render; "" shows as null.
 	Reason string
 
-	// URLLifetime is how long the URL of the job's video serves it; 0 means for
-	// ever. Each reply that shows the job then has a new URL, and one that has
-	// expired is answered with 403. It holds for a video that was made without
-	// a preview, too.
+	// URLLifetime is how long the URL of the job's video serves it; 0 means for ever. Each response that
+	// shows the job then has a new URL, and an expired one gets 403. It holds for a video that was made
+	// without a preview, too.
 	URLLifetime time.Duration
 }
 
-// at returns what the job shows some time after the call for its render. The
-// step's At counts from that call. It returns false while the job shows nothing
-// of the render.
+// at returns what the job shows some time after the call for its render, which the step's At counts from. It
+// returns false while the job shows nothing of the render.
 func (l *RenderLife) at(elapsed time.Duration) (Step, bool) {
 	lag := max(l.Lag, 0)
 	duration := cmp.Or(l.Duration, defaultDuration)
@@ -58,7 +51,7 @@ func (l *RenderLife) at(elapsed time.Duration) (Step, bool) {
 	return Step{At: lag, Status: running, Progress: progress}, true
 }
 
-// changes returns the steps at which the render takes on another status.
+// changes returns the steps at which the render takes another status.
 func (l *RenderLife) changes() []Step {
 	var changes []Step
 	for _, t := range []time.Duration{l.Lag, cmp.Or(l.Duration, defaultDuration)} {
@@ -69,9 +62,8 @@ func (l *RenderLife) changes() []Step {
 	return changes
 }
 
-func (a *API) render(id, contentType string, body []byte) reply {
-	// The documentation wants the body of a job's creation here, but clients
-	// send {}. So what is in it does not matter.
+func (a *API) render(id, contentType string, body []byte) response {
+	// The documentation demands the body of a creation here, but clients send {}: so its fields are ignored.
 	if _, refusal := parseBody(contentType, body); refusal != nil {
 		return *refusal
 	}
@@ -79,12 +71,11 @@ func (a *API) render(id, contentType string, body []byte) reply {
 	if refusal != nil {
 		return *refusal
 	}
-	return j.reply(http.StatusOK, j.rendered)
+	return j.response(http.StatusOK, j.rendered)
 }
 
-// startRender begins the render of a job and charges it, or returns the reply
-// that refuses it.
-func (a *API) startRender(id string) (*job, *reply) {
+// startRender begins the render of a job and charges it, or returns the response that refuses it.
+func (a *API) startRender(id string) (*job, *response) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	j := a.jobs[id]
@@ -92,24 +83,27 @@ func (a *API) startRender(id string) (*job, *reply) {
 	case j == nil:
 		return nil, new(unknownJob())
 	case !j.rendered.IsZero():
-		return nil, new(jsonReply(http.StatusBadRequest, []string{"The custom template job has been rendered already."}))
+		return nil, new(jsonResponse(http.StatusBadRequest, []string{"The custom template job has been rendered already."}))
 	case j.show(j.now()).Preview == nil:
-		return nil, new(jsonReply(http.StatusBadRequest, []string{"The custom template job has no preview to render."}))
+		return nil, new(jsonResponse(http.StatusBadRequest, []string{"The custom template job has no preview to render."}))
 	}
-	price := price(CallRender, j.request.modelVersion, j.life.videoSeconds())
-	if !a.charge(price) {
+	credits := price(CallRender, j.request.ModelVersion, j.life.videoSeconds())
+	if credits > a.credits {
 		return nil, insufficientCredits()
 	}
-	rendered, now := *j, j.now()
-	rendered.rendered = now
-	rendered.charged += price
+	request := j.request
+	request.Call = CallRender
+	a.charge(id, request, credits)
+	rendered := *j
+	rendered.rendered = j.now()
+	rendered.charged += credits
 	a.jobs[id] = &rendered
-	a.announce(&rendered, now, j.life.Render.changes())
+	a.announce(&rendered, rendered.rendered, j.life.Render.changes)
 	return &rendered, nil
 }
 
-// showRender adds to a job that is done what its render has come to.
-func (j *job) showRender(shown *jobReply, now time.Time) {
+// showRender adds the render's state to a job that is done.
+func (j *job) showRender(shown *shownJob, now time.Time) {
 	step, begun := j.life.Render.at(now.Sub(j.rendered))
 	if !begun {
 		return

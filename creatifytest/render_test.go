@@ -11,34 +11,6 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-func TestVideoWithoutAPreview(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		api := creatifytest.New(creatifytest.Config{})
-		job := decode(t, roundTrip(t, api, newRequest(t.Context(), "POST", jobsURL, validBody)), 201)
-		equal(t, "the status at first", job["status"], any("pending"))
-		equal(t, "video_output at first", job["video_output"], nil)
-		equal(t, "credits_used at first", job["credits_used"], any(0.0))
-		time.Sleep(20 * time.Second)
-		job = get(t, api, job["id"])
-		equal(t, "the status", job["status"], any("done"))
-		equal(t, "video_output", job["video_output"], any("https://video.creatify.test/"+job["id"].(string)+".mp4"))
-		equal(t, "preview", job["preview"], nil)
-		equal(t, "duration", job["duration"], any(15.0))
-		equal(t, "credits_used", job["credits_used"], any(5.0))
-	})
-}
-
-func TestVideoWithoutAPreviewCanFail(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{End: "failed", Reason: "no such voice"}})
-		job := decode(t, roundTrip(t, api, newRequest(t.Context(), "POST", jobsURL, validBody)), 201)
-		time.Sleep(20 * time.Second)
-		job = get(t, api, job["id"])
-		equal(t, "failed_reason", job["failed_reason"], any("no such voice"))
-		equal(t, "video_output", job["video_output"], nil)
-	})
-}
-
 func TestRender(t *testing.T) {
 	const s = time.Second
 	type seen struct {
@@ -147,165 +119,140 @@ func TestRender(t *testing.T) {
 	}
 }
 
-func TestRenderRefusals(t *testing.T) {
-	const (
-		noPreview = `["The custom template job has no preview to render."]`
-		already   = `["The custom template job has been rendered already."]`
-	)
-	tests := []struct {
-		name     string
-		url      string // the call that creates the job; "" means previewURL
-		life     creatifytest.Life
-		at       time.Duration // since the job's creation
-		rendered time.Duration // since a first render; 0 means that there is none
-		credits  float64
-		status   int
-		want     string
-	}{
-		{name: "a job that is running", at: 20*time.Second - 1, status: 400, want: noPreview},
-		{name: "a job that failed", life: creatifytest.Life{End: "failed"}, at: time.Minute, status: 400, want: noPreview},
-		{name: "a video without a preview", url: jobsURL, at: time.Minute, status: 400, want: noPreview},
-		{name: "a job that is done no more", life: creatifytest.Life{Steps: []creatifytest.Step{
-			{Status: "done"}, {At: time.Second, Status: "running"},
-		}}, at: time.Minute, status: 400, want: noPreview},
-		{name: "a render under way", at: time.Minute, rendered: 10 * time.Second, status: 400, want: already},
-		{name: "a render under way that does not show yet", life: creatifytest.Life{Render: creatifytest.RenderLife{Lag: 15 * time.Second}},
-			at: time.Minute, rendered: 10 * time.Second, status: 400, want: already},
-		{name: "a render that is done", at: time.Minute, rendered: time.Hour, status: 400, want: already},
-		{name: "a render that failed", life: creatifytest.Life{Render: creatifytest.RenderLife{End: "failed"}},
-			at: time.Minute, rendered: time.Hour, status: 400, want: already},
-		{name: "too few credits", credits: 4.5, at: time.Minute, status: 402, want: `{"detail":"Insufficient credits."}`},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				api := creatifytest.New(creatifytest.Config{Credits: test.credits, Life: test.life})
-				url := previewURL
-				if test.url != "" {
-					url = test.url
-				}
-				id := decode(t, roundTrip(t, api, newRequest(t.Context(), "POST", url, validBody)), 201)["id"]
-				time.Sleep(test.at)
-				if test.rendered > 0 {
-					render(t, api, id)
-					time.Sleep(test.rendered)
-				}
-				charged, before := api.Charged(), roundTrip(t, api, newRequest(t.Context(), "GET", jobsURL+id.(string)+"/", ""))
-				got := roundTrip(t, api, newRequest(t.Context(), "POST", renderURL(id), "{}"))
-				equal(t, "the status", got.status, test.status)
-				equal(t, "the body", got.body, test.want)
-				equal(t, "Charged", api.Charged(), charged)
-				after := roundTrip(t, api, newRequest(t.Context(), "GET", jobsURL+id.(string)+"/", ""))
-				equal(t, "the job", after.body, before.body)
+func TestStartRender(t *testing.T) {
+	t.Run("refuses", func(t *testing.T) {
+		const (
+			noPreview = `["The custom template job has no preview to render."]`
+			already   = `["The custom template job has been rendered already."]`
+		)
+		tests := []struct {
+			name     string
+			url      string // the call that creates the job; "" means previewURL
+			life     creatifytest.Life
+			at       time.Duration // since the job's creation
+			rendered time.Duration // since a first render; 0 means that there is none
+			credits  float64
+			status   int
+			want     string
+		}{
+			{name: "a job that is running", at: 20*time.Second - 1, status: 400, want: noPreview},
+			{name: "a job that failed", life: creatifytest.Life{End: "failed"}, at: time.Minute, status: 400, want: noPreview},
+			{name: "a video without a preview", url: jobsURL, at: time.Minute, status: 400, want: noPreview},
+			{name: "a job that is done no more", life: creatifytest.Life{Steps: []creatifytest.Step{
+				{Status: "done"}, {At: time.Second, Status: "running"},
+			}}, at: time.Minute, status: 400, want: noPreview},
+			{name: "a render under way", at: time.Minute, rendered: 10 * time.Second, status: 400, want: already},
+			{name: "a render under way that does not show yet", life: creatifytest.Life{Render: creatifytest.RenderLife{Lag: 15 * time.Second}},
+				at: time.Minute, rendered: 10 * time.Second, status: 400, want: already},
+			{name: "a render that is done", at: time.Minute, rendered: time.Hour, status: 400, want: already},
+			{name: "a render that failed", life: creatifytest.Life{Render: creatifytest.RenderLife{End: "failed"}},
+				at: time.Minute, rendered: time.Hour, status: 400, want: already},
+			{name: "too few credits", credits: 4.5, at: time.Minute, status: 402, want: `{"detail":"Insufficient credits."}`},
+		}
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					api := creatifytest.New(creatifytest.Config{Credits: test.credits, Life: test.life})
+					url := previewURL
+					if test.url != "" {
+						url = test.url
+					}
+					id := decode(t, roundTrip(t, api, newRequest(t.Context(), "POST", url, validBody)), 201)["id"]
+					time.Sleep(test.at)
+					if test.rendered > 0 {
+						render(t, api, id)
+						time.Sleep(test.rendered)
+					}
+					charged, before := api.Charged(), roundTrip(t, api, newRequest(t.Context(), "GET", jobsURL+id.(string)+"/", ""))
+					got := roundTrip(t, api, newRequest(t.Context(), "POST", renderURL(id), "{}"))
+					equal(t, "the status", got.status, test.status)
+					equal(t, "the body", got.body, test.want)
+					equal(t, "Charged", api.Charged(), charged)
+					after := roundTrip(t, api, newRequest(t.Context(), "GET", jobsURL+id.(string)+"/", ""))
+					equal(t, "the job", after.body, before.body)
+				})
 			})
-		})
-	}
-}
+		}
+	})
 
-func TestRenderTakesAnyObjectOrNone(t *testing.T) {
-	for _, body := range []string{"", "{}", validBody, `{"template_id":1}`} {
+	t.Run("accepts any object or none", func(t *testing.T) {
+		for _, body := range []string{"", "{}", validBody, `{"template_id":1}`} {
+			synctest.Test(t, func(t *testing.T) {
+				api := creatifytest.New(creatifytest.Config{})
+				id := create(t, api)["id"]
+				time.Sleep(20 * time.Second)
+				got := roundTrip(t, api, newRequest(t.Context(), "POST", renderURL(id), body))
+				equal(t, "the status with the body "+body, got.status, 200)
+			})
+		}
+	})
+
+	t.Run("replaces the later steps", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			api := creatifytest.New(creatifytest.Config{})
+			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{
+				Steps:  []creatifytest.Step{{Status: "done", Progress: 1}, {At: 5 * time.Second, Status: "failed"}},
+				Render: creatifytest.RenderLife{Lag: 10 * time.Second},
+			}})
 			id := create(t, api)["id"]
-			time.Sleep(20 * time.Second)
-			got := roundTrip(t, api, newRequest(t.Context(), "POST", renderURL(id), body))
-			equal(t, "the status with the body "+body, got.status, 200)
+			render(t, api, id)
+			time.Sleep(9 * time.Second)
+			equal(t, "the status before the render shows", get(t, api, id)["status"], any("done"))
+			time.Sleep(6 * time.Second)
+			job := get(t, api, id)
+			equal(t, "the status under way", job["status"], any("running"))
+			equal(t, "whether the preview is there", job["preview"] != nil, true)
 		})
-	}
-}
+	})
 
-func TestPriceOfARender(t *testing.T) {
-	tests := []struct {
-		name    string
-		model   string
-		seconds float64
-		want    float64
-	}{
-		{"30 s cost 4 credits", "standard", 30, 4},
-		{"what is over 30 s costs another 4", "standard", 31, 8},
-		{"a second with aurora_v1 costs 1 credit", "aurora_v1", 31, 31},
-		{"a second with aurora_v1_fast costs half a credit", "aurora_v1_fast", 31, 15.5},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				api := creatifytest.New(creatifytest.Config{Credits: 100, Life: creatifytest.Life{VideoSeconds: test.seconds}})
-				id := decode(t, roundTrip(t, api, newRequest(t.Context(), "POST", syncURL, bodyWith(t, map[string]any{"model_version": test.model}))), 200)["id"]
-				preview := api.Charged()
-				job := render(t, api, id)
-				equal(t, "what is charged for it", api.Charged()-preview, test.want)
-				equal(t, "Credits", api.Credits(), 100-preview-test.want)
-				equal(t, "credits_used", job["credits_used"], any(preview+test.want))
+	t.Run("moves updated_at", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { // a bubble begins at 2000-01-01T00:00:00Z
+			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Render: creatifytest.RenderLife{Lag: 2 * time.Second}}})
+			id := create(t, api)["id"]
+			time.Sleep(time.Minute)
+			equal(t, "updated_at at the call", render(t, api, id)["updated_at"], any("1999-12-31T17:00:20.000000-07:00"))
+			time.Sleep(5 * time.Second)
+			equal(t, "updated_at under way", get(t, api, id)["updated_at"], any("1999-12-31T17:01:02.000000-07:00"))
+			time.Sleep(time.Hour)
+			equal(t, "updated_at at the end", get(t, api, id)["updated_at"], any("1999-12-31T17:01:20.000000-07:00"))
+		})
+	})
+
+	t.Run("is edited by a Reply that asks the API", func(t *testing.T) {
+		var api *creatifytest.API
+		life := creatifytest.Life{
+			Steps: []creatifytest.Step{{Status: "done"}},
+			Reply: func(job map[string]any) { job["name"] = api.Charged() },
+		}
+		api = creatifytest.New(creatifytest.Config{Life: life})
+		equal(t, "the name", render(t, api, create(t, api)["id"])["name"], any(5.0))
+	})
+
+	t.Run("accepts one of many", func(t *testing.T) {
+		api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Steps: []creatifytest.Step{{Status: "done"}}}})
+		id := create(t, api)["id"].(string)
+		var wg sync.WaitGroup
+		var taken atomic.Int64
+		for range 8 {
+			wg.Go(func() {
+				for _, req := range []*http.Request{
+					newRequest(t.Context(), "GET", jobsURL+id+"/", ""),
+					newRequest(t.Context(), "POST", renderURL(id), "{}"),
+					newRequest(t.Context(), "GET", jobsURL+id+"/", ""),
+				} {
+					resp, err := api.RoundTrip(req)
+					if err != nil {
+						t.Errorf("%s %s: %v", req.Method, req.URL, err)
+						return
+					}
+					resp.Body.Close()
+					if req.Method == "POST" && resp.StatusCode == 200 {
+						taken.Add(1)
+					}
+				}
 			})
-		})
-	}
-}
-
-func TestRenderReplacesTheStepsToCome(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{
-			Steps:  []creatifytest.Step{{Status: "done", Progress: 1}, {At: 5 * time.Second, Status: "failed"}},
-			Render: creatifytest.RenderLife{Lag: 10 * time.Second},
-		}})
-		id := create(t, api)["id"]
-		render(t, api, id)
-		time.Sleep(9 * time.Second)
-		equal(t, "the status before the render shows", get(t, api, id)["status"], any("done"))
-		time.Sleep(6 * time.Second)
-		job := get(t, api, id)
-		equal(t, "the status under way", job["status"], any("running"))
-		equal(t, "whether the preview is there", job["preview"] != nil, true)
+		}
+		wg.Wait()
+		equal(t, "the number of renders taken", taken.Load(), 1)
+		equal(t, "Charged", api.Charged(), 5)
 	})
-}
-
-func TestRenderMovesUpdatedAt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // a bubble begins at 2000-01-01T00:00:00Z
-		api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Render: creatifytest.RenderLife{Lag: 2 * time.Second}}})
-		id := create(t, api)["id"]
-		time.Sleep(time.Minute)
-		equal(t, "updated_at at the call", render(t, api, id)["updated_at"], any("1999-12-31T17:00:20.000000-07:00"))
-		time.Sleep(5 * time.Second)
-		equal(t, "updated_at under way", get(t, api, id)["updated_at"], any("1999-12-31T17:01:02.000000-07:00"))
-		time.Sleep(time.Hour)
-		equal(t, "updated_at at the end", get(t, api, id)["updated_at"], any("1999-12-31T17:01:20.000000-07:00"))
-	})
-}
-
-func TestReplyEditsARenderAndMayAskTheAPI(t *testing.T) {
-	var api *creatifytest.API
-	life := creatifytest.Life{
-		Steps: []creatifytest.Step{{Status: "done"}},
-		Reply: func(job map[string]any) { job["name"] = api.Charged() },
-	}
-	api = creatifytest.New(creatifytest.Config{Life: life})
-	equal(t, "the name", render(t, api, create(t, api)["id"])["name"], any(5.0))
-}
-
-func TestOnlyOneOfManyRendersIsTaken(t *testing.T) {
-	api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Steps: []creatifytest.Step{{Status: "done"}}}})
-	id := create(t, api)["id"].(string)
-	var wg sync.WaitGroup
-	var taken atomic.Int64
-	for range 8 {
-		wg.Go(func() {
-			for _, req := range []*http.Request{
-				newRequest(t.Context(), "GET", jobsURL+id+"/", ""),
-				newRequest(t.Context(), "POST", renderURL(id), "{}"),
-				newRequest(t.Context(), "GET", jobsURL+id+"/", ""),
-			} {
-				resp, err := api.RoundTrip(req)
-				if err != nil {
-					t.Errorf("%s %s: %v", req.Method, req.URL, err)
-					return
-				}
-				resp.Body.Close()
-				if req.Method == "POST" && resp.StatusCode == 200 {
-					taken.Add(1)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	equal(t, "the number of renders taken", taken.Load(), 1)
-	equal(t, "Charged", api.Charged(), 5)
 }

@@ -16,21 +16,43 @@ import (
 	"unicode/utf8"
 )
 
-// jobRequest is the body of a request for a job, without what is not shown
-// again.
-type jobRequest struct {
-	templateID   string
-	variables    json.RawMessage
-	name         *string
-	webhookURL   *string
-	modelVersion string
-	isHidden     bool
+// Request is what a client asked for when it created a job.
+type Request struct {
+	Call         Call   // the call that creates the job or, in a [Charge] for a render, CallRender
+	TemplateID   string // as sent: the case of its letters may differ from the template's
+	Name         string
+	WebhookURL   string
+	ModelVersion string // "standard" if the client did not send one
+	IsHidden     bool
+	Variables    json.RawMessage // the object as sent; must not be changed
 }
 
-// maxBody is the longest body of a request that is accepted, in bytes.
+// Reference returns the caller's own reference, which package creatify puts into the webhook URL as its
+// parameter ref.
+func (r Request) Reference() string {
+	u, err := url.Parse(r.WebhookURL)
+	if err != nil {
+		return ""
+	}
+	return u.Query().Get("ref")
+}
+
+// Text returns the content of a text variable, "" if there is none of that name.
+func (r Request) Text(variable string) string {
+	var variables map[string]json.RawMessage
+	var text struct {
+		Properties struct{ Content string }
+	}
+	if json.Unmarshal(r.Variables, &variables) != nil || json.Unmarshal(variables[variable], &text) != nil {
+		return ""
+	}
+	return text.Properties.Content
+}
+
+// maxBody is the length in bytes of the longest request body that is accepted.
 const maxBody = 1 << 20
 
-// readBody reads the body of a request, but not much more than is accepted.
+// readBody reads the body of a request, up to the first byte too many.
 func readBody(r *http.Request) ([]byte, error) {
 	if r.Body == nil {
 		return nil, nil
@@ -38,31 +60,30 @@ func readBody(r *http.Request) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 }
 
-// parseJobRequest returns the request in a body, or the reply that refuses it.
-func parseJobRequest(contentType string, body []byte) (jobRequest, *reply) {
+// parseRequest returns the request in a body, or the response that refuses it.
+func parseRequest(call Call, contentType string, body []byte) (Request, *response) {
 	fields, refusal := parseBody(contentType, body)
 	if refusal != nil {
-		return jobRequest{}, refusal
+		return Request{}, refusal
 	}
 	p := fieldParser{fields: fields, errors: make(map[string][]string)}
-	request := jobRequest{
-		templateID:   p.templateID(),
-		variables:    p.variables(),
-		name:         p.optionalString("name", 255),
-		webhookURL:   p.webhookURL(),
-		modelVersion: p.modelVersion(),
-		isHidden:     p.isHidden(),
+	request := Request{
+		Call:         call,
+		TemplateID:   p.templateID(),
+		Variables:    p.variables(),
+		Name:         p.optionalString("name", 255),
+		WebhookURL:   p.webhookURL(),
+		ModelVersion: p.modelVersion(),
+		IsHidden:     p.isHidden(),
 	}
 	if len(p.errors) > 0 {
-		refusal := jsonReply(http.StatusBadRequest, p.errors)
-		return jobRequest{}, &refusal
+		return Request{}, new(jsonResponse(http.StatusBadRequest, p.errors))
 	}
 	return request, nil
 }
 
-// parseBody returns the fields of the object that is the body, none if there is
-// no body, or the reply that refuses it.
-func parseBody(contentType string, body []byte) (map[string]json.RawMessage, *reply) {
+// parseBody returns the fields of the object in a body, none for no body, or the response that refuses it.
+func parseBody(contentType string, body []byte) (map[string]json.RawMessage, *response) {
 	if len(body) > maxBody {
 		refusal := detail(http.StatusRequestEntityTooLarge, "Request body exceeds "+strconv.Itoa(maxBody)+" bytes.")
 		return nil, &refusal
@@ -70,30 +91,21 @@ func parseBody(contentType string, body []byte) (map[string]json.RawMessage, *re
 	if len(body) == 0 {
 		return nil, nil
 	}
-	var fields map[string]json.RawMessage
-	refusal := parseObject(contentType, body, &fields)
-	return fields, refusal
-}
-
-// parseObject fills fields with those of the object that is the body, or returns
-// the reply that refuses it.
-func parseObject(contentType string, body []byte, fields *map[string]json.RawMessage) *reply {
-	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
+	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != jsonType {
 		refusal := detail(http.StatusUnsupportedMediaType, "Unsupported media type "+strconv.Quote(contentType)+" in request.")
-		return &refusal
+		return nil, &refusal
 	}
-	err := json.Unmarshal(body, fields)
+	var fields map[string]json.RawMessage
+	err := json.Unmarshal(body, &fields)
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
-		refusal := detail(http.StatusBadRequest, "JSON parse error - "+err.Error())
-		return &refusal
+		return nil, new(detail(http.StatusBadRequest, "JSON parse error - "+err.Error()))
 	}
 	if kind := kindOf(bytes.TrimSpace(body)); kind != "dict" {
-		refusal := jsonReply(http.StatusBadRequest, map[string][]string{
+		return nil, new(jsonResponse(http.StatusBadRequest, map[string][]string{
 			"non_field_errors": {"Invalid data. Expected a dictionary, but got " + kind + "."},
-		})
-		return &refusal
+		}))
 	}
-	return nil
+	return fields, nil
 }
 
 // kindOf names the kind of a JSON value as Python does.
@@ -116,8 +128,7 @@ func kindOf(value json.RawMessage) string {
 	return "int"
 }
 
-// fieldParser reads the fields of a request and collects what is wrong with
-// them.
+// fieldParser reads the fields of a request and collects their errors.
 type fieldParser struct {
 	fields map[string]json.RawMessage
 	errors map[string][]string
@@ -127,8 +138,7 @@ func (p *fieldParser) fail(field, format string, args ...any) {
 	p.errors[field] = append(p.errors[field], fmt.Sprintf(format, args...))
 }
 
-// has reports whether a field is there and not null. If it is null, which it
-// may not be, that is an error.
+// has reports whether a field is there. A field that is null is an error.
 func (p *fieldParser) has(field string) bool {
 	value, ok := p.fields[field]
 	if ok && isNull(value) {
@@ -197,30 +207,29 @@ func (p *fieldParser) variables() json.RawMessage {
 	return value
 }
 
-// optionalString returns nil for a field that is missing, null or wrong.
-func (p *fieldParser) optionalString(field string, maxLength int) *string {
+// optionalString returns "" for a field that is missing, null or wrong.
+func (p *fieldParser) optionalString(field string, maxLength int) (s string) {
 	value, ok := p.fields[field]
 	if !ok || isNull(value) {
-		return nil
+		return ""
 	}
-	var s string
 	if err := json.Unmarshal(value, &s); err != nil {
 		p.fail(field, "Not a valid string.")
-		return nil
+		return ""
 	}
 	if utf8.RuneCountInString(s) > maxLength {
 		p.fail(field, "Ensure this field has no more than %d characters.", maxLength)
-		return nil
+		return ""
 	}
-	return &s
+	return s
 }
 
-func (p *fieldParser) webhookURL() *string {
+func (p *fieldParser) webhookURL() string {
 	s := p.optionalString("webhook_url", 200)
-	if s == nil {
-		return nil
+	if s == "" {
+		return ""
 	}
-	u, err := url.Parse(*s)
+	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		p.fail("webhook_url", "Enter a valid URL.")
 	}
@@ -241,7 +250,7 @@ func (p *fieldParser) modelVersion() string {
 	value := p.fields["model_version"]
 	var version string
 	if err := json.Unmarshal(value, &version); err != nil {
-		version = string(value)
+		version = string(value) // shown in the error
 	}
 	switch version {
 	case standard, auroraV1, auroraV1Fast:

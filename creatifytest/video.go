@@ -2,6 +2,8 @@ package creatifytest
 
 import (
 	"bytes"
+	_ "embed"
+	"encoding/binary"
 	"errors"
 	"hash/fnv"
 	"io"
@@ -11,12 +13,11 @@ import (
 	"time"
 )
 
-// filesURL is where files are said to be if [Config.BaseURL] is empty. Its host
-// is made up; nothing under .test exists.
+// filesURL is where files are said to be if [Config.BaseURL] is empty. Nothing under .test exists.
 const filesURL = "https://video.creatify.test/"
 
-// videoURL returns the URL of the job's video, as a reply of the time now gives
-// it. No two URLs that expire are the same.
+// videoURL returns the URL of the job's video, for a response of the time now. No two URLs that expire are
+// the same.
 func (j *job) videoURL(now time.Time) string {
 	url := filesURL
 	if j.api.config.BaseURL != "" {
@@ -31,23 +32,23 @@ func (j *job) videoURL(now time.Time) string {
 	return url + "?expires=" + expires + "&n=" + strconv.FormatInt(j.api.videoURLs.Add(1), 10)
 }
 
-// serveVideo answers a request for a video. As the files of the real API are
-// elsewhere, it asks for no credentials.
-func (a *API) serveVideo(r *http.Request, id string) reply {
+// serveVideo answers a request for a video. Credentials are not checked, since the real API's files are
+// elsewhere.
+func (a *API) serveVideo(r *http.Request, id string) response {
 	j := a.job(id)
 	if j == nil || j.show(j.now()).VideoOutput == nil {
-		return page(http.StatusNotFound, notFoundPage)
+		return htmlResponse(http.StatusNotFound, notFoundPage)
 	}
 	if j.life.Render.URLLifetime > 0 {
 		expires, err := time.Parse(time.RFC3339Nano, r.URL.Query().Get("expires"))
 		if err != nil || !j.now().Before(expires) {
-			return page(http.StatusForbidden, expiredPage)
+			return htmlResponse(http.StatusForbidden, expiredPage)
 		}
 	}
-	w := replyWriter{reply: reply{status: http.StatusOK, header: make(http.Header)}}
+	w := newRecorder()
 	w.header.Set("Content-Type", "video/mp4")
 	w.header.Set("ETag", strconv.Quote(id))
-	http.ServeContent(&w, r, "", time.Time{}, newVideo(id, j.life.videoSize()))
+	http.ServeContent(w, r, "", time.Time{}, newVideo(id, j.life.videoSize()))
 	return w.finish(r.Method)
 }
 
@@ -72,20 +73,33 @@ func (l *Life) videoSize() int64 {
 	return max(1, int64(l.videoSeconds()*videoRate))
 }
 
-// video reads as the file of a job's video, of which no byte is kept.
+// clip is a film of 3 s. It was made by video.sh, which runs ffmpeg.
+//
+//go:generate sh video.sh
+//go:embed video.mp4
+var clip string
+
+// fakeHead begins a video that is too short for the clip: a box that declares an MP4 file, and the head of
+// one that goes on to the file's end.
+const fakeHead = "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + "\x00\x00\x00\x00mdat"
+
+// video reads as the file of a job's video, of which no byte is kept: a head, and noise that no other job's
+// video has. To a player, the noise behind the clip is a box of free space.
 type video struct {
+	head         string
 	seed         uint64
 	size, offset int64
 }
 
-// videoHead begins each video: a box that says that it is an MP4 file, and the
-// head of one that goes on to the file's end. Noise follows.
-const videoHead = "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + "\x00\x00\x00\x00mdat"
-
 func newVideo(id string, size int64) *video {
 	hash := fnv.New64a()
 	hash.Write([]byte(id))
-	return &video{seed: hash.Sum64(), size: size}
+	v := &video{head: fakeHead, seed: hash.Sum64(), size: size}
+	const boxHead = 16 // a box whose length takes 64 bits
+	if free := size - int64(len(clip)); free >= boxHead {
+		v.head = clip + "\x00\x00\x00\x01free" + string(binary.BigEndian.AppendUint64(nil, uint64(free)))
+	}
+	return v
 }
 
 func (v *video) Read(p []byte) (int, error) {
@@ -93,24 +107,27 @@ func (v *video) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	p = p[:min(int64(len(p)), v.size-v.offset)]
-	for i := range p {
-		p[i] = v.at(v.offset)
-		v.offset++
+	n := 0
+	if v.offset < int64(len(v.head)) {
+		n = copy(p, v.head[v.offset:])
 	}
-	return len(p), nil
+	for n < len(p) {
+		n += copy(p[n:], v.noise(v.offset+int64(n)))
+	}
+	v.offset += int64(n)
+	return n, nil
 }
 
-// at returns the byte at an offset: that of the head, or one of the eight in an
-// output of SplitMix64, https://prng.di.unimi.it/splitmix64.c.
-func (v *video) at(offset int64) byte {
-	if offset < int64(len(videoHead)) {
-		return videoHead[offset]
-	}
+// noise returns the bytes from an offset to the next multiple of 8: those of an output of SplitMix64,
+// https://prng.di.unimi.it/splitmix64.c.
+func (v *video) noise(offset int64) []byte {
 	z := v.seed + (uint64(offset)/8+1)*0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	z ^= z >> 31
-	return byte(z >> (offset % 8 * 8))
+	var word [8]byte
+	binary.LittleEndian.PutUint64(word[:], z)
+	return word[offset%8:]
 }
 
 func (v *video) Seek(offset int64, whence int) (int64, error) {
@@ -127,19 +144,32 @@ func (v *video) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// replyWriter takes the reply that [http.ServeContent] writes. Of a video it
-// takes the reader, not the bytes.
-type replyWriter struct {
-	reply
+// recorder takes the response that a handler writes. Of a video it takes the reader, not the bytes.
+type recorder struct {
+	response
 	buffer bytes.Buffer
+	wrote  bool
 }
 
-func (w *replyWriter) Header() http.Header         { return w.header }
-func (w *replyWriter) WriteHeader(status int)      { w.status = status }
-func (w *replyWriter) Write(p []byte) (int, error) { return w.buffer.Write(p) }
+func newRecorder() *recorder {
+	return &recorder{response: response{status: http.StatusOK, header: make(http.Header)}}
+}
 
-// ReadFrom is what [io.CopyN] calls for the part of the video that is asked for.
-func (w *replyWriter) ReadFrom(r io.Reader) (int64, error) {
+func (w *recorder) Header() http.Header { return w.header }
+
+func (w *recorder) WriteHeader(status int) {
+	if !w.wrote && status >= http.StatusOK { // those below announce another
+		w.status, w.wrote = status, true
+	}
+}
+
+func (w *recorder) Write(p []byte) (int, error) {
+	w.wrote = true
+	return w.buffer.Write(p)
+}
+
+// ReadFrom is what [io.CopyN] calls for the requested part of the video.
+func (w *recorder) ReadFrom(r io.Reader) (int64, error) {
 	if part, ok := r.(*io.LimitedReader); ok {
 		if _, ok := part.R.(*video); ok {
 			w.body, w.length = part, part.N
@@ -149,7 +179,7 @@ func (w *replyWriter) ReadFrom(r io.Reader) (int64, error) {
 	return w.buffer.ReadFrom(r) // several parts
 }
 
-func (w *replyWriter) finish(method string) reply {
+func (w *recorder) finish(method string) response {
 	switch {
 	case w.body != nil:
 	case method == http.MethodHead && w.buffer.Len() == 0:
@@ -158,5 +188,5 @@ func (w *replyWriter) finish(method string) reply {
 	default:
 		w.setBody(w.buffer.Bytes())
 	}
-	return w.reply
+	return w.response
 }

@@ -3,6 +3,7 @@ package creatifytest
 import (
 	"bytes"
 	"cmp"
+	"container/heap"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,78 +11,88 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 )
 
-// Webhooks says which notices go to the webhook_url of jobs, and how. They are
-// sent by [API.RunWebhooks]. Which statuses the real API sends is not
-// documented in full, nor is whether it tries again: those are guesses.
+// Webhooks sets which events go to the webhook_url of jobs, and how. They wait until [API.RunWebhooks] or
+// [API.RunWebhooksTo] runs. Which statuses the real API sends is not documented in full, nor whether it tries
+// again: these are guesses.
 //
-// A notice is an object with the keys id, status, failed_reason and
-// video_output, and is not edited by [Life.Reply].
+// An event is an object with the keys id, status, failed_reason and video_output. [Life.Reply] does not edit
+// it.
 type Webhooks struct {
-	// Client sends the notices. nil means that there are none. For a test
-	// without a socket, its transport calls the handler under test.
+	// Client sends the events of [API.RunWebhooks].
 	Client *http.Client
 
-	// VideoField is the key of the video's URL in a notice. Empty, it is
-	// "video_output"; the documentation of renders has "output" instead.
+	// VideoField is the key of the video's URL in an event. If empty, it is "video_output"; the documentation
+	// of renders has "output" instead.
 	VideoField string
 
-	// Statuses are those of which a job sends notice when it takes them on.
-	// nil means done, failed and rejected.
+	// Statuses are those that a job sends an event for when it takes them. nil means done, failed and
+	// rejected.
 	Statuses []string
 
-	// Delay is the time from then until the notice is sent.
+	// Delay is the time from then until the event is sent.
 	Delay time.Duration
 
-	// Shuffle puts each sending off by a time of its own, below Shuffle, so
-	// that one may overtake another. [Config.Seed] decides the times.
+	// Shuffle delays each sending by a time of its own, below Shuffle, so that one may overtake another.
+	// [Config.Seed] determines the times.
 	Shuffle time.Duration
 
-	// Duplicates is how many times more than once each notice is sent.
+	// Duplicates is how many times more than once each event is sent.
 	Duplicates int
 
-	// Lose, if not nil, says whether the nth sending is lost on the way, which
-	// the sender does not notice. Counting is from 0, in the order in which
-	// they are due; duplicates count, what is tried again does not.
+	// Lose, if not nil, reports whether the nth sending is lost on the way, which the sender does not notice.
+	// Counting is from 0, in the order in which they are due; duplicates count, later attempts do not.
 	Lose func(n int) bool
 }
 
 const (
-	// webhookAttempts is how often a notice is sent until the reply to it is 2xx.
+	// webhookAttempts is how often an event is sent until the response is 2xx.
 	webhookAttempts = 3
-	// webhookRetry is the time until a notice is sent again. It doubles each time.
+	// webhookRetry is the time until an event is sent again. It doubles each time.
 	webhookRetry = 10 * time.Second
 	// webhookTimeout is how long one attempt may take.
 	webhookTimeout = 10 * time.Second
 )
 
-// RunWebhooks sends the notices of [Config.Webhooks] when they are due, those
-// which are due already at once, until ctx ends. It returns the cause of that.
-// It starts no goroutine of its own and can run inside a bubble of
-// [testing/synctest]:
+// RunWebhooks sends events with [Webhooks.Client] when they are due, until ctx ends, and returns the cause of
+// that. It starts no goroutine of its own and can run inside a bubble of [testing/synctest]:
 //
 //	go api.RunWebhooks(t.Context())
 //
-// It sends one notice after the other, in the order in which they are due, and
-// waits up to 10 s for each reply. One that is not answered with 2xx is sent
-// again 10 s later, and if need be, a last time 20 s after that.
-//
-// Without a [Webhooks.Client], or if it runs already, it returns an error at
-// once.
+// It sends one event after the other, in the order in which they are due, and waits up to 10 s for each
+// response. An event that does not get 2xx is sent again 10 s later and, if need be, a last time 20 s after
+// that. Without a Client, or if it runs already, it returns an error at once.
 func (a *API) RunWebhooks(ctx context.Context) error {
+	if a.config.Webhooks.Client == nil {
+		return errors.New("creatifytest: RunWebhooks without a Config.Webhooks.Client (set it, or use RunWebhooksTo)")
+	}
+	return a.runWebhooks(ctx, a.config.Webhooks.Client)
+}
+
+// RunWebhooksTo is [API.RunWebhooks] without a socket: whatever their URL, the handler gets all events, on
+// this goroutine. The handler may be made after the API, with a client of it.
+func (a *API) RunWebhooksTo(ctx context.Context, handler http.Handler) error {
+	if handler == nil {
+		return errors.New("creatifytest: RunWebhooksTo without a handler")
+	}
+	return a.runWebhooks(ctx, &http.Client{Transport: handlerTransport{handler}})
+}
+
+func (a *API) runWebhooks(ctx context.Context, client *http.Client) error {
 	wake, err := a.startWebhooks()
 	if err != nil {
 		return err
 	}
 	defer a.stopWebhooks()
 	for ctx.Err() == nil {
-		n, wait := a.nextNotice(time.Now())
+		e, wait := a.nextEvent(time.Now())
 		switch {
-		case n != nil:
-			a.deliver(ctx, n)
+		case e != nil:
+			a.deliver(ctx, client, e)
 		case wait > 0:
 			sleepUnless(ctx, wake, wait)
 		default:
@@ -94,16 +105,13 @@ func (a *API) RunWebhooks(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// startWebhooks returns the channel by which RunWebhooks hears of notices that
-// are new. It is not made before, as it must belong to the bubble of RunWebhooks.
+// startWebhooks returns the channel that tells of new events. It is made here, since it must belong to the
+// bubble of RunWebhooks.
 func (a *API) startWebhooks() (wake <-chan struct{}, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch {
-	case a.config.Webhooks.Client == nil:
-		return nil, errors.New("creatifytest: RunWebhooks without a Config.Webhooks.Client")
-	case a.wake != nil:
-		return nil, errors.New("creatifytest: RunWebhooks runs already")
+	if a.wake != nil {
+		return nil, errors.New("creatifytest: webhooks run already (end the context of the other run first)")
 	}
 	a.wake = make(chan struct{}, 1)
 	return a.wake, nil
@@ -115,7 +123,7 @@ func (a *API) stopWebhooks() {
 	a.wake = nil
 }
 
-// sleepUnless waits for a time, but not once ctx ends or there is a wake.
+// sleepUnless waits for a time, a wake or the end of ctx, whichever comes first.
 func sleepUnless(ctx context.Context, wake <-chan struct{}, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -126,9 +134,10 @@ func sleepUnless(ctx context.Context, wake <-chan struct{}, d time.Duration) {
 	}
 }
 
-// notice is one sending to a webhook.
-type notice struct {
+// event is one sending to a webhook.
+type event struct {
 	due      time.Time
+	number   uint64 // orders events that are due at once
 	job      string // its ID
 	at       time.Time
 	ofRender bool // whether the job's render is the reason
@@ -138,40 +147,59 @@ type notice struct {
 	counted  bool // for Webhooks.Lose
 }
 
-// announce plans the notices of a job's changes, which count from begin. The
-// caller holds the mutex.
-func (a *API) announce(j *job, begin time.Time, changes []Step) {
-	hooks := &a.config.Webhooks
-	if hooks.Client == nil || j.request.webhookURL == nil || *j.request.webhookURL == "" {
+// eventQueue is a heap of events, the next one first.
+type eventQueue []*event
+
+func (q eventQueue) Len() int      { return len(q) }
+func (q eventQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q eventQueue) Less(i, j int) bool {
+	if q[i].due.Equal(q[j].due) {
+		return q[i].number < q[j].number
+	}
+	return q[i].due.Before(q[j].due)
+}
+func (q *eventQueue) Push(e any) { *q = append(*q, e.(*event)) }
+func (q *eventQueue) Pop() any {
+	last := len(*q) - 1
+	e := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	return e
+}
+
+// announce plans the events of a job's changes, which count from begin. The caller holds the mutex.
+func (a *API) announce(j *job, begin time.Time, changes func() []Step) {
+	if j.request.WebhookURL == "" || j.life.PerRead > 0 {
 		return
 	}
-	for _, change := range changes {
-		if !hooks.tells(change.Status) {
+	hooks := &a.config.Webhooks
+	for _, change := range changes() {
+		if !hooks.include(change.Status) {
 			continue
 		}
 		at := begin.Add(change.At)
 		body := hooks.body(j.show(at))
 		for range 1 + max(hooks.Duplicates, 0) {
-			a.plan(&notice{
+			a.plan(&event{
 				due:      at.Add(max(hooks.Delay, 0) + hooks.shuffle(a.shuffle)),
 				job:      j.id,
 				at:       at,
 				ofRender: !j.rendered.IsZero(),
-				url:      *j.request.webhookURL,
+				url:      j.request.WebhookURL,
 				body:     body,
 			})
 		}
 	}
 }
 
-func (w *Webhooks) tells(status string) bool {
+func (w *Webhooks) include(status string) bool {
 	if w.Statuses == nil {
 		return isEnd(status)
 	}
 	return slices.Contains(w.Statuses, status)
 }
 
-// shuffle returns by how much to put off a sending.
+// shuffle returns the delay of one sending.
 func (w *Webhooks) shuffle(r *rand.Rand) time.Duration {
 	if w.Shuffle <= 0 {
 		return 0
@@ -179,116 +207,131 @@ func (w *Webhooks) shuffle(r *rand.Rand) time.Duration {
 	return time.Duration(r.Int64N(int64(w.Shuffle)))
 }
 
-// body returns the notice of a job as it is shown.
-// https://docs.creatify.ai/api-reference/custom-template-jobs
-func (w *Webhooks) body(shown jobReply) []byte {
-	body, err := json.Marshal(map[string]any{
+// body returns the event of a job, as in https://docs.creatify.ai/api-reference/custom-template-jobs.
+func (w *Webhooks) body(shown shownJob) []byte {
+	body, _ := json.Marshal(map[string]any{ // strings and null can be encoded
 		"id":                                 shown.ID,
 		"status":                             shown.Status,
 		"failed_reason":                      shown.FailedReason,
 		cmp.Or(w.VideoField, "video_output"): shown.VideoOutput,
 	})
-	if err != nil {
-		panic(err) // strings and null can be encoded
-	}
 	return body
 }
 
-// plan adds a notice to those to be sent, after all that are due no later. The
-// caller holds the mutex.
-func (a *API) plan(n *notice) {
-	i, _ := slices.BinarySearchFunc(a.notices, n.due, func(other *notice, due time.Time) int {
-		if other.due.After(due) {
-			return 1
-		}
-		return -1
-	})
-	a.notices = slices.Insert(a.notices, i, n)
+// plan adds an event to those to be sent. The caller holds the mutex.
+func (a *API) plan(e *event) {
+	a.planned++
+	e.number = a.planned
+	heap.Push(&a.events, e)
 	select {
 	case a.wake <- struct{}{}:
 	default: // RunWebhooks looks anyway, or does not run
 	}
 }
 
-// nextNotice takes the next notice that is due. If there is none it returns nil
-// and the time until there is one, 0 if that is not known.
-func (a *API) nextNotice(now time.Time) (n *notice, wait time.Duration) {
+// nextEvent takes the next event that is due. If there is none, it returns nil and the time until there is
+// one, 0 if that is unknown.
+func (a *API) nextEvent(now time.Time) (e *event, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for len(a.notices) > 0 {
-		n := a.notices[0]
-		if wait := n.due.Sub(now); wait > 0 {
+	for len(a.events) > 0 {
+		if wait := a.events[0].due.Sub(now); wait > 0 {
 			return nil, wait
 		}
-		a.notices[0] = nil
-		a.notices = a.notices[1:]
-		if a.happened(n) {
-			return n, 0
+		e := heap.Pop(&a.events).(*event)
+		if a.happened(e) {
+			return e, 0
 		}
 	}
 	return nil, 0
 }
 
-// happened reports whether the job came to what the notice tells, and was not
-// rendered before. The caller holds the mutex.
-func (a *API) happened(n *notice) bool {
-	rendered := a.jobs[n.job].rendered
-	return n.ofRender || rendered.IsZero() || !n.at.After(rendered)
+// happened reports whether the job came to what the event tells, and was not rendered before. The caller
+// holds the mutex.
+func (a *API) happened(e *event) bool {
+	rendered := a.jobs[e.job].rendered
+	return e.ofRender || rendered.IsZero() || !e.at.After(rendered)
 }
 
-// deliver sends a notice, and plans to do so again if that comes to nothing.
-func (a *API) deliver(ctx context.Context, n *notice) {
-	if a.lose(n) {
+// deliver sends an event, and plans another attempt if this one fails.
+func (a *API) deliver(ctx context.Context, client *http.Client, e *event) {
+	if a.lose(e) {
 		return
 	}
-	err := a.send(ctx, n)
+	err := send(ctx, client, e)
 	if err == nil {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if ctx.Err() != nil { // it's for the next RunWebhooks
-		a.plan(n)
+	if ctx.Err() != nil { // it is for the next run
+		a.plan(e)
 		return
 	}
-	n.attempts++
-	if n.attempts < webhookAttempts {
-		n.due = time.Now().Add(webhookRetry << (n.attempts - 1))
-		a.plan(n)
+	e.attempts++
+	if e.attempts < webhookAttempts {
+		e.due = time.Now().Add(webhookRetry << (e.attempts - 1))
+		a.plan(e)
 	}
 }
 
-// lose reports whether a sending is lost. One that is not is asked about once.
-func (a *API) lose(n *notice) bool {
+// lose reports whether an event is lost. Lose is called once for each.
+func (a *API) lose(e *event) bool {
 	lose := a.config.Webhooks.Lose
-	if lose == nil || n.counted {
+	if lose == nil || e.counted {
 		return false
 	}
-	n.counted = true
+	e.counted = true
 	a.mu.Lock()
-	number := a.sendings
-	a.sendings++
+	number := a.sent
+	a.sent++
 	a.mu.Unlock()
 	return lose(number)
 }
 
-// send returns nil once the notice is answered with 2xx.
-func (a *API) send(ctx context.Context, n *notice) error {
+// send returns nil once the event got 2xx.
+func send(ctx context.Context, client *http.Client, e *event) error {
 	ctx, cancel := context.WithTimeout(ctx, webhookTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.url, bytes.NewReader(n.body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, bytes.NewReader(e.body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", jsonType)
-	resp, err := a.config.Webhooks.Client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, maxBody) // so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, resp.Body, maxBody) // so that the connection can be reused
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("creatifytest: the webhook answered %s", resp.Status)
+		return fmt.Errorf("creatifytest: webhook: %s", resp.Status)
 	}
 	return nil
+}
+
+// handlerTransport calls a handler without a socket.
+type handlerTransport struct{ http.Handler }
+
+func (t handlerTransport) RoundTrip(req *http.Request) (resp *http.Response, err error) {
+	defer func() {
+		switch v := recover(); v {
+		case nil:
+		case http.ErrAbortHandler:
+			resp, err = nil, connectionReset()
+		default:
+			panic(v)
+		}
+	}()
+	r := req.Clone(req.Context())
+	r.Host, r.RequestURI, r.RemoteAddr = cmp.Or(req.Host, req.URL.Host), req.URL.RequestURI(), "127.0.0.1:1"
+	r.URL = &url.URL{Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	defer r.Body.Close()
+	w := newRecorder()
+	t.ServeHTTP(w, r)
+	recorded := w.finish(req.Method)
+	return recorded.received(req, 0), nil
 }

@@ -1,118 +1,121 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
-// program is run under way.
-type program struct {
-	url    string
-	stdout string // up to the last line to export
-	stop   func() (code int, stderr string)
-}
+func TestRun(t *testing.T) {
+	t.Run("prints what to export", func(t *testing.T) {
+		p := start(t)
+		assert.Equal(t, "A sandbox of Creatify's API: open "+p.url+"/ to see its jobs and charges.\n\n"+
+			"export CREATIFY_BASE_URL="+p.url+"\n"+
+			"export CREATIFY_API_ID="+creatifytest.APIID+"\n"+
+			"export CREATIFY_API_KEY="+creatifytest.APIKey+"\n", p.stdout)
+		assert.Regexp(t, `^http://127\.0\.0\.1:\d+$`, p.url)
+	})
 
-// start runs the program until it has said where it listens. The test stops it
-// in the end, if it has not been stopped before.
-func start(t *testing.T, args ...string) program {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	out, stdout := io.Pipe()
-	var stderr bytes.Buffer
-	exited := make(chan int, 1)
-	go func() {
-		exited <- run(ctx, args, stdout, &stderr)
-		stdout.Close()
-	}()
-	code, stopped := 0, false
-	stop := func() (int, string) {
-		if !stopped {
-			stopped = true
-			cancel()
-			code = <-exited
+	t.Run("has other job IDs each time", func(t *testing.T) {
+		assert.NotEqual(t, start(t).create(t), start(t).create(t))
+	})
+
+	t.Run("has the same job IDs for a seed", func(t *testing.T) {
+		assert.Equal(t, start(t, "-seed", "7").create(t), start(t, "-seed", "7").create(t))
+	})
+
+	t.Run("renders in the time given", func(t *testing.T) {
+		p := start(t, "-job-duration", "1ns", "-render-duration", "1h")
+		path := jobsPath + p.create(t) + "/"
+		p.call(t, "POST", path+"render/", "{}")
+		_, job := p.call(t, "GET", path, "")
+		assert.Equal(t, "running", job["status"])
+	})
+
+	t.Run("starts with the credits given", func(t *testing.T) {
+		for _, credits := range []string{"2.5", "0"} {
+			_, body := start(t, "-credits", credits).send(t, "GET", creditsPath, "")
+			assert.JSONEq(t, `{"remaining_credits": `+credits+`}`, body)
 		}
-		return code, stderr.String()
-	}
-	t.Cleanup(func() { stop() })
+	})
 
-	p := program{stop: stop}
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		p.stdout += lines.Text() + "\n"
-		if url, ok := strings.CutPrefix(lines.Text(), "export CREATIFY_BASE_URL="); ok {
-			p.url = url
+	t.Run("limits requests", func(t *testing.T) {
+		p := start(t, "-rate", "1")
+		p.call(t, "GET", creditsPath, "")
+		status, _ := p.call(t, "GET", creditsPath, "")
+		assert.Equal(t, http.StatusTooManyRequests, status)
+	})
+
+	t.Run("charges by the length", func(t *testing.T) {
+		p := start(t, "-video-length", "31s")
+		p.create(t)
+		_, state := p.call(t, "GET", "/_mock/", "")
+		assert.Equal(t, 2.0, state["charged"])
+	})
+
+	t.Run("injects faults", func(t *testing.T) {
+		p := start(t, "-fault", "503,call=credits", "-fault", "404,call=credits,skip=0")
+		for _, want := range []int{503, 404, 200} {
+			resp, _ := p.send(t, "GET", creditsPath, "")
+			assert.Equal(t, want, resp.StatusCode)
 		}
-		if strings.HasPrefix(lines.Text(), "export CREATIFY_API_KEY=") {
-			return p
+	})
+
+	t.Run("stops with its context", func(t *testing.T) {
+		code, stderr := start(t).stop()
+		assert.Equal(t, 0, code, stderr)
+	})
+
+	t.Run("logs requests without secrets", func(t *testing.T) {
+		p := start(t)
+		p.create(t)
+		p.call(t, "GET", jobsPath+"unknown/?token=secret-query", "")
+		_, log := p.stop()
+		assert.Contains(t, log, "method=POST path=/api/custom_template_jobs/preview_async/ status=201")
+		assert.Contains(t, log, "method=GET path=/api/custom_template_jobs/unknown/ status=404")
+		for _, secret := range []string{creatifytest.APIID, creatifytest.APIKey, "secret"} {
+			assert.NotContains(t, log, secret)
 		}
-	}
-	code, errors := stop()
-	t.Fatalf("run ended with %d: %s", code, errors)
-	return p
+	})
+
+	t.Run("needs its address", func(t *testing.T) {
+		taken, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer taken.Close()
+		var stdout, stderr bytes.Buffer
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.Equal(t, 1, run(ctx, []string{"-addr", taken.Addr().String()}, &stdout, &stderr))
+		assert.Contains(t, stderr.String(), "(-addr 127.0.0.1:0 picks a free port)\n")
+		assert.Empty(t, stdout.String())
+	})
+
+	t.Run("fails when its URL cannot be printed", func(t *testing.T) {
+		var stderr bytes.Buffer
+		assert.Equal(t, 1, run(t.Context(), nil, fullDisk{}, &stderr))
+		assert.Contains(t, stderr.String(), "creatify-mock: disk full\n")
+	})
 }
 
-// call sends a request and returns the status of the reply and its JSON.
-func (p program) call(t *testing.T, method, path, body string) (int, map[string]any) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, p.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("X-API-ID", creatifytest.APIID)
-	req.Header.Set("X-API-KEY", creatifytest.APIKey)
-	req.Header.Set("Content-Type", "application/json")
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var reply map[string]any
-	if err := json.NewDecoder(resp.Body).Decode(&reply); err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, reply
-}
+type fullDisk struct{}
 
-const jobBody = `{"template_id": "` + creatifytest.TemplateID + `", "variables": {}, "name": "secret name"}`
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
-func (p program) create(t *testing.T) (id string) {
-	t.Helper()
-	status, job := p.call(t, "POST", "/api/custom_template_jobs/preview_async/", jobBody)
-	if status != http.StatusCreated {
-		t.Fatalf("creating a job: status %d: %v", status, job)
-	}
-	return job["id"].(string)
-}
-
-func TestRunPrintsWhatToExport(t *testing.T) {
-	p := start(t)
-	want := "Creatify's custom-template API, in memory, at " + p.url + "\n\n" +
-		"export CREATIFY_BASE_URL=" + p.url + "\n" +
-		"export CREATIFY_API_ID=" + creatifytest.APIID + "\n" +
-		"export CREATIFY_API_KEY=" + creatifytest.APIKey + "\n"
-	if p.stdout != want {
-		t.Errorf("stdout is\n%swant\n%s", p.stdout, want)
-	}
-	if !strings.HasPrefix(p.url, "http://127.0.0.1:") {
-		t.Errorf("the URL is %s, want one of this machine alone", p.url)
-	}
-}
-
-func TestRunServesJobs(t *testing.T) {
+func TestRun_jobs(t *testing.T) {
 	tests := []struct {
 		name   string
 		args   []string
@@ -121,79 +124,58 @@ func TestRunServesJobs(t *testing.T) {
 	}{
 		{"a job is pending at first", nil, "pending", nil},
 		{"a short job is done", []string{"-job-duration", "1ns"}, "done", nil},
-		{"a job fails if told to", []string{"-job-duration", "1ns", "-fail", "no such voice"}, "failed", "no such voice"},
+		{"a job fails on demand", []string{"-job-duration", "1ns", "-fail", "no such voice"}, "failed", "no such voice"},
+		{"a job fails without a reason", []string{"-job-duration", "1ns", "-fail", ""}, "failed", nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p := start(t, test.args...)
-			_, job := p.call(t, "GET", "/api/custom_template_jobs/"+p.create(t)+"/", "")
-			if job["status"] != test.status || job["failed_reason"] != test.reason {
-				t.Errorf("the job is %v because of %v, want %v because of %v", job["status"], job["failed_reason"], test.status, test.reason)
-			}
+			_, job := p.call(t, "GET", jobsPath+p.create(t)+"/", "")
+			assert.Equal(t, test.status, job["status"])
+			assert.Equal(t, test.reason, job["failed_reason"])
 		})
 	}
 }
 
-// open fetches a URL as a browser does.
-func open(t *testing.T, url string) (status int, body string) {
-	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	content, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(content)
-}
-
-func TestRunServesPreviewsAndVideos(t *testing.T) {
+func TestRun_files(t *testing.T) {
 	p := start(t, "-job-duration", "1ns", "-render-duration", "1ns")
-	path := "/api/custom_template_jobs/" + p.create(t) + "/"
+	path := jobsPath + p.create(t) + "/"
 	p.call(t, "POST", path+"render/", "{}")
 	_, job := p.call(t, "GET", path, "")
 
-	if preview := job["preview"].(string); !strings.HasPrefix(preview, p.url+"/preview?layout=") {
-		t.Errorf("the preview's URL is %s", preview)
-	}
-	if status, page := open(t, job["preview"].(string)); status != 200 || !strings.Contains(page, "<h1>secret name</h1>") {
-		t.Errorf("the preview is %d %s", status, page)
-	}
-	if status, video := open(t, job["video_output"].(string)); status != 200 || len(video) != 15*64<<10 {
-		t.Errorf("the video is %d and has %d bytes", status, len(video))
-	}
+	preview, ok := strings.CutPrefix(job["preview"].(string), p.url)
+	require.True(t, ok, job["preview"])
+	resp, body := p.send(t, "GET", preview, "")
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	assert.Contains(t, body, "<h1>secret name</h1>")
+
+	video, ok := strings.CutPrefix(job["video_output"].(string), p.url)
+	require.True(t, ok, job["video_output"])
+	resp, body = p.send(t, "GET", video, "", func(r *http.Request) { r.Header.Set("Range", "bytes=4-11") })
+	assert.Equal(t, http.StatusPartialContent, resp.StatusCode)
+	assert.Equal(t, "ftypisom", body)
 }
 
-func TestRunRendersInTheTimeGiven(t *testing.T) {
-	p := start(t, "-job-duration", "1ns", "-render-duration", "1h")
-	path := "/api/custom_template_jobs/" + p.create(t) + "/"
-	p.call(t, "POST", path+"render/", "{}")
-	if _, job := p.call(t, "GET", path, ""); job["status"] != "running" {
-		t.Errorf("the job is %v, want running", job["status"])
-	}
-}
-
-func TestRunSendsWebhooks(t *testing.T) {
-	notices := make(chan map[string]any, 2)
+func TestRun_webhooks(t *testing.T) {
+	events := make(chan map[string]any, 2)
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		var notice map[string]any
-		json.NewDecoder(r.Body).Decode(&notice)
-		notices <- notice
+		var event map[string]any
+		_ = json.NewDecoder(r.Body).Decode(&event)
+		events <- event
 	}))
 	defer hook.Close()
 	host := strings.TrimPrefix(hook.URL, "http://")
 	tests := []struct {
-		name string
-		args []string
-		host string
+		name   string
+		args   []string
+		host   string
+		status string
 	}{
-		{"to this machine", nil, host},
-		{"to this machine by its name", nil, strings.Replace(host, "127.0.0.1", "localhost", 1)},
-		// What this address leads to is this machine too, but it does not say so.
-		{"to any machine if told to", []string{"-webhooks-anywhere"}, strings.Replace(host, "127.0.0.1", "0.0.0.0", 1)},
+		{"to this machine", nil, host, "done"},
+		{"to this machine by its name", nil, strings.Replace(host, "127.0.0.1", "localhost", 1), "done"},
+		// This address leads to this machine too, but does not say so.
+		{"to any machine on demand", []string{"-webhooks", "any"}, strings.Replace(host, "127.0.0.1", "0.0.0.0", 1), "done"},
+		{"of other statuses on demand", []string{"-webhook-statuses", "running,failed"}, host, "running"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -202,152 +184,93 @@ func TestRunSendsWebhooks(t *testing.T) {
 			}
 			p := start(t, append(test.args, "-job-duration", "1ms")...)
 			body := strings.Replace(jobBody, "{", `{"webhook_url": "http://`+test.host+`/secret?secret=1",`, 1)
-			for range 2 { // when the second notice comes, the first is logged
-				_, job := p.call(t, "POST", "/api/custom_template_jobs/preview_async/", body)
-				if notice := <-notices; notice["id"] != job["id"] || notice["status"] != "done" {
-					t.Errorf("the notice is %v, want that job %v is done", notice, job["id"])
-				}
+			for range 2 { // when the second event comes, the first is logged
+				_, job := p.call(t, "POST", previewPath, body)
+				event := <-events
+				assert.Equal(t, job["id"], event["id"])
+				assert.Equal(t, test.status, event["status"])
 			}
 			_, log := p.stop()
-			if want := "msg=webhook host=" + test.host + " status=200"; !strings.Contains(log, want) {
-				t.Errorf("the log lacks %q:\n%s", want, log)
-			}
-			if strings.Contains(log, "secret") {
-				t.Errorf("the log holds a secret:\n%s", log)
-			}
+			assert.Contains(t, log, "msg=webhook host="+test.host+" status=200")
+			assert.NotContains(t, log, "secret")
 		})
 	}
-}
 
-func TestWebhooksStayOnThisMachine(t *testing.T) {
-	const elsewhere = "http://192.0.2.1:9/secret" // an address that nobody has
-	redirect := httptest.NewServer(http.RedirectHandler(elsewhere, http.StatusTemporaryRedirect))
-	defer redirect.Close()
-	for name, url := range map[string]string{
-		"another machine":                 elsewhere,
-		"this machine, which redirects":   redirect.URL,
-		"another machine, in IPv6":        "http://[2001:db8::1]:9/secret",
-		"another machine, in mapped IPv4": "http://[::ffff:192.0.2.1]:9/secret",
-		"any address":                     "http://0.0.0.0:9/secret",
-		"a name, which is not looked up":  "http://creatify.test/secret",
-	} {
-		t.Run(name, func(t *testing.T) {
-			var log bytes.Buffer
-			client := webhookClient(slog.New(slog.NewTextHandler(&log, nil)), false)
-			resp, err := client.Post(url, "application/json", strings.NewReader("{}"))
-			if err == nil {
-				resp.Body.Close()
-			}
-			if err == nil || !strings.Contains(err.Error(), "see -webhooks-anywhere") {
-				t.Errorf("the error is %v, want that the host is not on this machine", err)
-			}
-			if !strings.Contains(log.String(), "level=WARN msg=webhook") || strings.Contains(log.String(), "secret") {
-				t.Errorf("the log is %s, want a warning without the path", &log)
-			}
-		})
-	}
-}
-
-func TestWebhooksStayOnThisMachineIfLocalhostIsAnother(t *testing.T) {
-	for address, want := range map[string]error{
-		"127.0.0.1:80": nil, "127.9.9.9:80": nil, "[::1]:80": nil, "[::ffff:127.0.0.1]:80": nil,
-		"192.0.2.1:80": errNotHere, "[2001:db8::1]:80": errNotHere, "[fe80::1%eth0]:80": errNotHere,
-	} {
-		if err := toLoopback("tcp", address, nil); !errors.Is(err, want) {
-			t.Errorf("the error for %s is %v, want %v", address, err, want)
+	t.Run("none on demand", func(t *testing.T) {
+		p := start(t, "-job-duration", "1ns", "-webhooks", "off")
+		body := strings.Replace(jobBody, "{", `{"webhook_url": "http://`+host+`/hook",`, 1)
+		p.call(t, "POST", previewPath, body)
+		select {
+		case event := <-events:
+			t.Errorf("there is the event %v", event)
+		case <-time.After(50 * time.Millisecond):
 		}
-	}
+	})
 }
 
-func TestRunStartsWithTheCreditsGiven(t *testing.T) {
-	p := start(t, "-credits", "2.5")
-	_, reply := p.call(t, "GET", "/api/remaining_credits/", "")
-	if reply["remaining_credits"] != 2.5 {
-		t.Errorf("the reply is %v, want 2.5 credits", reply)
-	}
-}
-
-func TestRunStopsWithItsContext(t *testing.T) {
-	p := start(t)
-	if code, stderr := p.stop(); code != 0 {
-		t.Errorf("the exit code is %d, want 0: %s", code, stderr)
-	}
-}
-
-func TestRunLogsRequestsWithoutSecrets(t *testing.T) {
-	p := start(t)
-	p.create(t)
-	p.call(t, "GET", "/api/custom_template_jobs/unknown/?token=secret-query", "")
-	_, log := p.stop()
-	for _, want := range []string{
-		"method=POST path=/api/custom_template_jobs/preview_async/ status=201",
-		"method=GET path=/api/custom_template_jobs/unknown/ status=404",
-	} {
-		if !strings.Contains(log, want) {
-			t.Errorf("the log lacks %q:\n%s", want, log)
-		}
-	}
-	for _, secret := range []string{creatifytest.APIID, creatifytest.APIKey, "secret"} {
-		if strings.Contains(log, secret) {
-			t.Errorf("the log holds %q:\n%s", secret, log)
-		}
-	}
-}
-
-func TestRunRefusesBadFlags(t *testing.T) {
-	tests := []struct {
-		name string
-		args []string
-		want string
-	}{
-		{"an unknown flag", []string{"-x"}, "flag provided but not defined: -x"},
-		{"an argument", []string{"x"}, `unexpected argument "x"`},
-		{"no duration", []string{"-job-duration", "0s"}, "-job-duration is 0s, but must be more than 0"},
-		{"a negative duration", []string{"-job-duration", "-1s"}, "-job-duration is -1s, but must be more than 0"},
-		{"no duration of a render", []string{"-render-duration", "0s"}, "-render-duration is 0s, but must be more than 0"},
-		{"no credits", []string{"-credits", "0"}, "-credits is 0, but must be a number more than 0"},
-		{"credits without end", []string{"-credits", "Inf"}, "-credits is +Inf, but must be a number more than 0"},
-		{"credits that are no number", []string{"-credits", "NaN"}, "-credits is NaN, but must be a number more than 0"},
+func TestURLOf(t *testing.T) {
+	tests := []struct{ name, addr, want string }{
+		{"loopback", "127.0.0.1:80", "http://127.0.0.1:80"},
+		{"loopback of IPv6", "[::1]:80", "http://[::1]:80"},
+		{"any address", "0.0.0.0:80", "http://127.0.0.1:80"},
+		{"any address of IPv6", "[::]:80", "http://127.0.0.1:80"},
+		{"another address", "192.0.2.1:80", "http://192.0.2.1:80"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			if code := run(t.Context(), test.args, &stdout, &stderr); code != 2 {
-				t.Errorf("the exit code is %d, want 2", code)
-			}
-			if !strings.Contains(stderr.String(), test.want) || !strings.Contains(stderr.String(), "-job-duration time") {
-				t.Errorf("stderr is %q, want %q and the usage", &stderr, test.want)
-			}
-			if stdout.Len() > 0 {
-				t.Errorf("stdout is %q, want nothing", &stdout)
-			}
+			addr, err := net.ResolveTCPAddr("tcp", test.addr)
+			require.NoError(t, err)
+			assert.Equal(t, test.want, urlOf(addr))
 		})
 	}
+
+	t.Run("is reached", func(t *testing.T) {
+		p := start(t, "-addr", "0.0.0.0:0")
+		assert.Regexp(t, `^http://127\.0\.0\.1:\d+$`, p.url)
+		p.create(t)
+	})
 }
 
-func TestRunShowsHelp(t *testing.T) {
-	var stderr bytes.Buffer
-	if code := run(t.Context(), []string{"-h"}, io.Discard, &stderr); code != 0 {
-		t.Errorf("the exit code is %d, want 0", code)
+// TestNewServer shortens the time limits, each of which ends a connection.
+func TestNewServer(t *testing.T) {
+	serve := func(t *testing.T, life creatifytest.Life) *httptest.Server {
+		api := creatifytest.New(creatifytest.Config{Life: life})
+		logger := newLogger(io.Discard)
+		server := httptest.NewUnstartedServer(nil)
+		server.Config = newServer(sandbox(api, options{}, "http://127.0.0.1:80", logger), logger)
+		server.Config.ReadTimeout /= 200 // 150 ms
+		server.Config.IdleTimeout /= 800 // 150 ms
+		server.Start()
+		t.Cleanup(server.Close)
+		return server
 	}
-	if !strings.Contains(stderr.String(), "-job-duration time") {
-		t.Errorf("stderr is %q, want the usage", &stderr)
+	const half = "POST " + previewPath + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
+	tests := []struct{ name, sent string }{
+		{"a connection that sends nothing", ""},
+		{"half a header", "POST / HTTP/1.1\r\nHost:"},
+		{"half a body", half + "\r\n{"},
+		{"a body that is only promised", half + "Expect: 100-continue\r\n\r\n"},
+		{"a connection that is not used again", "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"},
 	}
-}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			server := serve(t, creatifytest.Life{})
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			require.NoError(t, err)
+			defer conn.Close()
+			_, err = io.WriteString(conn, test.sent)
+			require.NoError(t, err)
+			require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+			_, err = io.Copy(io.Discard, conn) // until the server closes it
+			assert.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+		})
+	}
 
-func TestRunNeedsItsAddress(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	var stdout, stderr bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	if code := run(ctx, []string{"-addr", taken.Addr().String()}, &stdout, &stderr); code != 1 {
-		t.Errorf("the exit code is %d, want 1", code)
-	}
-	if stderr.Len() == 0 || stdout.Len() > 0 {
-		t.Errorf("stdout is %q and stderr %q, want a message in stderr alone", &stdout, &stderr)
-	}
+	t.Run("a response may take longer", func(t *testing.T) {
+		server := serve(t, creatifytest.Life{Duration: 500 * time.Millisecond})
+		p := program{url: server.URL}
+		status, job := p.call(t, "POST", jobsPath+"preview/", jobBody)
+		assert.Equal(t, http.StatusOK, status)
+		assert.Equal(t, "done", job["status"])
+	})
 }

@@ -10,13 +10,13 @@ import (
 	"syscall"
 )
 
-// webhookClient returns the client that sends notices. Unless it may do so
-// anywhere, it connects to this machine alone, also after a redirect, and does
-// not even look up the names of others.
+// webhookClient returns the client that sends webhook events. Unless it may connect anywhere, it connects to
+// this machine only, after a redirect too, and does not look up other names: whoever reaches the sandbox
+// could otherwise make it call any host that this machine reaches.
 func webhookClient(logger *slog.Logger, anywhere bool) *http.Client {
 	var dialer net.Dialer
-	// There is no proxy, since that would connect to hosts out of our sight.
-	// Connections are not kept, so that none is left in the end.
+	// A proxy would connect to hosts that the dialer does not see. Connections are not kept, so that none is
+	// left over.
 	transport := &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}
 	if !anywhere {
 		dialer.Control = toLoopback
@@ -30,9 +30,9 @@ func webhookClient(logger *slog.Logger, anywhere bool) *http.Client {
 	return &http.Client{Transport: &loggedTransport{transport, logger}}
 }
 
-var errNotHere = errors.New("the host is not this machine: see -webhooks-anywhere")
+var errNotHere = errors.New("the host is not this machine (-webhooks any sends there)")
 
-// toLoopback is for a localhost that leads elsewhere.
+// toLoopback refuses a localhost that leads elsewhere.
 func toLoopback(_, address string, _ syscall.RawConn) error {
 	if host, _, err := net.SplitHostPort(address); err != nil || !isLoopback(host) {
 		return errNotHere
@@ -45,8 +45,7 @@ func isLoopback(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// loggedTransport logs each notice sent. Paths and queries, which may hold
-// secrets, are left out.
+// loggedTransport logs each event. Paths and queries are left out, since they may hold secrets.
 type loggedTransport struct {
 	next   http.RoundTripper
 	logger *slog.Logger

@@ -148,14 +148,14 @@ func checkConn(remote string) error {
 }
 
 func checkAddr(addr netip.Addr) error {
-	if isPublic(addr) {
+	if IsPublic(addr) {
 		return nil
 	}
 	return refusef("%v is not a public address", addr)
 }
 
-// isPublic reports whether an address is on the Internet, by IANA's registries of special-purpose addresses.
-func isPublic(addr netip.Addr) bool {
+// IsPublic reports whether an address is on the Internet, by IANA\'s registries of special-purpose addresses.
+func IsPublic(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if nat64.Contains(addr) {
 		b := addr.As16()

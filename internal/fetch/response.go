@@ -30,7 +30,7 @@ func refusal(resp *http.Response) *Error {
 			e.retry = soon
 		}
 	}
-	e.after, _ = transport.RetryAfter(&transport.Reply{Status: status, Header: resp.Header}, time.Now())
+	e.after, _ = transport.RetryAfter(&transport.Response{Status: status, Header: resp.Header}, time.Now())
 	if e.after > maxRetryAfter {
 		e.retry = never
 	}

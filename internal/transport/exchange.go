@@ -9,99 +9,122 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptrace"
 	"os"
-	"sync/atomic"
 	"time"
 )
 
 const (
-	// maxBody bounds a successful reply. A job is some kilobytes, a list of templates some hundred.
+	// maxBody bounds a successful response. A job is some kilobytes, a list of templates some hundred.
 	maxBody = 8 << 20
-	// maxErrorBody bounds what is read of any other reply.
+	// maxErrorBody bounds what is read of any other response.
 	maxErrorBody = 64 << 10
 )
 
-// ErrQueue says that a request was not made because its turn, by the rate limit, would come after its deadline.
-var ErrQueue = errors.New("the rate limit's queue is longer than the time left")
-
-// exchange is one call on its way: the RoundTripper of each of its attempts, and what came of the latest one.
+// exchange is one call under way: the RoundTripper of each of its attempts, and the result of the latest one.
 type exchange struct {
 	client *Client
 	call   Call
 
-	tries    int    // finished ones, redirects followed included
-	reply    *Reply // of the latest request; whole if err is nil
+	tries  int           // finished ones, redirects followed included
+	queued time.Duration // in the rate limit's queue
+
+	response *Response // of the latest request; whole if err is nil
 	err      error
 	unsent   bool          // err came before a byte could leave
 	final    bool          // err would be the same the next time
-	sleeping bool          // until the next try
-	wait     time.Duration // before the next try
+	pausing  bool          // until the next try
+	pause    time.Duration // before the next try
 }
 
-// RoundTrip makes one attempt and reads its reply to the end, so that the limits and the retries cover the body as well.
-func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
-	x.reply, x.err, x.unsent, x.final, x.sleeping = nil, nil, false, false, false
+// RoundTrip makes one attempt and reads its response to the end, so that the limits and the retries cover the body as well.
+func (x *exchange) RoundTrip(req *http.Request) (resp *http.Response, _ error) {
+	x.response, x.err, x.unsent, x.final, x.pausing = nil, nil, false, false, false
 	start := time.Now()
-	resp, err := x.roundTrip(req)
-	if err != nil {
-		x.err = x.client.clean(req.Context(), err)
-	}
-	x.log(req.Context(), time.Since(start))
-	if err != nil {
+	resp, x.err = x.attempt(req)
+	x.log(req.Context(), slog.LevelDebug, "creatify: request", x.tries+1, slog.Duration("took", time.Since(start)))
+	if x.err != nil {
 		return nil, x.err
 	}
-	resp.Body = http.NoBody // it is in x.reply
+	resp.Body = http.NoBody // it is in x.response
 	return resp, nil
 }
 
-func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
-	c, parent := x.client, req.Context()
-	if err := x.admit(req); err != nil {
+func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
+	parent := req.Context()
+	if err := x.wait(parent); err != nil {
 		x.unsent, x.final = true, true
 		if req.Body != nil {
 			req.Body.Close()
 		}
 		return nil, err
 	}
-	limit := max(c.timeout, x.call.Patience)
-	if c.most > 0 {
-		limit = min(limit, c.most)
-	}
-	ctx, cancel := context.WithTimeout(parent, limit)
-	defer cancel()
-	var sending connTrace
-	if x.call.Paid {
-		ctx = sending.attach(ctx)
-	}
-	resp, err := c.next.RoundTrip(req.WithContext(ctx))
+	var s sending
+	ctx, end := x.bound(parent, &s)
+	defer end()
+	resp, err := x.client.chain.RoundTrip(req.WithContext(ctx))
 	switch {
 	case err != nil:
-		x.unsent = sending.neverLeft()
+		_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+		x.final = badCertificate || errors.Is(err, errOrigin)
+		x.unsent = s.neverLeft() || errors.Is(err, errOrigin)
 	case resp == nil:
-		err = errors.New("the HTTP transport returned neither a reply nor an error")
+		err = errors.New("the HTTP transport returned neither a response nor an error")
 	default:
 		err = x.read(parent, resp)
 	}
-	if err != nil && ctx.Err() != nil && parent.Err() == nil {
-		err = fmt.Errorf("no whole reply within %v: %w", limit, os.ErrDeadlineExceeded)
+	if err != nil {
+		return nil, x.explain(err, parent, ctx)
 	}
-	return resp, err
+	return resp, nil
 }
 
-// admit holds the request until its turn, and lets it go to the base URL's origin only.
-func (x *exchange) admit(req *http.Request) error {
-	c, ctx := x.client, req.Context()
-	if !SameOrigin(req.URL, c.origin) {
-		return errors.New("refused to send credentials to another origin than the base URL's")
+// wait holds the request until its turn.
+func (x *exchange) wait(ctx context.Context) error {
+	var err error
+	if q := x.client.config.Queue; q != nil {
+		start := time.Now()
+		err = q.wait(ctx, x.call.Background)
+		x.queued += time.Since(start)
 	}
-	if c.limiter == nil {
-		return ctx.Err()
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrQueue, ContextError(ctx))
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrQueue, x.client.creds.foreign(err))
 	}
-	if err := c.limiter.Wait(ctx); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("%w: %w", ErrQueue, context.DeadlineExceeded)
+	return nil
+}
+
+// bound limits an attempt in time. Whatever it returns has to be called.
+func (x *exchange) bound(parent context.Context, s *sending) (context.Context, func()) {
+	if x.call.Paid {
+		return s.withGrace(parent, x.limit(), x.client.config.Grace)
 	}
-	return ctx.Err()
+	return context.WithTimeout(parent, x.limit())
+}
+
+func (x *exchange) limit() time.Duration {
+	limit := max(x.client.config.Timeout, x.call.Patience)
+	if x.client.timeout > 0 {
+		limit = min(limit, x.client.timeout)
+	}
+	return limit
+}
+
+// explain makes the error of an attempt, whose context was ctx. Where the call's context has ended, that is the error.
+func (x *exchange) explain(err error, parent, ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && !x.call.Paid {
+		x.client.wire.timedOut()
+	}
+	switch {
+	case parent.Err() == nil && ctx.Err() != nil:
+		return fmt.Errorf("no whole response within %v: %w", x.limit(), os.ErrDeadlineExceeded)
+	case parent.Err() == nil:
+		return x.client.creds.foreign(err)
+	case !x.call.Paid || x.unsent || ctx.Err() != nil:
+		return ContextError(parent)
+	}
+	return fmt.Errorf("%w, and then: %w", ContextError(parent), x.client.creds.foreign(err))
 }
 
 func (x *exchange) read(parent context.Context, resp *http.Response) error {
@@ -109,32 +132,32 @@ func (x *exchange) read(parent context.Context, resp *http.Response) error {
 		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
-	x.reply = &Reply{Status: resp.StatusCode, Header: resp.Header}
+	x.response = &Response{Status: resp.StatusCode, Header: resp.Header, RequestID: x.client.creds.requestID(resp.Header)}
 	if resp.StatusCode < 200 {
 		return nil // 101, whose body is the connection and does not end with the context
 	}
 	if resp.StatusCode > 299 {
-		// The status is the answer: a body that breaks off, or goes on and on, takes nothing from it.
+		// The status is the answer: a body that is truncated, or does not end, takes nothing from it.
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-		x.reply.Body = x.client.creds.redactBody(resp.StatusCode, body)
+		x.response.Body = x.client.creds.redactBody(resp.StatusCode, body)
 		if err != nil && !x.call.Paid && parent.Err() != nil {
 			return err
 		}
 		return nil
 	}
 	body, err := readBody(resp.Body, resp.ContentLength)
-	x.reply.Body = x.client.creds.redactBody(resp.StatusCode, body[:min(len(body), maxBody)])
+	x.response.Body = x.client.creds.redactBody(resp.StatusCode, body[:min(len(body), maxBody)])
 	if err != nil {
-		return fmt.Errorf("the reply broke off: %w", err)
+		return fmt.Errorf("the response is truncated: %w", err)
 	}
 	if len(body) > maxBody {
 		x.final = true
-		return fmt.Errorf("the reply is larger than %d MiB", maxBody>>20)
+		return fmt.Errorf("the response is larger than %d MiB", maxBody>>20)
 	}
 	return nil
 }
 
-// readBody reads one byte more than maxBody at the most, into one allocation where the length is known and not outlandish.
+// readBody reads at most one byte more than maxBody, into one allocation where the length is known and not outlandish.
 func readBody(r io.Reader, length int64) ([]byte, error) {
 	var buf bytes.Buffer
 	if length > 0 && length < 64<<10 {
@@ -148,72 +171,57 @@ func readBody(r io.Reader, length int64) ([]byte, error) {
 func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) {
 	x.tries++
 	refused := err != nil && x.err == nil // by net/http itself: a redirect it could not or must not follow
-	if ctx.Err() != nil || refused || x.call.Once || x.tries >= x.client.retry.MaxAttempts || !x.mayRepeat() {
+	if ctx.Err() != nil || refused || x.call.Once || x.tries >= x.client.config.Retry.MaxAttempts || !x.mayRepeat() {
 		return false, nil
 	}
-	x.wait, x.sleeping = x.pause(ctx, time.Now())
-	if x.sleeping {
-		x.client.logger.LogAttrs(ctx, slog.LevelInfo, "creatify: will try again", slog.String("method", x.call.Method),
-			slog.String("path", x.call.Path), slog.String("after", x.outcome()), slog.Duration("wait", x.wait))
+	x.pause, x.pausing = x.nextPause(ctx, time.Now())
+	if x.pausing {
+		x.log(ctx, slog.LevelInfo, "creatify: will retry", x.tries, slog.Duration("wait", x.pause))
 	}
-	return x.sleeping, nil
+	return x.pausing, nil
 }
 
 // mayRepeat is the rule about money. A paid call is repeated only when the server cannot have acted on it.
 func (x *exchange) mayRepeat() bool {
 	if x.err != nil {
-		_, badCertificate := errors.AsType[*tls.CertificateVerificationError](x.err)
-		return !x.final && !badCertificate && (x.unsent || !x.call.Paid)
+		return !x.final && (x.unsent || !x.call.Paid)
 	}
-	switch x.reply.Status {
+	switch status := x.response.Status; status {
 	case http.StatusTooManyRequests:
-		return x.call.TookEffect == nil || !x.call.TookEffect(x.reply.Body)
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusInternalServerError, http.StatusBadGateway,
-		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return !x.call.Paid
+		return x.call.TookEffect == nil || !x.call.TookEffect(x.response.Body)
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return false
+	default:
+		temporary := status == http.StatusRequestTimeout || status == http.StatusTooEarly || status >= 500
+		return temporary && !x.call.Paid
 	}
-	return false
 }
 
-// outcome names what came of the latest request, for logs and errors.
+// outcome names the result of the latest request where it is not a whole response.
 func (x *exchange) outcome() string {
 	switch {
 	case x.err == nil:
-		return fmt.Sprintf("status %d", x.reply.Status)
+		return fmt.Sprintf("status %d", x.response.Status)
 	case x.unsent:
 		return "not sent"
-	case x.reply != nil:
-		return "reply cut"
+	case x.response != nil:
+		return "response truncated"
 	}
-	return "no reply"
+	return "no response"
 }
 
-// log writes one line an attempt. It never holds an error's text: net/http's errors quote what the server sent.
-func (x *exchange) log(ctx context.Context, took time.Duration) {
-	if !x.client.logger.Enabled(ctx, slog.LevelDebug) {
+// log writes a line about the latest request. It never holds an error's text: net/http's errors quote what the server sent.
+func (x *exchange) log(ctx context.Context, level slog.Level, message string, attempt int, last slog.Attr) {
+	if !x.client.logger.Enabled(ctx, level) {
 		return
 	}
-	x.client.logger.LogAttrs(ctx, slog.LevelDebug, "creatify: request", slog.String("method", x.call.Method),
-		slog.String("path", x.call.Path), slog.Int("attempt", x.tries+1), slog.String("outcome", x.outcome()),
-		slog.Duration("took", took))
+	attrs := append(make([]slog.Attr, 0, 5), slog.String("call", x.call.Name))
+	if x.call.JobID != "" {
+		attrs = append(attrs, slog.String("job_id", x.call.JobID))
+	}
+	outcome := slog.String("outcome", x.outcome())
+	if x.err == nil {
+		outcome = slog.Int("status", x.response.Status)
+	}
+	x.client.logger.LogAttrs(ctx, level, message, append(attrs, slog.Int("attempt", attempt), outcome, last)...)
 }
-
-// connTrace watches a request leave. Only net/http's reports prove that it did not: a transport that reports nothing
-// proves nothing.
-type connTrace struct {
-	asked atomic.Bool // for a connection
-	got   atomic.Bool // one, or wrote something
-}
-
-func (t *connTrace) attach(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn:              func(string) { t.asked.Store(true) },
-		GotConn:              func(httptrace.GotConnInfo) { t.got.Store(true) },
-		WroteHeaderField:     func(string, []string) { t.got.Store(true) },
-		WroteHeaders:         func() { t.got.Store(true) },
-		WroteRequest:         func(httptrace.WroteRequestInfo) { t.got.Store(true) },
-		GotFirstResponseByte: func() { t.got.Store(true) },
-	})
-}
-
-func (t *connTrace) neverLeft() bool { return t.asked.Load() && !t.got.Load() }

@@ -15,12 +15,12 @@ import (
 // has the figure in hand.
 const maxRetryAfter = time.Minute
 
-// pause says how long to wait before the next attempt, and whether it is worth it: not when the server asks for more than
+// nextPause returns the wait before the next attempt, and whether it is worth it: not when the server asks for more than
 // maxRetryAfter, nor when the deadline would pass first.
-func (x *exchange) pause(ctx context.Context, now time.Time) (time.Duration, bool) {
-	wait := x.client.retry.Backoff(x.tries)
+func (x *exchange) nextPause(ctx context.Context, now time.Time) (time.Duration, bool) {
+	wait := x.client.config.Retry.Backoff(x.tries)
 	if x.err == nil {
-		if after, ok := RetryAfter(x.reply, now); ok {
+		if after, ok := RetryAfter(x.response, now); ok {
 			if after > maxRetryAfter {
 				return 0, false
 			}
@@ -43,10 +43,10 @@ func (r Retry) Backoff(tries int) time.Duration {
 	return wait/2 + rand.N(wait/2+1)
 }
 
-// RetryAfter reads how long a 429 or 503 asks to wait: from the header, in seconds or as a date, or from the sentence that
-// Django REST Framework writes instead. What is negative or not understood counts as absent; what overflows, as the
-// longest duration there is.
-func RetryAfter(r *Reply, now time.Time) (time.Duration, bool) {
+// RetryAfter returns the wait for which a 429 or 503 asks: in the header, in seconds or as a date of the server's clock, or
+// in the sentence that Django REST Framework writes instead. What is negative or not understood counts as absent; what
+// overflows, as the longest duration there is.
+func RetryAfter(r *Response, now time.Time) (time.Duration, bool) {
 	if r.Status != http.StatusTooManyRequests && r.Status != http.StatusServiceUnavailable {
 		return 0, false
 	}
@@ -56,21 +56,23 @@ func RetryAfter(r *Reply, now time.Time) (time.Duration, bool) {
 			value = string(m[1])
 		}
 	}
-	if isDigits(value) {
-		seconds, _ := strconv.ParseInt(value, 10, 64) // of too many digits, the largest number there is
-		if seconds > int64(math.MaxInt64/time.Second) {
+	if decimal.MatchString(value) {
+		seconds, _ := strconv.ParseFloat(value, 64) // of too many digits, infinity
+		if seconds = math.Ceil(seconds); seconds > float64(math.MaxInt64/time.Second) {
 			return math.MaxInt64, true
 		}
 		return time.Duration(seconds) * time.Second, true
 	}
 	if at, err := http.ParseTime(value); err == nil {
+		if sent, err := http.ParseTime(r.Header.Get("Date")); err == nil {
+			now = sent
+		}
 		return max(at.Sub(now), 0), true
 	}
 	return 0, false
 }
 
-var throttled = regexp.MustCompile(`Expected available in (\d+) second`)
-
-func isDigits(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
-}
+var (
+	throttled = regexp.MustCompile(`Expected available in ([0-9.]+) second`)
+	decimal   = regexp.MustCompile(`^[0-9]+(\.[0-9]*)?$`)
+)

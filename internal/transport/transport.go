@@ -1,8 +1,9 @@
 // Package transport makes one call of the API: credentials, rate limit, time limit, retries, redirect guard, size limit
 // and logging. It knows HTTP and nothing of jobs.
 //
-// go-retryablehttp runs the attempts and rewinds the body; every decision it would take by default is replaced here,
-// because its defaults would send a paid request twice.
+// A call is [Client.Do]: go-retryablehttp runs the attempts and rewinds the body, an exchange makes each of them and decides
+// whether another follows, and a wire is the last step of an attempt, below the caller's middleware. Every decision that
+// go-retryablehttp would take by default is replaced, because its defaults would send a paid request twice.
 package transport
 
 import (
@@ -16,19 +17,20 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
-	"golang.org/x/time/rate"
 )
 
-// Config is what a [Client] is made of. The caller has checked it.
+// Config is the checked configuration of a [Client].
 type Config struct {
 	BaseURL     *url.URL
 	Credentials *Credentials
 	UserAgent   string
-	HTTPClient  *http.Client  // copied, never changed; nil means one of our own
-	Timeout     time.Duration // per attempt, body included; not from the rate limit's queue
+	HTTPClient  *http.Client                                // copied, never changed; nil means one of our own
+	Middleware  []func(http.RoundTripper) http.RoundTripper // the first one sees a request first
+	Timeout     time.Duration                               // per attempt, body included; not from the rate limit's queue
+	Grace       time.Duration                               // for which a paid request that has left outlives its context
 	Retry       Retry
-	Limiter     *rate.Limiter // asked before every attempt; nil means no limit
-	Logger      *slog.Logger  // nil means silence
+	Queue       *Queue       // asked before every attempt; nil means no limit
+	Logger      *slog.Logger // nil means silence
 }
 
 // Retry bounds the attempts of one call.
@@ -39,125 +41,141 @@ type Retry struct {
 
 // Client makes calls. It is safe for concurrent use.
 type Client struct {
-	origin  *url.URL
+	config  Config
 	base    string // BaseURL without a slash at its end
 	http    http.Client
-	next    http.RoundTripper
-	creds   *Credentials
+	wire    *wire
+	chain   http.RoundTripper // the middleware around the wire
 	agent   []string
-	timeout time.Duration
-	most    time.Duration // the time limit of the caller's http.Client; 0 is none
-	retry   Retry
-	limiter *rate.Limiter
+	timeout time.Duration // of the caller's http.Client; 0 is none
+	creds   *Credentials
 	logger  *slog.Logger
+
+	veto func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
 }
 
 // New makes a client from a checked configuration.
-func New(c Config) *Client {
-	t := &Client{
-		origin:  c.BaseURL,
-		base:    strings.TrimRight(c.BaseURL.String(), "/"),
-		creds:   c.Credentials,
-		agent:   []string{c.UserAgent},
-		timeout: c.Timeout,
-		retry:   c.Retry,
-		limiter: c.Limiter,
-		logger:  c.Logger,
-	}
-	switch {
-	case c.HTTPClient == nil:
-		t.next = Default()
-	case c.HTTPClient.Transport == nil:
-		t.http, t.next = *c.HTTPClient, http.DefaultTransport
-	default:
-		t.http, t.next = *c.HTTPClient, c.HTTPClient.Transport
-	}
-	t.most, t.http.Timeout = t.http.Timeout, 0 // net/http would count the time in the rate limit's queue
-	t.http.CheckRedirect = t.redirectGuard(t.http.CheckRedirect)
-	if t.logger == nil {
-		t.logger = slog.New(slog.DiscardHandler)
-	}
-	return t
+func New(config Config) (*Client, error) {
+	return assemble(config, nil)
 }
 
-// Default is net/http's default with room for the polls of many jobs on one host.
-func Default() *http.Transport {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	if !ok { // somebody replaced the default
-		t = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
-	}
-	t = t.Clone()
-	t.MaxIdleConnsPerHost = 16
-	return t
+// With makes a client from another configuration of the same account. It shares the connections of c where the HTTPClient
+// and the origin are the same.
+func (c *Client) With(config Config) (*Client, error) {
+	return assemble(config, c)
 }
+
+func assemble(config Config, from *Client) (*Client, error) {
+	c := &Client{
+		config: config,
+		base:   strings.TrimRight(config.BaseURL.String(), "/"),
+		agent:  []string{config.UserAgent},
+		creds:  config.Credentials,
+		logger: config.Logger,
+	}
+	if c.logger == nil {
+		c.logger = slog.New(slog.DiscardHandler)
+	}
+	if config.HTTPClient != nil {
+		c.http = *config.HTTPClient
+	}
+	c.timeout, c.http.Timeout = c.http.Timeout, 0 // net/http would count the time in the rate limit's queue
+	c.veto = c.http.CheckRedirect
+	c.http.CheckRedirect = c.checkRedirect
+	if from != nil && from.config.HTTPClient == config.HTTPClient && SameOrigin(from.config.BaseURL, config.BaseURL) {
+		c.wire = from.wire
+	} else {
+		c.wire = newWire(config)
+	}
+	c.chain = c.wire
+	for i := range config.Middleware {
+		if c.chain = config.Middleware[len(config.Middleware)-1-i](c.chain); c.chain == nil {
+			return nil, errors.New("returned no http.RoundTripper")
+		}
+	}
+	return c, nil
+}
+
+// CloseIdleConnections closes the connections that no call is using.
+func (c *Client) CloseIdleConnections() { c.wire.closeIdle() }
 
 // Call is one request to the API.
 type Call struct {
-	Method string
+	Name   string // for logs, such as create_preview
+	JobID  string // for logs; empty for a call that is not about a job
+	Method string // GET for what is free and changes nothing
 	Path   string // escaped, from the base URL on, with its leading slash
 	Body   []byte // JSON; nil for none
 
-	// Paid says that the call costs credits: it is sent again only when it provably never left, or was answered 429.
+	// Paid is set for a call that costs credits. It is retried only when it provably never left, or was answered 429.
 	Paid bool
-	// TookEffect says whether the body of a refusal shows that the call took effect all the same; nil is never.
+	// TookEffect reports whether the body of a refusal shows that the call took effect all the same; nil is never.
 	TookEffect func(body []byte) bool
 	// Once turns retries off, for a caller with a schedule of its own.
 	Once bool
+	// Background calls wait for their turn in the rate limit's queue one at a time, so that any other call waits for one
+	// of them at most.
+	Background bool
 	// Patience lengthens the time limit of an attempt, for a call that is slow by nature; 0 leaves it as it is. The
 	// caller's http.Client has the last word.
 	Patience time.Duration
 }
 
-// Reply is a reply of any status.
-type Reply struct {
-	Status int
-	Header http.Header
-	Body   []byte // at most maxBody bytes of a success, maxErrorBody of anything else
+// Response is a response of any status.
+type Response struct {
+	Status    int
+	Header    http.Header
+	Body      []byte        // at most maxBody bytes of a success, maxErrorBody of anything else
+	RequestID string        // by which support finds the request; empty if the response has none
+	Queued    time.Duration // that the call spent in the rate limit's queue
 }
 
-// Error says that a call ended without a whole reply.
+// Error is the end of a call without a whole response.
 type Error struct {
 	// Reached is false when the server provably has nothing of the call that it could act on.
 	Reached bool
-	// Reply is what came of the last reply, cut or too large; nil when nothing came.
-	Reply *Reply `json:"-"`
-	Err   error
+	// Response is what came of the last response, truncated or too large; nil when nothing came.
+	Response *Response `json:"-"`
+	// Queued is the time that the call spent in the rate limit's queue.
+	Queued time.Duration
+	Err    error
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Do makes the call. The error is nil for a whole reply of any status, a redirect that was not followed among them;
+// Do makes the call. The error is nil for a whole response of any status, a redirect that was not followed among them;
 // else it is an [*Error].
-func (c *Client) Do(ctx context.Context, call Call) (*Reply, error) {
-	if err := ctx.Err(); err != nil {
+func (c *Client) Do(ctx context.Context, call Call) (*Response, error) {
+	if ctx.Err() != nil {
 		return nil, &Error{Err: ContextError(ctx)}
 	}
 	req, err := c.request(ctx, call)
 	if err != nil {
-		return nil, &Error{Err: err}
+		return nil, &Error{Err: c.creds.foreign(err)}
 	}
 	x := &exchange{client: c, call: call}
 	wire := c.http
 	wire.Transport = x
 	attempts := retryablehttp.Client{
 		HTTPClient:   &wire,
-		RetryMax:     c.retry.MaxAttempts - 1,
+		RetryMax:     c.config.Retry.MaxAttempts - 1,
 		CheckRetry:   x.checkRetry,
-		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return x.wait },
+		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return x.pause },
 		PrepareRetry: dropCookies,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 	_, err = attempts.Do(req) //nolint:bodyclose // the exchange has read the body and closed it
 	switch {
-	case x.sleeping:
-		return nil, &Error{Err: fmt.Errorf("%w (while waiting to try again after: %s)", ContextError(ctx), x.outcome())}
+	case x.pausing:
+		return nil, &Error{Queued: x.queued, Err: fmt.Errorf("%w (while waiting to retry after: %s)", ContextError(ctx), x.outcome())}
 	case x.err != nil:
-		return nil, &Error{Reached: !x.unsent, Reply: x.reply, Err: x.err}
+		return nil, &Error{Reached: !x.unsent, Response: x.response, Queued: x.queued, Err: x.err}
 	case err != nil: // not from an attempt but of net/http itself: the caller's CheckRedirect, or a Location that is no URL
-		return nil, &Error{Reached: true, Reply: x.reply, Err: c.clean(ctx, err)}
+		return nil, &Error{Reached: true, Response: x.response, Queued: x.queued, Err: c.creds.foreign(err)}
 	}
-	return x.reply, nil
+	x.response.Queued = x.queued
+	return x.response, nil
 }
 
 // dropCookies undoes what the caller's Jar has added, which it will add again.
@@ -167,6 +185,7 @@ func dropCookies(req *http.Request) error {
 	return nil
 }
 
+// request makes the request of each attempt. The credentials are not in it: the wire adds them.
 func (c *Client) request(ctx context.Context, call Call) (*retryablehttp.Request, error) {
 	var body any
 	if call.Body != nil {
@@ -183,29 +202,26 @@ func (c *Client) request(ctx context.Context, call Call) (*retryablehttp.Request
 	if call.Body != nil {
 		req.Header["Content-Type"] = typeJSON
 	}
-	c.creds.set(req.Header)
 	return req, nil
 }
 
 var typeJSON = []string{"application/json"}
 
-// redirectGuard follows a redirect of a GET within the base URL's origin, as far as the caller's own check does; any other
-// redirect becomes the call's reply.
-func (c *Client) redirectGuard(callers func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
-	return func(req *http.Request, via []*http.Request) error {
-		if via[0].Method != http.MethodGet || len(via) >= maxRedirects || !SameOrigin(req.URL, c.origin) {
-			return http.ErrUseLastResponse
-		}
-		if callers != nil {
-			return callers(req, via)
-		}
-		return nil
+// checkRedirect follows a redirect of a GET within the base URL's origin, as far as the caller's own check does; any other
+// redirect becomes the call's response.
+func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
+	if via[0].Method != http.MethodGet || len(via) >= maxRedirects || !SameOrigin(req.URL, c.config.BaseURL) {
+		return http.ErrUseLastResponse
 	}
+	if c.veto != nil {
+		return c.veto(req, via)
+	}
+	return nil
 }
 
 const maxRedirects = 10 // as net/http's own policy
 
-// SameOrigin says whether two URLs have the same scheme, host and port.
+// SameOrigin reports whether two URLs have the same scheme, host and port.
 func SameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
@@ -218,24 +234,4 @@ func port(u *url.URL) string {
 		return "443"
 	}
 	return "80"
-}
-
-// clean takes net/http's wrapping off an error, and the credentials out of it: net/http quotes what a broken server sent.
-func (c *Client) clean(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ContextError(ctx)
-	}
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
-	}
-	return c.creds.redactError(err)
-}
-
-// ContextError is the context's error, together with its cause where that says more.
-func ContextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(err, cause) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", err, cause)
 }

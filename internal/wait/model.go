@@ -6,18 +6,17 @@ import (
 	"time"
 )
 
-// Model turns jobs that were seen to end into beliefs. It does not change.
+// Model turns jobs that were seen to end into beliefs. It is immutable.
 type Model struct {
-	edges []float64
-	prior []float64
+	edges, prior []float64
 }
 
-// NewModel returns a model that starts from what is known of Creatify's jobs in general: that sibling jobs were seen to
-// take from 6 s to about 5 min. Every order of magnitude in between is as likely as another, and times beyond are not
-// ruled out: the prior is a row of lognormal kernels, evenly spread in log time.
+// NewModel returns a model with the prior of this API. Jobs of a sibling API were seen to take from 6 s to 5
+// min, and nine tenths of the prior lie there. It is a sum of lognormal kernels, evenly spread in log time,
+// so that neither end is sharp.
 func NewModel() *Model {
 	const (
-		shortest, longest = 6, 300 // seconds
+		shortest, longest = 6, 160 // seconds, the medians of the outer kernels
 		kernels           = 12
 		sigma             = 0.6
 	)
@@ -34,29 +33,27 @@ func NewModel() *Model {
 	return m
 }
 
-// Seen is a job that ended between two polls, in time since its creation: it had not ended by After, and it had by By.
+// Seen is a job that ended between two polls. After is its age at the last poll that found it alive, By at
+// the poll that found its end.
 type Seen struct {
 	After, By time.Duration
 }
 
-// Belief is what is believed of how long a job takes.
+// Belief is a probability distribution of how long a job takes.
 type Belief struct {
-	edges, mass []float64
+	edges []float64
+	mass  []float64 // the probability of each cell
+	prior float64   // the part of it that is the prior, not learned: from just above 0 to 1
 }
 
-// Plan plans the polls for the belief. A second between the end of a job and the poll that notices it costs as much as lag
-// polls.
-func (b Belief) Plan(lag float64) *Plan { return newPlan(b.edges, b.mass, lag) }
+// Prior returns the belief before any job was seen to end.
+func (m *Model) Prior() Belief { return Belief{m.edges, m.prior, 1} }
 
-// Prior is the belief before any job was seen to end.
-func (m *Model) Prior() Belief { return Belief{m.edges, m.prior} }
-
-// Learn is the belief after these jobs.
+// Learn returns the belief after these jobs.
 //
-// Each of them is known to an interval only. The distribution that explains the intervals best is found by
-// expectation-maximisation, and smoothed a little in every round, in log time. How much smoothing is right is decided by
-// cross-validation: by how well intervals are foretold that were left out. So two peaks stay two, and a constant stays
-// one. A rest of the prior is kept, so that a surprise is not waited for in vain.
+// Each of them is known to an interval only. Expectation-maximization finds the distribution that explains
+// the intervals best; each round is followed by smoothing in log time. The bandwidth is the one that predicts
+// intervals best that were left out, so two peaks stay two and a constant stays one.
 func (m *Model) Learn(seen []Seen) Belief {
 	spans := make([]span, len(seen))
 	for i, s := range seen {
@@ -64,15 +61,15 @@ func (m *Model) Learn(seen []Seen) Belief {
 	}
 	bandwidth, best := bandwidths[0], math.Inf(-1)
 	for _, candidate := range bandwidths {
-		if likelihood := m.foretell(spans, candidate); likelihood > best {
+		if likelihood := m.crossValidate(spans, candidate); likelihood > best {
 			bandwidth, best = candidate, likelihood
 		}
 	}
-	return Belief{m.edges, m.explain(spans, bandwidth, 15)}
+	return m.explain(spans, bandwidth, 15)
 }
 
-// bandwidths are how much to smooth, in cells: the standard deviation in log time is from about 1 % to 60 %, the widest
-// first, which is taken when nothing speaks for another.
+// bandwidths are the candidates for smoothing, in cells: a standard deviation of 60 % of the time down to 1
+// %. The widest comes first and wins a tie.
 var bandwidths = [...]int{48, 24, 14, 8, 4, 2, 1}
 
 // span is a range of cells, both ends included.
@@ -81,14 +78,14 @@ type span struct{ first, last int }
 func (m *Model) spanOf(s Seen) span {
 	first, by := cellOf(m.edges, s.After.Seconds()), s.By.Seconds()
 	last := cellOf(m.edges, by)
-	if m.edges[last] == by { // By is where the cell begins
+	if m.edges[last] == by { // the cell begins where the interval ends
 		last--
 	}
 	return span{first, max(first, last)}
 }
 
-// foretell returns how likely each part of the spans is, by logarithm, after the others.
-func (m *Model) foretell(spans []span, bandwidth int) float64 {
+// crossValidate returns the log likelihood of each part of the spans by what the other parts teach.
+func (m *Model) crossValidate(spans []span, bandwidth int) float64 {
 	const parts, rounds = 4, 6
 	sum := 0.0
 	for part := range min(parts, len(spans)) {
@@ -100,7 +97,7 @@ func (m *Model) foretell(spans []span, bandwidth int) float64 {
 				others = append(others, s)
 			}
 		}
-		upTo := sums(m.explain(others, bandwidth, rounds))
+		upTo := sums(m.explain(others, bandwidth, rounds).mass)
 		for _, s := range these {
 			sum += math.Log(max(upTo[s.last+1]-upTo[s.first], 1e-12))
 		}
@@ -108,9 +105,10 @@ func (m *Model) foretell(spans []span, bandwidth int) float64 {
 	return sum
 }
 
-// explain returns the distribution that explains the spans, with a rest of the prior that weighs as much as two jobs.
-func (m *Model) explain(spans []span, bandwidth, rounds int) []float64 {
-	const rest = 2
+// explain returns the belief that explains the spans. The prior keeps the weight of two spans, so that an
+// unusually late job is still polled.
+func (m *Model) explain(spans []span, bandwidth, rounds int) Belief {
+	const weight = 2
 	n := float64(len(spans))
 	mass := slices.Clone(m.prior)
 	share := make([]float64, cells+1)
@@ -118,24 +116,25 @@ func (m *Model) explain(spans []span, bandwidth, rounds int) []float64 {
 		upTo := sums(mass)
 		clear(share)
 		for _, s := range spans {
-			weight := 1 / max(upTo[s.last+1]-upTo[s.first], 1e-12) / n
-			share[s.first] += weight
-			share[s.last+1] -= weight
+			each := 1 / max(upTo[s.last+1]-upTo[s.first], 1e-12) / n
+			share[s.first] += each
+			share[s.last+1] -= each
 		}
-		weight := 0.0
+		factor := 0.0
 		for i := range mass {
-			weight += share[i]
-			mass[i] *= max(weight, 0)
+			factor += share[i]
+			mass[i] *= max(factor, 0)
 		}
 		smooth(mass, bandwidth)
 	}
+	prior := weight / (weight + n)
 	for i, p := range m.prior {
-		mass[i] = (rest*p + n*mass[i]) / (rest + n)
+		mass[i] = prior*p + (1-prior)*mass[i]
 	}
-	return mass
+	return Belief{m.edges, mass, prior}
 }
 
-// sums returns the sum of all values before each index.
+// sums returns the sum of the values before each index.
 func sums(values []float64) []float64 {
 	upTo := make([]float64, len(values)+1)
 	for i, v := range values {
@@ -144,8 +143,8 @@ func sums(values []float64) []float64 {
 	return upTo
 }
 
-// smooth is three running means one after another, which is close to a normal kernel with a deviation of width cells. It
-// costs the same for every width.
+// smooth applies three running means, which come close to a normal kernel with a standard deviation of width
+// cells. The time it takes does not depend on the width.
 func smooth(mass []float64, width int) {
 	out := make([]float64, len(mass))
 	for range 3 {

@@ -1,4 +1,5 @@
-// Package schedule says when to poll next. It is pure arithmetic: it has no clock and does no I/O.
+// Package wait holds the state of one wait, its judgement and its schedule. It has no clock and does no I/O: observations
+// go in, decisions come out. [State] is a wait, [Brake] what many waits share, [Learner] what they learn.
 //
 // Polling for the end of a job is an inspection problem (Barlow, Hunter and Proschan 1963; Keller 1974): a poll costs
 // something, and so does every second between the end and the poll that notices it. The best times for the polls follow

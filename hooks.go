@@ -1,0 +1,120 @@
+package creatify
+
+import (
+	"context"
+	"time"
+)
+
+// Hooks observe a client, for metrics and traces; see module otelcreatify. Each function may be nil. It is called in the
+// goroutine of the call that it observes, perhaps for several calls at once: one that blocks or panics blocks or ends that call.
+// None sees a key, a variable or a webhook's secret, except in the Job of a result.
+type Hooks struct {
+	// Trace returns the W3C traceparent of ctx, or "". It is called once a paid call is answered, with the context of Paid, and
+	// kept in [PendingJob], so that a wait finds its create in any process.
+	Trace func(ctx context.Context) string
+	// Paid is called before each paid call. The call uses the context that it returns; the function that it returns is called
+	// with the result, and may be nil.
+	Paid func(ctx context.Context, call PaidCall) (context.Context, func(PaidResult))
+	// Poll is called before each poll of a wait, and works like Paid.
+	Poll func(ctx context.Context, poll PollCall) (context.Context, func(PollResult))
+	// WaitEnd is called when a wait is over, once in each process that sees its end.
+	WaitEnd func(ctx context.Context, end WaitEnd)
+}
+
+// PaidCall is a paid call that is about to be made.
+type PaidCall struct {
+	Operation Operation
+	Call      string       // name, such as "create_preview"
+	JobID     string       // of an existing job; empty for a create
+	Model     ModelVersion // empty if it is not known
+	Estimate  float64      // credits, by [EstimateCredits] for 30 s of video
+}
+
+// PaidResult is the result of a paid call.
+type PaidResult struct {
+	Job     *Job // nil if there is an error
+	Charged Charge
+	Err     error // see [Reason]
+}
+
+// PollCall is a poll that is about to be made.
+type PollCall struct {
+	Job    PendingJob
+	Number int       // 1 for the first poll of the wait
+	Due    time.Time // when it was worth making
+}
+
+// PollResult is the result of a poll.
+type PollResult struct {
+	Made time.Time // when the request was made
+	Job  *Job      // nil if there is an error
+	Err  error     // a failed poll does not end the wait by itself
+}
+
+// WaitEnd is the end of a wait.
+type WaitEnd struct {
+	Job     PendingJob
+	Polls   int           // over all processes
+	Started time.Time     // when the wait began
+	Born    time.Time     // when the job was created; zero if unknown
+	Ended   time.Time     // when the end was noticed
+	MaxLag  time.Duration // upper bound of the time between the job's end and Ended; 0 if unknown
+	Result  *Job          // nil if there is an error
+	Err     error         // a *JobError or a *WaitError
+}
+
+// WithHooks sets functions that observe the client. By default there are none.
+func WithHooks(hooks Hooks) Option {
+	return func(c *config) { c.hooks = hooks }
+}
+
+// paid tells the hooks of a paid call. The function that it returns takes the result.
+func (a *api) paid(ctx context.Context, call PaidCall) (context.Context, func(*Job, error)) {
+	if a.hooks.Paid == nil && a.hooks.Trace == nil {
+		return ctx, func(*Job, error) {}
+	}
+	var end func(PaidResult)
+	if a.hooks.Paid != nil {
+		call.Estimate, _ = EstimateCredits(call.Operation, call.Model, priceBlock)
+		ctx, end = a.hooks.Paid(ctx, call)
+	}
+	return ctx, func(job *Job, err error) {
+		if job != nil && a.hooks.Trace != nil {
+			job.trace = a.hooks.Trace(ctx)
+		}
+		if end != nil {
+			end(PaidResult{job, Charged(err), err})
+		}
+	}
+}
+
+// polled tells the hooks of a poll. The function that it returns takes the result.
+func (p *Poller) polled(ctx context.Context, number int, due time.Time) (context.Context, func(made time.Time, job *Job, err error)) {
+	hook := p.jobs.api.hooks.Poll
+	if hook == nil {
+		return ctx, func(time.Time, *Job, error) {}
+	}
+	ctx, end := hook(ctx, PollCall{p.Pending(), number, due})
+	return ctx, func(made time.Time, job *Job, err error) {
+		if end != nil {
+			end(PollResult{made, job, err})
+		}
+	}
+}
+
+// ended tells the hooks of the end of the wait.
+func (p *Poller) ended(ctx context.Context, job *Job, err error) {
+	hook := p.jobs.api.hooks.WaitEnd
+	if hook == nil {
+		return
+	}
+	now := time.Now()
+	end := WaitEnd{Job: p.Pending(), Ended: now, Result: job, Err: err}
+	p.mu.Lock()
+	end.Polls, end.Started, end.Born = int(p.state.Polls), p.state.Started, p.state.BornAt()
+	if seen, ok := p.state.Lived(now); ok {
+		end.MaxLag = seen.By - seen.After
+	}
+	p.mu.Unlock()
+	hook(ctx, end)
+}

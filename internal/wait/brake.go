@@ -1,0 +1,170 @@
+package wait
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// Brake slows the polls of many jobs down when they fail together, and finds the rate that a server allows. It is safe for
+// concurrent use. Its zero value does not slow.
+//
+// In an outage one poll a second is made as a probe; afterwards the rate doubles with each good poll. A 429 holds all polls
+// for as long as the server asks. The next one is a probe as well, and from there the rate approaches the one that has
+// succeeded before the 429.
+type Brake struct {
+	mu sync.Mutex
+	n  int // jobs that are polled
+
+	interval time.Duration // between polls; 0 is no limit
+	known    time.Duration // the interval at which polls succeeded before the latest 429; 0 if there was none lately
+	next     time.Time     // no poll before, by the interval
+	held     time.Time     // nor before this, by a 429
+
+	outage    bool
+	jobs      []uint64  // the first few that failed since the latest good poll
+	failures  int       // in a row
+	denied    []uint64  // the first few that were refused as unauthorized since then
+	failing   time.Time // since when; zero while polls succeed
+	throttled int       // 429s in a row
+	cutAt     time.Time // the latest 429
+	since     time.Time // when good began to count
+	good      int
+	eased     time.Time // when the interval was last shortened
+}
+
+const (
+	outageFailures = 8 // in a row
+	outageJobs     = 4 // of at least so many jobs, if there are as many
+	probeInterval  = time.Second
+	// freeInterval is the interval at which the brake lets go.
+	freeInterval = time.Millisecond
+	slowestHold  = 30 * time.Second
+	// forgetting is how long after a 429 the rate grows with care: by a tenth in a minute.
+	forgetting = 10 * time.Minute
+	// remembering is how long before a 429 the polls tell the rate, and slowestKnown the slowest rate that they can tell.
+	remembering, slowestKnown = 2 * time.Minute, 10 * time.Second
+)
+
+// Next returns the earliest time for the next poll; it may have passed.
+func (b *Brake) Next() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.held.After(b.next) {
+		return b.held
+	}
+	return b.next
+}
+
+// Started reports that a poll of one of n jobs starts.
+func (b *Brake) Started(now time.Time, n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.since.IsZero() {
+		b.since = now
+	}
+	b.n, b.next = n, now.Add(b.interval)
+}
+
+// Good reports a poll that succeeded. It returns how long an outage took that ends with it, or 0.
+func (b *Brake) Good(now time.Time) (outage time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.outage {
+		outage = now.Sub(b.failing)
+	}
+	b.outage, b.failing, b.failures, b.throttled = false, time.Time{}, 0, 0
+	b.jobs, b.denied = b.jobs[:0], b.denied[:0]
+	b.good++
+	if b.known > 0 && now.Sub(b.cutAt) > forgetting {
+		b.known = 0
+	}
+	if b.interval == 0 {
+		return outage
+	}
+	if b.known > 0 && b.interval < 2*b.known {
+		b.interval -= time.Duration(float64(b.interval) * min(now.Sub(b.eased).Seconds()/forgetting.Seconds(), 0.5))
+	} else {
+		b.interval = max(b.interval/2, b.known*10/9)
+	}
+	b.eased = now
+	if b.interval < freeInterval {
+		b.interval = 0
+	}
+	if next := now.Add(b.interval); next.Before(b.next) {
+		b.next = next
+	}
+	return outage
+}
+
+// Failed reports a poll of a job that failed. It started at the given time. Shared reports whether the failure is about the
+// account and not about this job; outage reports whether an outage begins with it.
+func (b *Brake) Failed(job uint64, o Observation, started, now time.Time) (shared, outage bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch o.Class {
+	case NotFound: // the API works
+		return false, false
+	case Throttled:
+		if !b.throttle(o.RetryAfter, started, now) {
+			return false, false
+		}
+	case Unauthorized:
+		b.denied = remember(b.denied, job)
+		shared = len(b.denied) > 1
+	}
+	if b.failing.IsZero() {
+		b.failing = now
+	}
+	b.failures++
+	b.jobs = remember(b.jobs, job)
+	if b.failures < outageFailures || len(b.jobs) < min(outageJobs, b.n) {
+		return shared, false
+	}
+	outage, b.outage = !b.outage, true
+	if b.interval < probeInterval {
+		b.interval, b.known = probeInterval, 0
+		if next := now.Add(b.interval); next.After(b.next) {
+			b.next = next
+		}
+	}
+	return shared, outage
+}
+
+// FailingSince returns since when polls fail together; zero if they do not.
+func (b *Brake) FailingSince() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.outage {
+		return time.Time{}
+	}
+	return b.failing
+}
+
+func remember(jobs []uint64, job uint64) []uint64 {
+	if len(jobs) < outageJobs && !slices.Contains(jobs, job) {
+		return append(jobs, job)
+	}
+	return jobs
+}
+
+// throttle takes a 429. Polls that were under way together are refused together and count once.
+func (b *Brake) throttle(retryAfter time.Duration, started, now time.Time) (counts bool) {
+	counts = started.After(b.cutAt)
+	if counts {
+		if b.good > 0 {
+			b.known = min(max(now.Sub(b.since)/time.Duration(b.good), freeInterval), slowestKnown)
+			b.since, b.good = now, 0
+		} else if earliest := now.Add(-remembering); b.since.Before(earliest) {
+			b.since = earliest
+		}
+		b.interval = max(b.known*10/9, probeInterval)
+		b.throttled++
+		b.cutAt = now
+	}
+	hold := max(min(retryAfter, longest), min(time.Second<<min(max(b.throttled-1, 0), 6), slowestHold))
+	if until := now.Add(hold); until.After(b.held) {
+		b.held = until
+	}
+	return counts
+}
