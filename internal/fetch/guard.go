@@ -154,7 +154,7 @@ func checkAddr(addr netip.Addr) error {
 	return refusef("%v is not a public address", addr)
 }
 
-// IsPublic reports whether an address is on the Internet, by IANA\'s registries of special-purpose addresses.
+// IsPublic reports whether an address is on the Internet, by IANA's registries of special-purpose addresses.
 func IsPublic(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if nat64.Contains(addr) {
