@@ -104,7 +104,10 @@ func (s *JobsService) check(ctx context.Context, params JobParams, problems ...P
 // create makes a job from checked parameters.
 func (s *JobsService) create(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
 	params.Variables = maps.Clone(params.Variables) // as sent, whatever the caller does with them afterwards
-	call.Body, _ = json.Marshal(params)             // checked, so it can be written
+	if err := s.api.checkTemplate(ctx, params); err != nil {
+		return nil, err
+	}
+	call.Body, _ = json.Marshal(params) // checked, so it can be written
 	return s.api.pay(ctx, call, operation, params)
 }
 

@@ -156,7 +156,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 	}
 
 	estimate, _ := creatify.EstimateCredits(creatify.OperationPreview, "", flags.length)
-	budget := creatify.WithBudget(creatify.NewBudget(flags.budget-journal.spent(estimate), flags.length))
+	budget := creatify.WithBudget(creatify.NewBudget(creatify.BudgetOptions{Credits: flags.budget, Spent: journal.spent(estimate), VideoLength: flags.length}))
 	var client *creatify.Client
 	if flags.account {
 		client, err = creatify.NewFromEnv(append(opts, budget)...)

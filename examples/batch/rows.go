@@ -113,7 +113,7 @@ func newRow(id string, value func(column string) string) row {
 
 // newChecker lets the library judge parameters. Its client has an empty budget, with which nothing is ever sent.
 func newChecker() (func(creatify.JobParams) []creatify.Problem, error) {
-	client, err := creatify.New("none", "none", creatify.WithBudget(creatify.NewBudget(0, 0)))
+	client, err := creatify.New("none", "none", creatify.WithBudget(creatify.NewBudget(creatify.BudgetOptions{})))
 	return func(params creatify.JobParams) []creatify.Problem {
 		_, err := client.Jobs.CreatePreview(context.Background(), params)
 		if invalid, ok := errors.AsType[*creatify.ValidationError](err); ok {

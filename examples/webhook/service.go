@@ -116,7 +116,7 @@ func (s *service) webhookURL(reference string) (string, error) {
 	if s.public == "" {
 		return "", nil
 	}
-	return creatify.WebhookURL(strings.TrimRight(s.public, "/")+"/hooks/creatify", reference, s.secret)
+	return creatify.WebhookOptions{Secret: s.secret}.URL(strings.TrimRight(s.public, "/")+"/hooks/creatify", reference)
 }
 
 // create makes the preview of an order that is still without.
