@@ -216,21 +216,21 @@ func TestWith(t *testing.T) {
 	})
 	t.Run("shares what waits have learned", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 100 * time.Second}})
-			client := newClient(t, api)
-			polls := func(client *creatify.Client) int {
-				before := api.Calls(get)
-				_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
-				require.NoError(t, err)
-				return api.Calls(get) - before
-			}
-			cold := polls(client)
+			client := newClient(t, creatifytest.New(creatifytest.Config{}))
 			other, err := client.With(creatify.WithUserAgent("two"))
 			require.NoError(t, err)
-			for range 30 {
-				polls(other)
+			first := func(c *creatify.Client) time.Duration {
+				p, err := c.Jobs.NewPoller(creatify.NewPendingJob(&creatify.Job{ID: jobID}, params()))
+				require.NoError(t, err)
+				return time.Until(p.Next())
 			}
-			assert.Less(t, polls(client), cold)
+			untaught := first(client)
+			for range 20 {
+				_, err = other.Jobs.CreatePreviewAndWait(t.Context(), params())
+				require.NoError(t, err)
+			}
+			assert.NotEqual(t, untaught, first(client))
+			assert.Equal(t, first(other), first(client))
 		})
 	})
 	t.Run("replaces what it is told to", func(t *testing.T) {
