@@ -432,7 +432,7 @@ func (e *DownloadError) Error() string {
 	if e.Host != "" {
 		from = fmt.Sprintf(" from %s, %d bytes written", oneLine(e.Host), e.Written)
 	}
-	return fmt.Sprintf("creatify: download: job %s%s: %v (%s)", oneLine(e.JobID), from, e.Err, e.next())
+	return fmt.Sprintf("creatify: %s%s: %v (%s)", describe("download", e.JobID), from, e.Err, e.next())
 }
 
 // next returns what to do about it.
