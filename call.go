@@ -143,13 +143,9 @@ func isRefusal(status int) bool {
 }
 
 func newAPIError(call transport.Call, response *transport.Response) *APIError {
-	e := &APIError{StatusCode: response.Status, Call: call.Name, JobID: call.JobID, Method: call.Method, Path: call.Path}
+	e := &APIError{StatusCode: response.Status, Call: call.Name, JobID: call.JobID, Method: call.Method, Path: call.Path,
+		RequestID: response.RequestID}
 	e.RetryAfter, _ = transport.RetryAfter(response, time.Now())
-	for _, name := range []string{"X-Request-Id", "Cf-Ray", "Traceparent"} {
-		if id := response.Header.Get(name); id != "" && e.RequestID == "" {
-			e.RequestID = oneLine(id)
-		}
-	}
 	e.Body = firstOf(response.Body)
 	e.read(response.Body)
 	return e

@@ -416,9 +416,9 @@ func (e *WaitError) next() string {
 // Unwrap returns why the wait ended.
 func (e *WaitError) Unwrap() error { return e.Err }
 
-// DownloadError says that a video was not downloaded, or not to its end. It unwraps to one of [ErrNoOutput], [ErrJobFailed],
-// [ErrJobRejected], [ErrTooLarge], [ErrRefusedURL], [ErrNotFound], [ErrUnauthorized] and [ErrRateLimited], to the error of the
-// context, the writer or the disk, or to nothing. Downloads are free, so repeat it.
+// DownloadError says that a video was not downloaded. It unwraps to one of [ErrNoOutput], [ErrJobFailed],
+// [ErrJobRejected], [ErrTooLarge], [ErrRefusedURL], [ErrNotFound], [ErrUnauthorized] and [ErrRateLimited]; to the
+// error of the context, the writer or the disk; or to nothing.
 type DownloadError struct {
 	JobID      string // of the job whose video it is
 	Host       string // of the video's URL, whose other parts may be secret; empty for a job without a video

@@ -15,6 +15,7 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -384,7 +385,7 @@ func (f fault) checkError(t *testing.T, call apiCall, want ending, r result) {
 	if is != nil {
 		assert.ErrorIs(t, r.err, is)
 	}
-	matched := matchedSentinels(r.err)
+	matched := testkit.Matched(r.err)
 	assert.LessOrEqual(t, len(matched), 1, "%q matches %q", r.err, matched)
 	if is != nil {
 		assert.Len(t, matched, 1, "%q", r.err)

@@ -174,6 +174,11 @@ type JobParams struct {
 	IsHidden     bool         `json:"is_hidden,omitempty"`     // hides the video on the website's projects page
 }
 
+// LogValue shows the template's ID and the model, and nothing that may be secret.
+func (p JobParams) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("template_id", p.TemplateID), slog.String("model_version", string(p.ModelVersion)))
+}
+
 const (
 	maxName       = 255 // characters, as documented
 	maxWebhookURL = 200

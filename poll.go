@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/transport"
 	"github.com/creatify-community/creatify-go/internal/wait"
@@ -103,12 +104,12 @@ func (s *JobsService) follow(ctx context.Context, p *Poller, yield func(*Job) bo
 type PendingJob struct {
 	ID           string       `json:"id"`
 	Kind         JobKind      `json:"kind"`                    // empty is KindPreview
-	Key          string       `json:"key,omitempty"`           // the caller's own, such as an order number; at most 500 bytes
+	Key          string       `json:"key,omitempty"`           // the caller's own, such as an order number; at most 500 bytes in JSON
 	Started      time.Time    `json:"started,omitzero"`        // when the job was created; zero if unknown
 	Deadline     time.Time    `json:"deadline,omitzero"`       // end of the wait over all restarts; zero is set by WithMaxWait
 	TemplateID   string       `json:"template_id,omitempty"`   // empty if unknown
 	ModelVersion ModelVersion `json:"model_version,omitempty"` // empty if unknown
-	Trace        string       `json:"trace,omitempty"`         // W3C traceparent of the create, from [Hooks]; at most 500 bytes
+	Trace        string       `json:"trace,omitempty"`         // W3C traceparent of the create, from [Hooks]; at most 500 bytes in JSON
 }
 
 // NewPendingJob returns what to store about a job that was created with these parameters. Set Key to the caller's own key; for
@@ -136,10 +137,15 @@ func (p PendingJob) problems() []Problem {
 	if p.Kind != KindPreview && p.Kind != KindVideo && p.Kind != "" {
 		problems = append(problems, Problem{"kind", "is neither preview nor video"})
 	}
-	const longest = 500 // bytes, so that a Poller's state stays small
-	for _, text := range []Problem{{"key", p.Key}, {"trace", p.Trace}, {"template_id", p.TemplateID}, {"model_version", string(p.ModelVersion)}} {
-		if len(text.Message) > longest {
-			problems = append(problems, Problem{text.Field, fmt.Sprintf("has %d bytes, more than %d", len(text.Message), longest)})
+	for _, text := range []struct {
+		field, value string
+		most         int // bytes in JSON, so that a Poller's state stays small
+	}{{"key", p.Key, 500}, {"trace", p.Trace, 500}, {"template_id", p.TemplateID, 100}, {"model_version", string(p.ModelVersion), 100}} {
+		if n := len(jsonOf(text.value)) - len(`""`); n > text.most {
+			problems = append(problems, Problem{text.field, fmt.Sprintf("has %d bytes in JSON, more than %d", n, text.most)})
+		}
+		if !utf8.ValidString(text.value) {
+			problems = append(problems, Problem{text.field, "is not valid UTF-8"})
 		}
 	}
 	return problems

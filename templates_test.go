@@ -18,6 +18,7 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -570,7 +571,7 @@ func TestWithTemplateCheck_keeps_1000_templates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &templateServer{variables: demo}
 		client := newClient(t, server, creatify.WithTemplateCheck(time.Hour))
-		ids := manyIDs(1001)
+		ids := testkit.IDs(1001)
 		create := func(id string) {
 			p := demoParams()
 			p.TemplateID = id

@@ -88,8 +88,9 @@ type tracked struct {
 	Poller
 	key    trackKey
 	due    time.Time
-	place  int // in the queue; -1 outside
-	end    int // place in the ends; -1 outside
+	place  int  // in the queue; -1 outside
+	end    int  // place in the ends; -1 outside
+	taken  bool // its result is in the body of a loop
 	result *Job
 	err    error
 }
@@ -146,7 +147,7 @@ func (t *Tracker) add(job PendingJob) bool {
 	if t.finished {
 		return false
 	}
-	if t.tracked[key] != nil {
+	if j := t.tracked[key]; j != nil && !j.taken {
 		return true
 	}
 	j := &tracked{key: key, place: -1, end: -1}
@@ -171,7 +172,7 @@ func (t *Tracker) Remove(id string, kind JobKind) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	j := t.tracked[key]
-	if j == nil {
+	if j == nil || j.taken {
 		return
 	}
 	delete(t.tracked, key)
@@ -265,6 +266,7 @@ func (t *Tracker) take() (j *tracked, news <-chan struct{}, over bool) {
 	t.ended[0] = nil
 	t.ended = t.ended[1:]
 	t.taken++
+	j.taken = true
 	return j, nil, false
 }
 
@@ -274,9 +276,15 @@ func (t *Tracker) deliver(j *tracked, yield func(Result) bool) (more bool) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.taken--
-		if !more {
+		j.taken = false
+		again := t.tracked[j.key] // the same, or a new wait for it
+		switch {
+		case !more:
 			t.ended = slices.Insert(t.ended, 0, j)
-		} else if t.tracked[j.key] == j {
+			if again == nil {
+				t.tracked[j.key] = j
+			}
+		case again == j:
 			delete(t.tracked, j.key)
 		}
 		t.announce()

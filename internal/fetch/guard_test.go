@@ -73,7 +73,7 @@ func TestCheckRedirectAsksTheCallers(t *testing.T) {
 	h := &host{content: videoOf(1), answers: map[int]answer{0: redirectTo("https://cdn.test/v")}}
 	veto, asked := errors.New("not to https://cdn.test/v?signature=s1gned"), 0
 	client := newClient(h)
-	client.HTTPClient.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+	client.veto = func(req *http.Request, via []*http.Request) error {
 		asked++
 		assert.Equal(t, "cdn.test", req.URL.Host)
 		assert.Len(t, via, 1)
@@ -116,7 +116,8 @@ func TestRoundTripClosesEachBody(t *testing.T) {
 }
 
 func TestRoundTripSurvivesATransportThatForgets(t *testing.T) {
-	for name, resp := range map[string]*http.Response{"the_response": nil, "the_body": {StatusCode: 200, ContentLength: 5, Header: http.Header{}}} {
+	for name, resp := range map[string]*http.Response{"the_response": nil, "the_body": {StatusCode: 200, ContentLength: 5},
+		"the_headers": {StatusCode: 503, Body: http.NoBody}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				asked := 0
