@@ -283,6 +283,10 @@ var apiCalls = []apiCall{
 		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {
 			return c.Templates.Get(ctx, creatifytest.TemplateID)
 		}},
+	{"Personas.List", creatifytest.CallListPersonas, 0, false, time.Minute, `[]`,
+		func(ctx context.Context, c *creatify.Client, _ string) (any, error) { return c.Personas.List(ctx) }},
+	{"Voices.List", creatifytest.CallListVoices, 0, false, time.Minute, `[]`,
+		func(ctx context.Context, c *creatify.Client, _ string) (any, error) { return c.Voices.List(ctx) }},
 	{"RemainingCredits", creatifytest.CallCredits, 0, false, time.Minute, `{"remaining_credits":1}`,
 		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {
 			return c.Workspace.RemainingCredits(ctx)

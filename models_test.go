@@ -2,11 +2,15 @@ package creatify_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
@@ -98,6 +102,8 @@ var hosts = []struct {
 	{"name without a dot", "http://printer/a.png", false},
 	{"name without a dot but at its end", "http://printer./a.png", false},
 	{"two dots at the end", "http://printer../a.png", false},
+	{"empty label", "http://cdn..example.com/a.png", false},
+	{"label of 64 characters", "http://" + strings.Repeat("a", 64) + ".example.com/a.png", false},
 	{"name below local", "http://printer.local/a.png", false},
 	{"name below internal", "http://metadata.google.internal/a.png", false},
 	{"name below home.arpa", "http://nas.home.arpa/a.png", false},
@@ -134,6 +140,18 @@ var hosts = []struct {
 	{"name in another script", "https://bücher.example/a.png", false},
 }
 
+func TestJobParams_Validate_keeps_100_problems(t *testing.T) {
+	p := params()
+	p.Variables = creatify.Variables{}
+	for i := range 1000 {
+		p.Variables[fmt.Sprintf("v%03d", i)] = creatify.Avatar("")
+	}
+	problems := problemsOf(t, p.Validate())
+	require.Len(t, problems, 101)
+	assert.Equal(t, "variables.v099", problems[99].Field)
+	assert.Equal(t, creatify.Problem{Field: "parameters", Message: "have 900 more problems"}, problems[100])
+}
+
 func TestJobParams_Validate_hosts(t *testing.T) {
 	loopback := newClient(t, creatifytest.New(creatifytest.Config{}), creatify.WithBaseURL("http://127.0.0.1:1"))
 	for _, test := range hosts {
@@ -145,7 +163,7 @@ func TestJobParams_Validate_hosts(t *testing.T) {
 			if err := p.Validate(); test.public {
 				assert.NoError(t, err)
 			} else {
-				const message = "must have a public host in its ASCII form; Creatify's servers cannot reach a private or local one"
+				const message = "must have a public host (in ASCII) that Creatify's servers can reach"
 				assert.Equal(t, []creatify.Problem{{Field: "variables.photo", Message: message}, {Field: "webhook_url", Message: message}}, problemsOf(t, err))
 			}
 		})
@@ -442,6 +460,56 @@ func FuzzJob(f *testing.F) {
 		}
 		if _, err := json.Marshal(job); err != nil {
 			t.Errorf("what was read from %q cannot be written: %v", body, err)
+		}
+	})
+}
+
+// FuzzJobParams decodes any parameters. What Validate accepts can be sent, and holds nothing that the checks
+// are about.
+func FuzzJobParams(f *testing.F) {
+	for _, variable := range []string{`{"type":"image","properties":{"url":"javascript:alert(1)"}}`, `{"type":"avatar","properties":{"avatar_id":""}}`,
+		`{"type":"text","properties":{"content":"a\u0000"}}`, `{"type":"image","properties":{"url":"https://a.test","url":"http://127.1"}}`,
+		`{"type":"image","properties":{"x":1}}`, `{"type":"text","properties":{"content":"\ud83d"}}`, `null`, `7`, `{"type":"gif"}`,
+		`{"type":"video","properties":{"url":"https://a.test/v.mp4"}}`, `{"type":"voiceover"}`, `{"\u0074ype":"image","properties":{}}`,
+		`{"type":"audio","Type":"text","properties":{"url":"http://[::1]/"}}`} {
+		f.Add(`{"template_id":"` + creatifytest.TemplateID + `","variables":{"v":` + variable + `},"webhook_url":"https://shop.test/"}`)
+	}
+	for _, host := range hosts {
+		f.Add(`{"template_id":"` + creatifytest.TemplateID + `","variables":{"v":{"type":"image","properties":{"url":"` + host.url + `"}}}}`)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		var p creatify.JobParams
+		if json.Unmarshal([]byte(body), &p) != nil {
+			return
+		}
+		if err := p.Validate(); err != nil {
+			if strings.ContainsFunc(err.Error(), unicode.IsControl) {
+				t.Errorf("the error is %q", err)
+			}
+			return
+		}
+		sent, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var decoded map[string]any // with names as they are spelled, and the last of two
+		require.NoError(t, json.Unmarshal(sent, &decoded))
+		if strings.ContainsRune(fmt.Sprint(decoded), 0) {
+			t.Errorf("%q is sent, with NUL", sent)
+		}
+		variables, _ := decoded["variables"].(map[string]any)
+		for name, v := range variables {
+			v, _ := v.(map[string]any)
+			properties, _ := v["properties"].(map[string]any)
+			kind, _ := v["type"].(string)
+			link, isLink := properties["url"].(string)
+			if u, err := url.Parse(link); isLink && slices.Contains([]string{"image", "video", "audio"}, kind) &&
+				(err != nil || u.Scheme != "http" && u.Scheme != "https" || !strings.ContainsAny(u.Hostname(), ".:")) {
+				t.Errorf("variable %q is sent with the URL %q", name, link)
+			}
+			if id, ok := properties["avatar_id"].(string); ok && kind == "avatar" && id == "" {
+				t.Errorf("variable %q is sent without an avatar", name)
+			}
 		}
 	})
 }
