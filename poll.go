@@ -167,10 +167,10 @@ type Poller struct {
 	mu      sync.Mutex
 	state   wait.State
 	last    *Job
-	changed *Job  // last, if the latest poll told something new
 	pollErr error // of the latest poll that was judged
 	err     error // of the latest poll
 	end     wait.End
+	changed bool // the latest poll told something new
 	polling bool
 	wake    bool // expedited while polling
 }
@@ -283,7 +283,7 @@ type sharing func(o wait.Observation, err error, started, now time.Time) wait.Ob
 // meanwhile, so that the functions of the caller may use p.
 func (p *Poller) poll(ctx context.Context, share sharing) (news *Job) {
 	p.mu.Lock()
-	p.polling, p.changed = true, nil
+	p.polling, p.changed = true, false
 	state := p.state
 	p.mu.Unlock()
 	polling, end := p.polled(ctx, int(state.Polls)+1, state.Due())
@@ -324,15 +324,16 @@ func (p *Poller) poll(ctx context.Context, share sharing) (news *Job) {
 		p.state.Expedite(now)
 	}
 	p.wake = false
-	return p.changed
+	if !p.changed {
+		return nil
+	}
+	return p.last
 }
 
 // decided takes what an observation led to. The caller holds mu.
 func (p *Poller) decided(state wait.State, d wait.Decision, now time.Time) {
 	p.state, p.end = state, d.End
-	if d.Changed {
-		p.changed = p.last
-	}
+	p.changed = p.changed || d.Changed
 	if d.End == wait.Ready || d.End == wait.JobEnded {
 		if seen, ok := p.state.Lived(now); ok {
 			p.jobs.api.learned.Add(p.key(), seen)
@@ -407,13 +408,13 @@ func (p *Poller) observation(job *Job, err error) wait.Observation {
 }
 
 // digest is the same in every process, since it is part of a Poller's state.
-func digest(values ...string) uint64 {
-	h := fnv.New64a()
+func digest(values ...string) uint32 {
+	h := fnv.New32a()
 	for _, v := range values {
 		h.Write([]byte(v))
 		h.Write([]byte{0})
 	}
-	return h.Sum64()
+	return h.Sum32()
 }
 
 func (p *Poller) key() wait.Key {
@@ -494,10 +495,10 @@ func (p *Poller) isOver() bool {
 func (p *Poller) news() *Job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.end == wait.JobEnded {
+	if p.end == wait.JobEnded || !p.changed {
 		return nil
 	}
-	return p.changed
+	return p.last
 }
 
 // expire ends a wait whose deadline has come before its next poll.
@@ -512,7 +513,7 @@ func (p *Poller) trim() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.last != nil && p.end == wait.Continues {
-		p.last, p.changed = p.last.trimmed(), nil
+		p.last, p.changed = p.last.trimmed(), false
 	}
 }
 

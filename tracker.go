@@ -36,10 +36,10 @@ type Tracker struct {
 
 	mu       sync.Mutex
 	tracked  map[trackKey]*tracked // jobs whose result has not been taken
+	taken    map[*tracked]bool     // those whose result is in the body of a loop
 	queue    []*tracked            // heap: waiting for their next poll, the first due on top
 	ends     []*tracked            // heap: waits that continue, the first deadline on top
 	ended    []*tracked            // results, in the order of their ends
-	taken    int                   // results in the bodies of loops
 	polling  int
 	running  bool // the dispatcher
 	finished bool
@@ -79,29 +79,30 @@ type TrackerStats struct {
 
 // trackKey is what is tracked once: the preview and the video of a job are two waits.
 type trackKey struct {
-	id   string // as foldID has it
-	kind JobKind
+	id    string // as foldID has it
+	video bool
 }
+
+func keyOf(id string, kind JobKind) trackKey { return trackKey{foldID(id), kind == KindVideo} }
 
 // tracked is one job of a tracker. Its Poller belongs to the poll under way, or else to the tracker.
 type tracked struct {
 	Poller
-	key    trackKey
-	due    time.Time
-	place  int  // in the queue; -1 outside
-	end    int  // place in the ends; -1 outside
-	taken  bool // its result is in the body of a loop
-	result *Job
-	err    error
+	place int32 // in the queue; -1 outside
+	end   int32 // place in the ends; -1 outside
+	err   error // of the result
 }
 
-func (j *tracked) ended() bool { return j.result != nil || j.err != nil }
+func (j *tracked) key() trackKey { return keyOf(j.job.ID, j.job.Kind) }
+
+func (j *tracked) due() time.Time { return j.state.Due() }
 
 const maxConcurrency = 60
 
 // NewTracker returns a Tracker. Bad options are reported by its Add. Close it when it is no longer needed.
 func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
-	t := &Tracker{jobs: s, wake: make(chan struct{}, 1), tracked: make(map[trackKey]*tracked), news: make(chan struct{}), seed: maphash.MakeSeed()}
+	t := &Tracker{jobs: s, wake: make(chan struct{}, 1), tracked: make(map[trackKey]*tracked), taken: make(map[*tracked]bool),
+		news: make(chan struct{}), seed: maphash.MakeSeed()}
 	t.ctx, t.close = context.WithCancel(context.Background())
 	t.config = newWaitConfig(longWait, options.Wait)
 	if c := options.Concurrency; c < 0 || c > maxConcurrency {
@@ -141,18 +142,17 @@ func (t *Tracker) Add(jobs ...PendingJob) error {
 // add returns false if the tracker is closed.
 func (t *Tracker) add(job PendingJob) bool {
 	now := time.Now()
-	key := trackKey{foldID(job.ID), cmp.Or(job.Kind, KindPreview)}
+	key := keyOf(job.ID, job.Kind)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.finished {
 		return false
 	}
-	if j := t.tracked[key]; j != nil && !j.taken {
+	if t.tracked[key] != nil {
 		return true
 	}
-	j := &tracked{key: key, place: -1, end: -1}
+	j := &tracked{place: -1, end: -1}
 	j.begin(t.jobs, job, t.config, now)
-	j.due = j.state.Due()
 	t.tracked[key] = j
 	if j.job.Deadline.After(now) { // else the one poll that is left ends it
 		heap.Push((*endHeap)(&t.ends), j)
@@ -168,11 +168,11 @@ func (t *Tracker) add(job PendingJob) bool {
 
 // Remove stops tracking a job and drops its result. A result that is in the body of a loop is not affected.
 func (t *Tracker) Remove(id string, kind JobKind) {
-	key := trackKey{foldID(id), cmp.Or(kind, KindPreview)}
+	key := keyOf(id, kind)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	j := t.tracked[key]
-	if j == nil || j.taken {
+	if j == nil {
 		return
 	}
 	delete(t.tracked, key)
@@ -190,15 +190,14 @@ func (t *Tracker) Expedite(id string) bool {
 	defer t.mu.Unlock()
 	found := false
 	for _, kind := range []JobKind{KindPreview, KindVideo} {
-		j := t.tracked[trackKey{foldID(id), kind}]
-		if j == nil || j.ended() {
+		j := t.tracked[keyOf(id, kind)]
+		if j == nil || j.isOver() {
 			continue
 		}
 		found = true
 		j.Poller.Expedite()
 		if j.place >= 0 {
-			j.due = j.state.Due()
-			heap.Fix((*dueHeap)(&t.queue), j.place)
+			heap.Fix((*dueHeap)(&t.queue), int(j.place))
 			t.poke()
 		}
 	}
@@ -213,6 +212,11 @@ func (t *Tracker) Pending() []PendingJob {
 	pending := make([]PendingJob, 0, len(t.tracked))
 	for _, j := range t.tracked {
 		pending = append(pending, j.Pending())
+	}
+	for j := range t.taken {
+		if t.tracked[j.key()] == nil { // else it is waited for again
+			pending = append(pending, j.Pending())
+		}
 	}
 	slices.SortFunc(pending, func(a, b PendingJob) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID)) })
 	return pending
@@ -260,13 +264,15 @@ func (t *Tracker) take() (j *tracked, news <-chan struct{}, over bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.ended) == 0 {
-		return nil, t.news, t.ctx.Err() != nil || t.finished && len(t.tracked) == 0 && t.taken == 0
+		return nil, t.news, t.ctx.Err() != nil || t.finished && len(t.tracked) == 0 && len(t.taken) == 0
 	}
 	j = t.ended[0]
 	t.ended[0] = nil
 	t.ended = t.ended[1:]
-	t.taken++
-	j.taken = true
+	t.taken[j] = true
+	if t.tracked[j.key()] == j {
+		delete(t.tracked, j.key())
+	}
 	return j, nil, false
 }
 
@@ -275,23 +281,21 @@ func (t *Tracker) deliver(j *tracked, yield func(Result) bool) (more bool) {
 	defer func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.taken--
-		j.taken = false
-		again := t.tracked[j.key] // the same, or a new wait for it
-		switch {
-		case !more:
+		delete(t.taken, j)
+		if !more {
 			t.ended = slices.Insert(t.ended, 0, j)
-			if again == nil {
-				t.tracked[j.key] = j
+			if t.tracked[j.key()] == nil {
+				t.tracked[j.key()] = j
 			}
-		case again == j:
-			delete(t.tracked, j.key)
 		}
 		t.announce()
 	}()
 	job := j.Pending()
 	job.Deadline = time.Time{}
-	return yield(Result{job, j.result, j.err})
+	if j.err != nil {
+		return yield(Result{job, nil, j.err})
+	}
+	return yield(Result{job, j.last, nil})
 }
 
 // Finish declares that no more jobs will be added, so that Results ends with the last of them.
@@ -384,7 +388,7 @@ func (t *Tracker) nextPoll() (time.Time, bool) {
 	if len(t.queue) == 0 || t.polling == t.slots {
 		return time.Time{}, false
 	}
-	next := t.queue[0].due
+	next := t.queue[0].due()
 	for _, before := range []time.Time{t.brake.Next(), t.held} {
 		if before.After(next) {
 			next = before
@@ -421,11 +425,10 @@ func (t *Tracker) poll(j *tracked) {
 		t.polling--
 		j.trim()
 		switch {
-		case t.tracked[j.key] != j: // removed
+		case t.tracked[j.key()] != j: // removed
 		case j.isOver():
 			t.over(j)
 		default:
-			j.due = j.state.Due()
 			heap.Push((*dueHeap)(&t.queue), j)
 		}
 		t.poke()
@@ -448,7 +451,7 @@ func (t *Tracker) observe(j *tracked, o wait.Observation, err error, started, no
 		return o
 	}
 	t.pollErr.Store(&err)
-	shared, outage := t.brake.Failed(maphash.String(t.seed, j.key.id), o, started, now)
+	shared, outage := t.brake.Failed(maphash.String(t.seed, j.key().id), o, started, now)
 	if shared {
 		o.Class = wait.Bad
 	}
@@ -465,7 +468,7 @@ func (t *Tracker) log(level slog.Level, message string, attr slog.Attr) {
 // over puts the result of a wait that is over where Results finds it.
 func (t *Tracker) over(j *tracked) {
 	t.dequeue(j)
-	j.result, j.err = j.Result()
+	_, j.err = j.Result()
 	t.ended = append(t.ended, j)
 	t.announce()
 }
@@ -473,10 +476,10 @@ func (t *Tracker) over(j *tracked) {
 // dequeue takes a job out of the heaps.
 func (t *Tracker) dequeue(j *tracked) {
 	if j.end >= 0 {
-		heap.Remove((*endHeap)(&t.ends), j.end)
+		heap.Remove((*endHeap)(&t.ends), int(j.end))
 	}
 	if j.place >= 0 {
-		heap.Remove((*dueHeap)(&t.queue), j.place)
+		heap.Remove((*dueHeap)(&t.queue), int(j.place))
 	}
 }
 
@@ -484,14 +487,14 @@ func (t *Tracker) dequeue(j *tracked) {
 type dueHeap []*tracked
 
 func (q dueHeap) Len() int           { return len(q) }
-func (q dueHeap) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
+func (q dueHeap) Less(i, j int) bool { return q[i].due().Before(q[j].due()) }
 func (q dueHeap) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
+	q[i].place, q[j].place = int32(i), int32(j)
 }
 func (q *dueHeap) Push(x any) {
 	j := x.(*tracked)
-	j.place = len(*q)
+	j.place = int32(len(*q))
 	*q = append(*q, j)
 }
 func (q *dueHeap) Pop() any {
@@ -507,11 +510,11 @@ func (q endHeap) Len() int           { return len(q) }
 func (q endHeap) Less(i, j int) bool { return q[i].job.Deadline.Before(q[j].job.Deadline) }
 func (q endHeap) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].end, q[j].end = i, j
+	q[i].end, q[j].end = int32(i), int32(j)
 }
 func (q *endHeap) Push(x any) {
 	j := x.(*tracked)
-	j.end = len(*q)
+	j.end = int32(len(*q))
 	*q = append(*q, j)
 }
 func (q *endHeap) Pop() any {

@@ -1042,24 +1042,38 @@ func TestTrackerCallbacks(t *testing.T) {
 }
 
 func TestTrackerMemory(t *testing.T) {
-	const n = 100_000
-	ids := testkit.IDs(n)
-	polled := atomic.Int64{}
-	client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-		polled.Add(1)
-		return respond(req, 200, `{"id":"`+path.Base(req.URL.Path)+`","status":"running","progress":0.5,"variables":{"a":"`+strings.Repeat("x", 4000)+`"}}`), nil
-	}))
-	snapshot := snapshotSize(ids)
-	goroutines, before := runtime.NumGoroutine(), liveHeap()
-	tracker := track(t, client, creatify.TrackerOptions{Wait: hourly}, ids...)
-	most := 0
-	require.Eventually(t, func() bool {
-		most = max(most, runtime.NumGoroutine())
-		return polled.Load() == n && runtime.NumGoroutine() <= goroutines+2 // this one and the dispatcher
-	}, 2*time.Minute, time.Millisecond)
-	perJob := float64(liveHeap()-before)/float64(n) - snapshot
-	t.Logf("%d jobs: %.0f B each beyond a last snapshot of %.0f B; at most %d goroutines", n, perJob, snapshot, most-goroutines)
-	assert.LessOrEqual(t, perJob, 512.0)
-	assert.LessOrEqual(t, most-goroutines, 64)
-	assert.Equal(t, n, tracker.Stats().Waiting)
+	t.Run("is at most 512 B a job beyond its last snapshot", func(t *testing.T) {
+		const n = 100_000
+		ids := testkit.IDs(n)
+		polled := atomic.Int64{}
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			polled.Add(1)
+			return allRun(req)
+		}))
+		snapshot := snapshotSize(ids)
+		goroutines, before := runtime.NumGoroutine(), liveHeap()
+		tracker := track(t, client, creatify.TrackerOptions{Wait: hourly}, ids...)
+		most := 0
+		require.Eventually(t, func() bool {
+			most = max(most, runtime.NumGoroutine())
+			return polled.Load() == n && runtime.NumGoroutine() <= goroutines+2 // this one and the dispatcher
+		}, 2*time.Minute, time.Millisecond)
+		perJob := float64(liveHeap()-before)/float64(n) - snapshot
+		t.Logf("%d jobs: %.0f B each beyond a last snapshot of %.0f B; at most %d goroutines", n, perJob, snapshot, most-goroutines)
+		assert.LessOrEqual(t, perJob, 512.0)
+		assert.LessOrEqual(t, most-goroutines, 64)
+		assert.Equal(t, n, tracker.Stats().Waiting)
+	})
+	t.Run("keeps no responses and variables", func(t *testing.T) {
+		const n, size = 1000, 64 << 10
+		polled := atomic.Int64{}
+		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			defer polled.Add(1)
+			return respond(req, 200, fmt.Sprintf(`{"id":%q,"status":"running","variables":{"a":%q}}`, path.Base(req.URL.Path), strings.Repeat("x", size))), nil
+		}))
+		before := liveHeap()
+		tracker := track(t, client, creatify.TrackerOptions{Wait: hourly}, testkit.IDs(n)...)
+		require.Eventually(t, func() bool { return polled.Load() == n && tracker.Stats().Polling == 0 }, time.Minute, time.Millisecond)
+		assert.Less(t, liveHeap()-before, uint64(n*size/10))
+	})
 }

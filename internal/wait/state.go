@@ -24,8 +24,8 @@ const (
 type Observation struct {
 	Class      Class
 	Output     bool          // the wanted URL is there
-	Position   uint64        // changes when status or progress does
-	Content    uint64        // changes when anything does that a caller looks at
+	Position   uint32        // changes when status or progress does
+	Content    uint32        // changes when anything does that a caller looks at
 	Progress   float64       // 0 to 1
 	Age        time.Duration // of the job by the server's clock; 0 if unknown
 	RetryAfter time.Duration // of a failed poll
@@ -122,8 +122,8 @@ type State struct {
 	Refused time.Duration `json:"refused"` // the first of the refusals
 	Took    time.Duration `json:"took"`    // by the latest poll
 
-	Position uint64        `json:"position"`
-	Content  uint64        `json:"content"`
+	Position uint32        `json:"position"`
+	Content  uint32        `json:"content"`
 	Progress float64       `json:"progress"`
 	At       time.Duration `json:"at"`    // the job's age when its progress last grew
 	Alive    time.Duration `json:"alive"` // the job's age when it was last seen not to have ended
