@@ -222,7 +222,7 @@ func (p *Poller) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(pollerState{stateVersion, p.pending(), state})
+	return json.Marshal(pollerState{stateVersion, p.Pending(), state})
 }
 
 // ResumePoller continues a wait from the JSON of its [Poller]. It makes no request. Options do not travel: pass them again. The
@@ -472,8 +472,8 @@ func (p *Poller) Expedite() {
 	p.state.Expedite(time.Now())
 }
 
-// pending returns the job with its deadline and, once known, the time when it was created.
-func (p *Poller) pending() PendingJob {
+// Pending returns the job with its deadline and, once known, the time when it was created: what to store for a new wait.
+func (p *Poller) Pending() PendingJob {
 	job := p.job
 	if job.Started.IsZero() {
 		job.Started = locked(p, func() time.Time { return p.state.BornAt() })

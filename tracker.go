@@ -214,11 +214,11 @@ func (t *Tracker) Pending() []PendingJob {
 	defer t.mu.Unlock()
 	pending := make([]PendingJob, 0, len(t.tracked))
 	for _, j := range t.tracked {
-		pending = append(pending, j.pending())
+		pending = append(pending, j.Pending())
 	}
 	for j := range t.taken {
 		if t.tracked[j.key()] == nil { // else it is waited for again
-			pending = append(pending, j.pending())
+			pending = append(pending, j.Pending())
 		}
 	}
 	slices.SortFunc(pending, func(a, b PendingJob) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID)) })
@@ -293,7 +293,7 @@ func (t *Tracker) deliver(j *tracked, yield func(Result) bool) (more bool) {
 		}
 		t.announce()
 	}()
-	job := j.pending()
+	job := j.Pending()
 	job.Deadline = time.Time{}
 	if j.err != nil {
 		return yield(Result{job, nil, j.err})
