@@ -136,7 +136,7 @@ func TestServeHTTP_hostile(t *testing.T) {
 
 func TestAPI_hostile(t *testing.T) {
 	t.Run("books stay right under load", func(t *testing.T) {
-		const workers, each = 8, 200
+		const workers, each = 8, 100
 		api := creatifytest.New(creatifytest.Config{Credits: 500, Life: atOnce, RequestsPerMinute: 1e6})
 		var wg sync.WaitGroup
 		var paid sync.Map
