@@ -30,7 +30,7 @@ func TestOnlyHosts(t *testing.T) {
 }
 
 func TestWatched(t *testing.T) {
-	const limit = 100 * time.Millisecond
+	const limit = 300 * time.Millisecond
 	ended := make(chan error, 1)
 	server := httptest.NewServer(watched(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(2 * limit) // does not count
