@@ -94,7 +94,7 @@ func (p *Poller) polled(ctx context.Context, number int, due time.Time) (context
 	if hook == nil {
 		return ctx, func(time.Time, *Job, error) {}
 	}
-	ctx, end := hook(ctx, PollCall{p.Pending(), number, due})
+	ctx, end := hook(ctx, PollCall{p.pending(), number, due})
 	return ctx, func(made time.Time, job *Job, err error) {
 		if end != nil {
 			end(PollResult{made, job, err})
@@ -109,7 +109,7 @@ func (p *Poller) ended(ctx context.Context, job *Job, err error) {
 		return
 	}
 	now := time.Now()
-	end := WaitEnd{Job: p.Pending(), Ended: now, Result: job, Err: err}
+	end := WaitEnd{Job: p.pending(), Ended: now, Result: job, Err: err}
 	p.mu.Lock()
 	end.Polls, end.Started, end.Born = int(p.state.Polls), p.state.Started, p.state.BornAt()
 	if seen, ok := p.state.Lived(now); ok {

@@ -58,8 +58,9 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	var s sending
-	ctx, end := x.bound(parent, &s)
+	s := new(sending)
+	start := time.Now()
+	ctx, end := x.bound(parent, s)
 	defer end()
 	resp, err := x.client.chain.RoundTrip(req.WithContext(ctx))
 	switch {
@@ -73,6 +74,9 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		err = x.read(parent, resp)
 	}
 	if err != nil {
+		if !x.call.Paid && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			x.client.wire.timedOut(start)
+		}
 		return nil, x.explain(err, parent, ctx)
 	}
 	return resp, nil
@@ -113,9 +117,6 @@ func (x *exchange) limit() time.Duration {
 
 // explain makes the error of an attempt, whose context was ctx. Where the call's context has ended, that is the error.
 func (x *exchange) explain(err error, parent, ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) && !x.call.Paid {
-		x.client.wire.timedOut()
-	}
 	switch {
 	case parent.Err() == nil && ctx.Err() != nil:
 		return fmt.Errorf("no whole response within %v: %w", x.limit(), os.ErrDeadlineExceeded)

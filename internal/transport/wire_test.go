@@ -41,7 +41,7 @@ func TestNewTransport(t *testing.T) {
 	api, err := url.Parse("https://api.test")
 	require.NoError(t, err)
 	t.Run("copies the default", func(t *testing.T) {
-		ours := newTransport(api)
+		ours := newTransport(http.DefaultTransport.(*http.Transport), api)
 		assert.Equal(t, 16, ours.MaxIdleConnsPerHost, "many jobs are polled on one host")
 		assert.Equal(t, 90*time.Second, ours.IdleConnTimeout)
 		assert.LessOrEqual(t, ours.HTTP2.SendPingTimeout+ours.HTTP2.PingTimeout, 30*time.Second)
@@ -51,14 +51,14 @@ func TestNewTransport(t *testing.T) {
 	})
 	t.Run("has time limits where the default has none", func(t *testing.T) {
 		replaceDefault(t, new(http.Transport))
-		ours := newTransport(api)
+		ours := newTransport(http.DefaultTransport.(*http.Transport), api)
 		assert.Equal(t, 90*time.Second, ours.IdleConnTimeout)
 		assert.Equal(t, 10*time.Second, ours.TLSHandshakeTimeout)
 	})
 	t.Run("keeps those of the program", func(t *testing.T) {
 		replaceDefault(t, &http.Transport{IdleConnTimeout: time.Second, TLSHandshakeTimeout: 2 * time.Second,
 			HTTP2: &http.HTTP2Config{PingTimeout: 3 * time.Second, MaxReadFrameSize: 1 << 20}})
-		ours := newTransport(api)
+		ours := newTransport(http.DefaultTransport.(*http.Transport), api)
 		assert.Equal(t, time.Second, ours.IdleConnTimeout)
 		assert.Equal(t, 2*time.Second, ours.TLSHandshakeTimeout)
 		assert.Equal(t, 3*time.Second, ours.HTTP2.PingTimeout)
@@ -68,7 +68,7 @@ func TestNewTransport(t *testing.T) {
 		t.Run("has no proxy for "+base, func(t *testing.T) {
 			u, err := url.Parse(base)
 			require.NoError(t, err)
-			assert.Nil(t, newTransport(u).Proxy)
+			assert.Nil(t, newTransport(http.DefaultTransport.(*http.Transport), u).Proxy)
 		})
 	}
 }
