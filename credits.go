@@ -28,7 +28,7 @@ const (
 
 const priceBlock = 30 * time.Second
 
-// PriceList holds prices as data. Start from [DocumentedPrices], and append your own.
+// PriceList holds prices as data. Start from [DocumentedPrices] and append your own.
 type PriceList struct {
 	AsOf   string  // the date of the prices, such as "2026-11-23"
 	Source string  // where they were read
@@ -45,8 +45,8 @@ type Price struct {
 
 // DocumentedPrices returns the prices of Creatify's documentation.
 //
-// That a started block of 30 s counts as a whole is not documented: a video of 3 s was seen to cost 5 credits. Older pages
-// have other prices for aurora_v1, so compare AsOf with the invoice.
+// That a started block of 30 s counts as a whole is not documented, but a video of 3 s was seen to cost 5
+// credits. Older pages have other prices for aurora_v1: compare with an invoice.
 func DocumentedPrices() PriceList {
 	return PriceList{
 		AsOf:   "2026-11-23",
@@ -61,13 +61,13 @@ func DocumentedPrices() PriceList {
 	}
 }
 
-// EstimateCredits is [PriceList.Estimate] with the [DocumentedPrices].
+// EstimateCredits estimates by the [DocumentedPrices], as [PriceList.Estimate] does.
 func EstimateCredits(operation Operation, model ModelVersion, length time.Duration) (credits float64, listed bool) {
 	return DocumentedPrices().Estimate(operation, model, length)
 }
 
-// Estimate returns the price of an operation for a video of some length, and whether the list has that price. If not, it
-// is the highest among those of the operation and those of the model.
+// Estimate returns the credits of an operation for a video of some length, and whether the list has that
+// price. If it has not, they are the most that any price of the operation or of the model would give.
 func (l PriceList) Estimate(operation Operation, model ModelVersion, length time.Duration) (credits float64, listed bool) {
 	model = cmp.Or(model, ModelStandard)
 	for _, p := range slices.Backward(l.Prices) {
@@ -93,12 +93,12 @@ func (p Price) of(length time.Duration) float64 {
 	return p.Credits * math.Ceil(float64(length)/float64(p.Per))
 }
 
-// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may exceed it is
-// refused with [ErrBudgetExceeded]. It is safe for concurrent use.
+// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may
+// exceed it is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
 //
-// A call reserves its estimate. What was not sent or was refused is released; the rest stays spent, corrected when a read
-// within 24 h shows the credits of the job at its end. A Budget does not see spending by others: the API's own accounting
-// is authoritative.
+// A call reserves its estimate. A call that was refused or not sent releases it; otherwise it counts as
+// spent, until a read within 24 h shows the job at its end and the credits that it used. A Budget does not
+// see spending by others: the API's own accounting is authoritative.
 type Budget struct {
 	options BudgetOptions
 	mu      sync.Mutex
@@ -127,10 +127,10 @@ const (
 
 // BudgetOptions sets the size of a [Budget].
 type BudgetOptions struct {
-	Credits     float64       // that may be spent in all
-	Spent       float64       // of these, what was spent before, such as by an earlier process
-	VideoLength time.Duration // at least, for estimates; 0 means 30 s
-	Prices      PriceList     // of estimates; without Prices, DocumentedPrices
+	Credits     float64       // limit, including Spent
+	Spent       float64       // credits spent before, such as by an earlier process
+	VideoLength time.Duration // expected by estimates, unless the job is known to be longer; 0 means 30 s
+	Prices      PriceList     // empty means DocumentedPrices
 }
 
 // NewBudget returns a budget. Credits that are not above zero allow no paid call.
@@ -148,8 +148,8 @@ func NewBudget(options BudgetOptions) *Budget {
 	return &Budget{options: options, spent: max(options.Spent, 0), jobs: make(map[string]*list.Element)}
 }
 
-// WithBudget makes the client ask the budget before each paid call, and read a job before each Render, since its model and
-// duration decide the price. Several clients may share a budget.
+// WithBudget makes the client ask the budget before each paid call. Before a Render it reads the job, whose
+// model and duration decide the price. Several clients may share a budget.
 func WithBudget(budget *Budget) Option {
 	return func(c *config) {
 		if budget == nil || budget.jobs == nil {
@@ -159,7 +159,8 @@ func WithBudget(budget *Budget) Option {
 	}
 }
 
-// Remaining returns the credits that are neither spent nor reserved, below zero if jobs used more than was estimated.
+// Remaining returns the credits that are neither spent nor reserved. It is below zero if jobs used more than
+// estimated.
 func (b *Budget) Remaining() float64 { return b.options.Credits - b.Spent() }
 
 // Spent returns the credits that are spent or reserved, including [BudgetOptions].Spent.
@@ -178,18 +179,18 @@ type reservation struct {
 }
 
 // reserve asks the budget, if there is one, for the price of a call.
-func (a *api) reserve(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*reservation, error) {
+func (a *api) reserve(ctx context.Context, call transport.Call, op Operation, params JobParams) (*reservation, error) {
 	if a.budget == nil {
 		return nil, nil
 	}
 	job := &Job{ModelVersion: params.ModelVersion}
-	if operation == OperationRender {
+	if op == OperationRender {
 		var err error
 		if job, err = (&JobsService{a}).read(ctx, transport.Call{JobID: call.JobID}); err != nil {
 			return nil, &callError{describe(call.Name, call.JobID), true, fmt.Errorf("its price is unknown: %w", err)}
 		}
 	}
-	return a.budget.reserve(operation, job)
+	return a.budget.reserve(op, job)
 }
 
 // reserve is about a job as it is before the call. One that is still to be created has no ID.
@@ -249,8 +250,8 @@ func (b *Budget) forget(s *jobSpending) {
 	}
 }
 
-// end releases or keeps what the call held, by its result. What became of a call whose outcome is unknown, the end of the
-// job may show.
+// end releases or keeps what the call held, by its result. A render of unknown outcome may still be settled,
+// by its video.
 func (r *reservation) end(job *Job, err error) {
 	if r == nil {
 		return
@@ -275,8 +276,8 @@ func (r *reservation) end(job *Job, err error) {
 	}
 }
 
-// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than before may be
-// charged later, so its estimate stays.
+// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than
+// before may be charged later, so its estimate stays.
 func (b *Budget) settle(job *Job) {
 	if b == nil {
 		return
@@ -301,7 +302,8 @@ type WorkspaceService struct {
 	api *api
 }
 
-// RemainingCredits returns the account's balance, in credits. Free. A response without a balance is an error, never 0.
+// RemainingCredits returns the account's balance, in credits. Free. A response without one is an error, never
+// 0.
 //
 // API page: https://docs.creatify.ai/api-reference/workspace/get-remainingcredits
 func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error) {

@@ -126,6 +126,16 @@ func TestNewBudget(t *testing.T) {
 	}
 }
 
+func TestNewBudget_prices_are_copied(t *testing.T) {
+	prices := creatify.DocumentedPrices()
+	budget := creatify.NewBudget(creatify.BudgetOptions{Credits: 10, Prices: prices})
+	prices.Prices[0].Credits = 99
+	client := newClient(t, creatifytest.New(creatifytest.Config{}), creatify.WithBudget(budget))
+	_, err := client.Jobs.CreatePreview(t.Context(), params())
+	require.NoError(t, err)
+	assert.Equal(t, 1.0, budget.Spent())
+}
+
 func TestWithBudget(t *testing.T) {
 	t.Run("refuses_one_that_NewBudget_did_not_make", func(t *testing.T) {
 		for _, budget := range []*creatify.Budget{nil, {}} {
@@ -325,6 +335,39 @@ func TestBudget_render(t *testing.T) {
 		})
 	}
 
+	t.Run("refused_is_forgotten", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			api := creatifytest.New(creatifytest.Config{})
+			other := newClient(t, api)
+			job, err := other.Jobs.CreatePreviewAndWait(t.Context(), params())
+			require.NoError(t, err)
+			budget := newBudget(10)
+			client := newClient(t, api, creatify.WithBudget(budget))
+			api.Inject(creatifytest.Fault{Call: creatifytest.CallRender, Status: 400, Body: `["No."]`})
+			_, err = client.Jobs.Render(t.Context(), job.ID)
+			require.Error(t, err)
+			_, err = other.Jobs.Render(t.Context(), job.ID)
+			require.NoError(t, err)
+			_, err = client.Jobs.WaitForVideo(t.Context(), job.ID)
+			require.NoError(t, err)
+			assert.Zero(t, budget.Spent(), "by this client")
+		})
+	})
+
+	t.Run("is_not_settled_by_the_late_charge_of_the_preview", func(t *testing.T) {
+		members := `"status":"done","preview":"https://x.test","credits_used":0`
+		budget := newBudget(10)
+		client := newClient(t, shows(&members), creatify.WithBudget(budget))
+		_, err := client.Jobs.CreatePreview(t.Context(), params())
+		require.NoError(t, err)
+		_, err = client.Jobs.Render(t.Context(), jobID)
+		require.NoError(t, err)
+		members = `"status":"done","preview":"https://x.test","credits_used":1`
+		_, err = client.Jobs.Get(t.Context(), jobID)
+		require.NoError(t, err)
+		assert.Equal(t, 5.0, budget.Spent())
+	})
+
 	t.Run("refused_leaves_the_preview_to_be_settled", func(t *testing.T) {
 		used := "0"
 		budget := newBudget(10)
@@ -472,5 +515,51 @@ func TestBudget_settlement(t *testing.T) {
 				assert.Equal(t, tt.spent, budget.Spent(), "after %v", tt.late)
 			})
 		}
+	})
+}
+
+func TestRemainingCredits(t *testing.T) {
+	for _, tt := range []struct {
+		name, body string
+		want       float64
+		fails      bool
+	}{
+		{name: "number", body: `{"remaining_credits": 379.0}`, want: 379},
+		{name: "string", body: `{"remaining_credits": "12.5"}`, want: 12.5},
+		{name: "string with white space", body: `{"remaining_credits": " 5 "}`, want: 5},
+		{name: "zero", body: `{"remaining_credits": 0}`},
+		{name: "zero as a string", body: `{"remaining_credits": "0.00"}`},
+		{name: "negative zero", body: `{"remaining_credits": -0.0}`},
+		{name: "negative", body: `{"remaining_credits": -3, "a":1}`, want: -3},
+		{name: "nothing", fails: true},
+		{name: "null", body: `null`, fails: true},
+		{name: "empty object", body: `{}`, fails: true},
+		{name: "list", body: `[]`, fails: true},
+		{name: "page", body: `<html>`, fails: true},
+		{name: "null balance", body: `{"remaining_credits": null}`, fails: true},
+		{name: "word", body: `{"remaining_credits": "many"}`, fails: true},
+		{name: "number and letters", body: `{"remaining_credits": "0abc"}`, fails: true},
+		{name: "comma", body: `{"remaining_credits": "0,5"}`, fails: true},
+		{name: "two points", body: `{"remaining_credits": "0.3.4"}`, fails: true},
+		{name: "empty string", body: `{"remaining_credits": ""}`, fails: true},
+		{name: "overflow", body: `{"remaining_credits": 1e400}`, fails: true},
+		{name: "infinity", body: `{"remaining_credits": "Inf"}`, fails: true},
+		{name: "not a number", body: `{"remaining_credits": "NaN"}`, fails: true},
+		{name: "boolean", body: `{"remaining_credits": false}`, fails: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := newClient(t, says(200, tt.body)).Workspace.RemainingCredits(t.Context())
+			assert.Equal(t, tt.want, got)
+			if tt.fails {
+				assert.ErrorContains(t, err, "creatify: remaining credits: ", "an error, never 0")
+			} else {
+				assert.NoError(t, err)
+			}
+		})
+	}
+	t.Run("of the fake", func(t *testing.T) {
+		got, err := newClient(t, creatifytest.New(creatifytest.Config{Credits: 17})).Workspace.RemainingCredits(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 17.0, got)
 	})
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
-// Download writes the rendered video of a job to w, and returns how many bytes it wrote. Free. It reads the job first, and
-// resumes after a break if the host can do that and the file is the same. The error is a [*DownloadError]; what was written
-// stays in w. The video's host must be public and gets no credentials (see [WithPrivateAddresses]).
+// Download writes the rendered video of a job to w and returns the number of bytes. Free. A broken download
+// is resumed if the host allows it and the file is unchanged. The error is a [*DownloadError]; what was
+// written stays in w.
 func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts ...DownloadOption) (int64, error) {
 	problem := ""
 	if w == nil {
@@ -29,9 +29,9 @@ func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts
 	return n, downloadError(id, err)
 }
 
-// DownloadFile is [JobsService.Download] to a file, and returns its size. Free. Path is either the whole video, synced to the
-// disk, or as it was before; a file that it replaces hands on its permissions, and a symbolic link is replaced itself. A
-// process that is killed leaves a file named .creatify-*.part in the same folder.
+// DownloadFile is [JobsService.Download] to a file: path ends as the whole video, synced to the disk, or
+// stays as it was. Free. A replaced file passes on its permissions; a symbolic link is replaced itself. A
+// process that is killed leaves a file named .creatify-*.part in the folder.
 func (s *JobsService) DownloadFile(ctx context.Context, id, path string, opts ...DownloadOption) (int64, error) {
 	file, err := s.video(ctx, id, opts, "path", fetch.PathProblem(path))
 	if err != nil {
@@ -49,8 +49,8 @@ type downloadConfig struct {
 	problems []Problem
 }
 
-// WithProgress calls f as bytes are written, and at the end, with their number and the size of the file, which is -1 while
-// unknown. When a download starts over, f is not called until it has caught up.
+// WithProgress calls f as bytes are written, and at the end. The total is -1 while unknown. When a download
+// starts over, f is not called until it has caught up.
 func WithProgress(f func(done, total int64)) DownloadOption {
 	return func(c *downloadConfig) { c.Progress = f }
 }
@@ -65,8 +65,8 @@ func WithMaxSize(bytes int64) DownloadOption {
 	}
 }
 
-// WithIdleTimeout drops a connection that has brought no byte for so long, and makes another. The default is 30 s. Only the
-// context bounds the whole download: [WithTimeout] does not.
+// WithIdleTimeout replaces a connection that has brought no byte for so long. The default is 30 s. Only the
+// context bounds the whole download; [WithTimeout] does not.
 func WithIdleTimeout(d time.Duration) DownloadOption {
 	return func(c *downloadConfig) {
 		if d <= 0 {
@@ -76,9 +76,9 @@ func WithIdleTimeout(d time.Duration) DownloadOption {
 	}
 }
 
-// WithPrivateAddresses allows private, loopback and link-local addresses, and plain http: for tests and a host of your own.
-// Without it, the URL and each redirect must be https and lead to a public address, which is checked on connecting. Only the
-// URL can be checked behind a proxy, or if the Transport of [WithHTTPClient] is no [*http.Transport] and so is used as it is.
+// WithPrivateAddresses allows plain http and any address, for tests and hosts of your own. By default the URL
+// and each redirect must be https and lead to a public address. Behind a proxy, and if the Transport of
+// [WithHTTPClient] is no [*http.Transport], only the URL is checked.
 func WithPrivateAddresses() DownloadOption {
 	return func(c *downloadConfig) { c.Private = true }
 }
@@ -112,13 +112,14 @@ func (s *JobsService) videoURL(ctx context.Context, id string) (string, error) {
 		return "", errors.New("the response about the job is malformed JSON")
 	}
 	reason := cmp.Or(oneLine(job.FailedReason), "the API gives no reason")
+	status := cmp.Or(oneLine(string(job.Status)), "without a status")
 	switch job.Status {
 	case StatusFailed:
 		return "", &wrapped{"the job failed: " + reason, ErrJobFailed}
 	case StatusRejected:
 		return "", &wrapped{"the job was rejected: " + reason, ErrJobRejected}
 	}
-	return "", &wrapped{"the job has no video, and is " + cmp.Or(oneLine(string(job.Status)), "without a status"), ErrNoOutput}
+	return "", &wrapped{"the job has no video, and is " + status, ErrNoOutput}
 }
 
 // sentinelOf returns what the error of a free call is to a caller, or nil.
@@ -138,7 +139,7 @@ func sentinelOf(err error) error {
 func downloadError(id string, err error) error {
 	failure, ok := errors.AsType[*fetch.Error](err)
 	if !ok {
-		return nil
+		return err
 	}
 	cause := &wrapped{failure.Reason, failure.Err}
 	switch failure.Kind {
@@ -147,7 +148,9 @@ func downloadError(id string, err error) error {
 	case fetch.TooLarge:
 		cause.is = ErrTooLarge
 	}
-	return &DownloadError{JobID: id, Host: failure.Host, StatusCode: failure.Status, Written: failure.Written, Err: cause}
+	return &DownloadError{
+		JobID: id, Host: failure.Host, StatusCode: failure.Status, Written: failure.Written, Err: cause,
+	}
 }
 
 // wrapped is an error with a text of its own.

@@ -114,7 +114,7 @@ var downloadSentinels = map[string]error{
 	"ErrInvalidParams": creatify.ErrInvalidParams, "ErrUnauthorized": creatify.ErrUnauthorized, "ErrNotFound": creatify.ErrNotFound,
 	"ErrRateLimited": creatify.ErrRateLimited, "ErrInsufficientCredits": creatify.ErrInsufficientCredits,
 	"ErrOutcomeUnknown": creatify.ErrOutcomeUnknown, "ErrJobFailed": creatify.ErrJobFailed, "ErrJobRejected": creatify.ErrJobRejected,
-	"ErrWaitTimeout": creatify.ErrWaitTimeout, "ErrStalled": creatify.ErrStalled, "ErrNoOutput": creatify.ErrNoOutput,
+	"ErrWaitTimeout": creatify.ErrWaitTimeout, "ErrStalled": creatify.ErrStalled, "ErrPollsFailed": creatify.ErrPollsFailed, "ErrNoOutput": creatify.ErrNoOutput,
 	"ErrBudgetExceeded": creatify.ErrBudgetExceeded, "ErrTrackerClosed": creatify.ErrTrackerClosed,
 	"ErrInvalidWebhook": creatify.ErrInvalidWebhook, "ErrTooLarge": creatify.ErrTooLarge, "ErrRefusedURL": creatify.ErrRefusedURL,
 	"Canceled": context.Canceled, "DeadlineExceeded": context.DeadlineExceeded, "permission denied": fs.ErrPermission,

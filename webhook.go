@@ -22,7 +22,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// WebhookEvent is the body of a webhook. Events are not signed, so they prove nothing: read the job before acting on one.
+// WebhookEvent is the body of a webhook. It is not signed, so it proves nothing: read the job before acting
+// on it.
 type WebhookEvent struct {
 	JobID        string // never empty
 	Status       Status // never empty; any value
@@ -32,8 +33,8 @@ type WebhookEvent struct {
 
 const maxEvent = 64 << 10
 
-// ParseWebhook parses the body of a webhook, in either of its two documented forms. A body that is not a JSON object, lacks
-// an ID or a status, or exceeds 64 KiB is [ErrInvalidWebhook].
+// ParseWebhook parses the body of a webhook, in either of its two documented forms. A body that is not a JSON
+// object, lacks an ID or a status, or exceeds 64 KiB is [ErrInvalidWebhook].
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func ParseWebhook(body []byte) (*WebhookEvent, error) {
@@ -66,8 +67,8 @@ func ParseWebhook(body []byte) (*WebhookEvent, error) {
 type WebhookOptions struct {
 	// Secret is the value of the URL's parameter "secret"; see URL. If empty, requests are not authenticated.
 	Secret string
-	// ReadsPerSecond limits on average how often events cause a read of a job; bursts may be ten times as large. Events over
-	// the limit get 503 and Retry-After. 0 or less means 5.
+	// ReadsPerSecond limits the reads of jobs that events cause, on average; bursts may be ten times as
+	// large. Events over the limit get 503 and Retry-After. 0 or less means 5.
 	ReadsPerSecond float64
 }
 
@@ -77,9 +78,11 @@ const (
 	secretParameter    = "secret"
 )
 
-// URL returns base with the secret and a reference of the caller's, such as an order's number, for [JobParams.WebhookURL].
-// The rest of base is kept byte for byte. A base that is not absolute, has a fragment or one of the parameters "ref" and
-// "secret" already, or gets longer than the API's 200 characters, is [ErrInvalidParams].
+// URL returns base with the secret and a reference of the caller's, such as an order number, added to its
+// query. Use it for [JobParams].WebhookURL. Either may be empty; base itself is kept byte for byte.
+//
+// A base that is not absolute, has a fragment, has one of the parameters "ref" and "secret" already, or
+// becomes longer than the API's 200 characters is [ErrInvalidParams].
 func (o WebhookOptions) URL(base, reference string) (string, error) {
 	switch {
 	case !isWebURL(base):
@@ -88,7 +91,7 @@ func (o WebhookOptions) URL(base, reference string) (string, error) {
 		return "", invalid("base", "must not have a fragment, which is never sent")
 	}
 	u, _ := url.Parse(base)
-	present := u.Query() // less what Go does not parse, which is no obstacle: the handler parses in the same way
+	present := u.Query() // as the handler will parse it
 	for _, p := range []struct{ name, value string }{{referenceParameter, reference}, {secretParameter, o.Secret}} {
 		switch {
 		case p.value == "":
@@ -110,8 +113,9 @@ func (o WebhookOptions) URL(base, reference string) (string, error) {
 
 type referenceKey struct{}
 
-// WebhookReference returns the reference that [WebhookOptions.URL] put into the URL, from the context that a
-// [JobsService.WebhookHandler] passes on. It is empty if there is none. Who knows the URL can send any reference.
+// WebhookReference returns the reference that [WebhookOptions.URL] has added, from the context of the
+// function that a [JobsService.WebhookHandler] calls, or "". Anybody who knows the URL can send any
+// reference.
 func WebhookReference(ctx context.Context) string {
 	reference, _ := ctx.Value(referenceKey{}).(string)
 	return reference
@@ -123,16 +127,18 @@ const (
 	tryAgainIn   = "10" // seconds, for Retry-After
 	defaultReads = 5
 
-	// renderGrace is how long a rendered job may read as done without its video, as in [JobsService.WaitForVideo].
+	// renderGrace is how long a rendered job may read as done without its video, as in
+	// [JobsService.WaitForVideo].
 	renderGrace = 15 * time.Minute
 )
 
-// WebhookHandler returns a handler that reads the job of each event and calls f with it, once for each status and set of
-// outputs. Free.
+// WebhookHandler returns a handler that reads the job of each event and calls f with it, once for each status
+// and set of outputs. Free.
 //
-// The context of f holds the [WebhookReference] and ends after a minute, not when the sender hangs up. f must be idempotent:
-// the last 10,000 deliveries are remembered in memory only. The sender gets 204 once f has returned nil, 500 if f fails, and
-// 503 with Retry-After while the job cannot be read or does not show yet what the event says. Failures are logged at warn.
+// The context of f holds the [WebhookReference] and ends after a minute, not when the sender hangs up. f must
+// be idempotent: the last 10,000 deliveries are remembered, in memory only. The sender gets 204 once f has
+// returned nil, 500 if f fails, and 503 with Retry-After while the job cannot be read or does not show yet
+// what the event says. Failures are logged at warn level.
 func (s *JobsService) WebhookHandler(options WebhookOptions, f func(context.Context, *Job) error) http.Handler {
 	if f == nil {
 		f = func(context.Context, *Job) error { return errors.New("creatify: WebhookHandler was given no function") }
@@ -156,7 +162,8 @@ func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusServiceUnavailable
 	if leave, ok := h.enter(r.Context(), foldID(event.JobID)); ok {
 		defer leave()
-		// Not the request's context: with an impatient sender f would begin at each attempt, and never finish.
+		// Not the request's context: with an impatient sender, f would begin at each attempt and never
+		// finish.
 		ctx := context.WithValue(context.WithoutCancel(r.Context()), referenceKey{}, r.URL.Query().Get(referenceParameter))
 		var err error
 		if status, err = h.handle(ctx, event); err != nil {
@@ -195,7 +202,7 @@ func (h *webhookHandler) handle(ctx context.Context, event *WebhookEvent) (statu
 	reading, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
 	job, err := h.jobs.read(reading, transport.Call{JobID: event.JobID, Once: true})
-	if err != nil { // an ErrNotFound as well: an event may come before its job can be read
+	if err != nil { // ErrNotFound included: an event may come before its job can be read
 		return http.StatusServiceUnavailable, err
 	}
 	state := stateOf(job.ID, job.Status, job.Preview != "", job.VideoOutput != "")
@@ -214,7 +221,7 @@ func (h *webhookHandler) handle(ctx context.Context, event *WebhookEvent) (statu
 	return http.StatusNoContent, nil
 }
 
-// stateOf names what is delivered once. The last state, done with a video, has the job's name alone: nothing follows it.
+// stateOf names what is delivered once. The last state, done with a video, has the name of the job alone.
 func stateOf(id string, status Status, preview, video bool) string {
 	if status == StatusDone && video {
 		return foldID(id)
@@ -224,9 +231,10 @@ func stateOf(id string, status Status, preview, video bool) string {
 
 // behind reports whether the job does not show yet what the event says.
 //
-// A job is done when its preview is ready, and may read as done again before its rendered video is there: the event of the
-// render then looks like another event of the preview. It is taken for the render's while a render is known of: one that
-// this client has started, or a job that the handler sees at work again after its preview was delivered.
+// A job is done when its preview is ready, and may read as done again before its rendered video is there. The
+// event of the render then looks like a duplicate of the preview's. It counts as the render's while a render
+// is known of: one that this client started, or a job that the handler saw at work after its preview was
+// delivered.
 func (h *webhookHandler) behind(job *Job, event *WebhookEvent) bool {
 	if !job.Status.Terminal() && h.delivered.has(stateOf(job.ID, StatusDone, true, false)) {
 		h.jobs.api.rendering.add(foldID(job.ID))
@@ -238,8 +246,8 @@ func (h *webhookHandler) behind(job *Job, event *WebhookEvent) bool {
 		(event.Status.Terminal() || job.Status.Terminal()) && !ended
 }
 
-// WebhookHandler returns a handler that expedites the job of each event. Free. The sender gets 204, or 404 for a job that
-// is not tracked. Polls continue as scheduled, for the events that are lost.
+// WebhookHandler returns a handler that expedites the job of each event. Free. The sender gets 204, or 404
+// for a job that is not tracked. Polls continue as scheduled, so a lost event loses nothing but time.
 func (t *Tracker) WebhookHandler(options WebhookOptions) http.Handler {
 	receiver := t.jobs.newReceiver(options)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -280,8 +288,8 @@ func (c *receiver) receive(w http.ResponseWriter, r *http.Request) *WebhookEvent
 		answer(w, status)
 		return nil
 	}
-	// For refusals too, since net/http reads on for a while. It ends with the body. Where the writer does not support it,
-	// the server's ReadTimeout is the only limit.
+	// Before refusals too, since net/http then reads the rest of the body, for a while. The deadline ends
+	// with the body. Where the writer supports none, the server's ReadTimeout is the only limit.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stepWithin))
 	secret := sha256.Sum256([]byte(r.URL.Query().Get(secretParameter)))
 	switch {

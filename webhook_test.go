@@ -24,6 +24,7 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -308,7 +309,8 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 
 	for _, tt := range []struct{ name, event, members string }{
 		{"has_an_event_sent_again_that_is_ahead_of_its_job", event(jobID, "done"), `"status":"running"`},
-		{"has_an_event_sent_again_with_a_video_that_is_not_there", `{"id":"` + jobID + `","status":"done","output":"https://v.test"}`, `"status":"done","preview":"https://x.test"`},
+		{"has_an_event_sent_again_with_a_video_that_is_not_there",
+			`{"id":"` + jobID + `","status":"done","output":"https://v.test"}`, `"status":"done","preview":"https://x.test"`},
 		{"has_an_event_sent_again_while_the_job_has_no_output", event(jobID, "done"), `"status":"done"`},
 		{"has_a_late_event_sent_again_while_the_job_has_no_output", event(jobID, "running"), `"status":"done"`},
 	} {
@@ -342,7 +344,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 		}{{0, 51}, {1, 11}, {-1, 51}} {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHook(t, creatify.WebhookOptions{ReadsPerSecond: tt.perSecond}, nil)
-				for _, id := range manyIDs(1000) {
+				for _, id := range testkit.IDs(1000) {
 					assert.Equal(t, 503, h.post(event(id, "done")).StatusCode)
 				}
 				assert.Equal(t, tt.most, h.api.Calls(get))
@@ -352,6 +354,28 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 				assert.Equal(t, tt.most+1, h.api.Calls(get))
 			})
 		}
+	})
+
+	t.Run("reads_before_polls_that_wait_for_the_rate_limit", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: time.Hour}})
+			client := newClient(t, api, creatify.WithRateLimit(2, 1))
+			handler := client.Jobs.WebhookHandler(creatify.WebhookOptions{}, func(context.Context, *creatify.Job) error { return nil })
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			job, err := newClient(t, api).Jobs.CreatePreview(ctx, params())
+			require.NoError(t, err)
+			var waits sync.WaitGroup
+			for range 500 {
+				waits.Go(func() { client.Jobs.WaitForPreview(ctx, job.ID) })
+			}
+			time.Sleep(time.Minute)
+			start := time.Now()
+			assert.Equal(t, 204, (&hook{t: t, handler: handler}).post(event(job.ID, "running")).StatusCode)
+			assert.LessOrEqual(t, time.Since(start), time.Second, "behind one poll at most")
+			stop()
+			waits.Wait()
+		})
 	})
 
 	t.Run("gives_a_read_10_seconds", func(t *testing.T) {
@@ -409,7 +433,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 			h.post(event(id, "done"))
 			return len(h.jobs)
 		}
-		ids := manyIDs(10_001)
+		ids := testkit.IDs(10_001)
 		for i, id := range ids[:10_000] {
 			require.Equal(t, i+1, deliveries(id))
 		}
@@ -420,7 +444,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 	})
 }
 
-// TestJobsService_WebhookHandler_render is about events of a render that look like those of the preview before it.
+// TestJobsService_WebhookHandler_render is about events of a render that look like those of its preview.
 func TestJobsService_WebhookHandler_render(t *testing.T) {
 	const (
 		running   = `"status":"running","preview":"https://x.test"`
@@ -436,7 +460,7 @@ func TestJobsService_WebhookHandler_render(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name      string
-		render    bool // by this client, after the first step
+		render    bool // by a copy of this client, after the first step
 		steps     []step
 		delivered []string // statuses, and video
 	}{
@@ -466,7 +490,9 @@ func TestJobsService_WebhookHandler_render(t *testing.T) {
 					members = s.members
 					assert.Equal(t, s.status, h.post(event(jobID, s.event)).StatusCode, "step %d", i)
 					if i == 0 && tt.render {
-						_, err := h.client.Jobs.Render(t.Context(), jobID)
+						client, err := h.client.With(creatify.WithUserAgent("copy"))
+						require.NoError(t, err)
+						_, err = client.Jobs.Render(t.Context(), jobID)
 						require.NoError(t, err)
 					}
 				}
@@ -783,49 +809,103 @@ func (f forever) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestATrackersHandlerIsNoFloodGate(t *testing.T) {
-	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
-		tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
-		defer tracker.Close()
-		h := &hook{t: t, handler: tracker.WebhookHandler(creatify.WebhookOptions{ReadsPerSecond: 1})}
-		job := create(t, api, client, creatifytest.Life{Duration: time.Hour})
-		require.NoError(t, tracker.Add(creatify.PendingJob{ID: job.ID}))
-		answers := map[int]int{}
-		var last *http.Response
-		for range 100 {
-			last = h.post(event(job.ID, "running"))
-			answers[last.StatusCode]++
-		}
-		assert.Equal(t, map[int]int{204: 11, 503: 89}, answers)
-		assert.Equal(t, "10", last.Header.Get("Retry-After"))
+// handlerTransport lets the fake send its events to a handler that is set later, without a socket.
+func handlerTransport(handler *http.Handler) *http.Client {
+	return &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		(*handler).ServeHTTP(w, req)
+		return w.Result(), nil
+	})}
+}
+
+func TestJobsService_WebhookHandler_lost_create(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		orders := map[string]*creatify.Job{}
+		var handler http.Handler
+		api := creatifytest.New(creatifytest.Config{Webhooks: creatifytest.Webhooks{Client: handlerTransport(&handler), Duplicates: 2}})
+		client := newClient(t, api)
+		options := creatify.WebhookOptions{Secret: "s3cret"}
+		handler = client.Jobs.WebhookHandler(options, func(ctx context.Context, job *creatify.Job) error {
+			orders[creatify.WebhookReference(ctx)] = job
+			return nil
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go api.RunWebhooks(ctx)
+
+		p := params()
+		var err error
+		p.WebhookURL, err = options.URL("https://shop.test/hook?a=1;2", "order-7")
+		require.NoError(t, err)
+		api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Drop: creatifytest.DropAfter})
+		_, err = client.Jobs.CreatePreviewAndWait(ctx, p)
+		require.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
+
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		job := orders["order-7"]
+		require.NotNil(t, job, "the event has named the job")
+		assert.Equal(t, api.Jobs(), []string{job.ID})
+		assert.NotEmpty(t, job.Preview)
+		assert.Equal(t, 1.0, api.Charged())
+		_, err = client.Jobs.Render(ctx, job.ID)
+		assert.NoError(t, err, "and the preview can be used")
 	})
 }
 
-func TestATrackedWaitEndsWithinOneReadOfItsNotice(t *testing.T) {
-	for name, tt := range map[string]struct {
+func TestTracker_WebhookHandler(t *testing.T) {
+	t.Run("limits_events", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+			tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+			defer tracker.Close()
+			h := &hook{t: t, handler: tracker.WebhookHandler(creatify.WebhookOptions{ReadsPerSecond: 1})}
+			job := create(t, api, client, creatifytest.Life{Duration: time.Hour})
+			require.NoError(t, tracker.Add(creatify.PendingJob{ID: job.ID}))
+			answers := map[int]int{}
+			var last *http.Response
+			for range 100 {
+				last = h.post(event(job.ID, "running"))
+				answers[last.StatusCode]++
+			}
+			assert.Equal(t, map[int]int{204: 11, 503: 89}, answers)
+			assert.Equal(t, "10", last.Header.Get("Retry-After"))
+		})
+	})
+
+	t.Run("refuses_what_is_not_for_it", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+			tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+			defer tracker.Close()
+			h := &hook{t: t, handler: tracker.WebhookHandler(creatify.WebhookOptions{Secret: "right"})}
+			assert.Equal(t, 404, h.post(event(jobID, "done")).StatusCode, "a job that is not tracked")
+			assert.Equal(t, 400, h.post(`{}`).StatusCode)
+			assert.Equal(t, 403, h.post(event(jobID, "done"), func(r *http.Request) { r.URL.RawQuery = "" }).StatusCode)
+			assert.Zero(t, api.Calls(""))
+		})
+	})
+
+	for _, tt := range []struct {
+		name string
 		send func(post func(id string), fast, slow string)
 		most time.Duration // for the fast job's result
 	}{
-		"when notices arrive": {func(post func(string), fast, slow string) { post(fast) }, 61 * time.Second},
-		"when they come twice, late ones first": {func(post func(string), fast, slow string) {
+		{"ends_a_wait_with_one_read", func(post func(string), fast, slow string) { post(fast) }, 61 * time.Second},
+		{"ends_a_wait_once_for_two_events", func(post func(string), fast, slow string) {
 			post(slow)
 			post(fast)
 			post(fast)
 		}, 61 * time.Second},
-		"when all are lost": {func(func(string), string, string) {}, 90 * time.Second},
+		{"leaves_a_wait_without_events_to_its_polls", func(func(string), string, string) {}, 90 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 				tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 				defer tracker.Close()
 				h := &hook{t: t, handler: tracker.WebhookHandler(creatify.WebhookOptions{Secret: "right"})}
 				fast := create(t, api, client, creatifytest.Life{Duration: time.Minute})
 				slow := create(t, api, client, creatifytest.Life{Duration: 10 * time.Minute})
-				require.NoError(t, tracker.Add(creatify.PendingJob{ID: fast.ID}))
-				require.NoError(t, tracker.Add(creatify.PendingJob{ID: slow.ID}))
-				assert.Equal(t, 404, h.post(event(jobID, "done")).StatusCode, "it is not tracked")
+				require.NoError(t, tracker.Add(creatify.PendingJob{ID: fast.ID}, creatify.PendingJob{ID: slow.ID}))
 				time.AfterFunc(time.Minute, func() {
-					// 404 is for a second notice, when the first has ended the wait.
 					tt.send(func(id string) { h.post(event(id, "done")) }, fast.ID, slow.ID)
 				})
 				start := time.Now()
@@ -838,65 +918,23 @@ func TestATrackedWaitEndsWithinOneReadOfItsNotice(t *testing.T) {
 			})
 		})
 	}
-}
 
-// handlerTransport lets the fake send its notices to a handler without a socket.
-func handlerTransport(handler http.Handler) *http.Client {
-	return &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, req)
-		return w.Result(), nil
-	})}
-}
-
-func TestTheWayBackFromALostCreate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		orders := map[string]*creatify.Job{}
-		var handler http.Handler
-		notices := handlerTransport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
-		api := creatifytest.New(creatifytest.Config{Webhooks: creatifytest.Webhooks{Client: notices, Duplicates: 2}})
-		client := newClient(t, api)
-		handler = client.Jobs.WebhookHandler(creatify.WebhookOptions{Secret: "s3cret"}, func(ctx context.Context, job *creatify.Job) error {
-			orders[creatify.WebhookReference(ctx)] = job
-			return nil
-		})
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
-		go api.RunWebhooks(ctx)
-
-		p := params()
-		var err error
-		p.WebhookURL, err = creatify.WebhookOptions{Secret: "s3cret"}.URL("https://shop.test/hook", "order-7")
-		require.NoError(t, err)
-		api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Drop: creatifytest.DropAfter})
-		_, err = client.Jobs.CreatePreviewAndWait(ctx, p)
-		require.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
-
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		job := orders["order-7"]
-		require.NotNil(t, job, "the notice has named the job")
-		assert.Equal(t, api.Jobs(), []string{job.ID})
-		assert.NotEmpty(t, job.Preview)
-		assert.Equal(t, 1.0, api.Charged(), "one charge")
-		_, err = client.Jobs.Render(ctx, job.ID)
-		assert.NoError(t, err, "and the preview can be used")
-	})
-}
-
-func TestATrackerUnderWebhooksOfEveryKind(t *testing.T) {
-	for name, webhooks := range map[string]creatifytest.Webhooks{
-		"prompt":                       {},
-		"twice and in another order":   {Duplicates: 1, Shuffle: 20 * time.Second, Delay: time.Second},
-		"every second one is lost":     {Lose: func(n int) bool { return n%2 == 0 }},
-		"all lost":                     {Lose: func(int) bool { return true }},
-		"by the other documented name": {VideoField: "output"},
+	for _, tt := range []struct {
+		name     string
+		webhooks creatifytest.Webhooks
+		most     time.Duration // mean lag
+	}{
+		{"with_prompt_events", creatifytest.Webhooks{}, 0},
+		{"with_events_by_the_other_documented_name", creatifytest.Webhooks{VideoField: "output"}, 0},
+		{"with_events_twice_and_in_another_order", creatifytest.Webhooks{Duplicates: 1, Shuffle: 20 * time.Second, Delay: time.Second}, 20 * time.Second},
+		{"with_each_second_event_lost", creatifytest.Webhooks{Lose: func(n int) bool { return n%2 == 0 }}, 20 * time.Second},
+		{"with_all_events_lost", creatifytest.Webhooks{Lose: func(int) bool { return true }}, 20 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var handler http.Handler
-				webhooks.Client = handlerTransport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
-				api := creatifytest.New(creatifytest.Config{Webhooks: webhooks})
+				tt.webhooks.Client = handlerTransport(&handler)
+				api := creatifytest.New(creatifytest.Config{Webhooks: tt.webhooks})
 				client := newClient(t, api)
 				tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 				defer tracker.Close()
@@ -925,10 +963,7 @@ func TestATrackerUnderWebhooksOfEveryKind(t *testing.T) {
 				}
 				assert.Equal(t, 30, n, "each job once")
 				t.Logf("mean lag %v, %d polls", lag/30, api.Calls(get))
-				assert.Less(t, lag/30, 20*time.Second)
-				if webhooks.Lose == nil && webhooks.Delay == 0 {
-					assert.Zero(t, lag, "with notices a wait ends within one read")
-				}
+				assert.LessOrEqual(t, lag/30, tt.most)
 			})
 		})
 	}

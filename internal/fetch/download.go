@@ -158,6 +158,9 @@ func (d *download) attempt(parent context.Context) *Error {
 	var failure *Error
 	switch resp.StatusCode {
 	case http.StatusOK:
+		if resp.ContentLength > d.MaxSize {
+			return d.tooLarge()
+		}
 		head, err := body.Peek(512) // as many as http.DetectContentType reads
 		if err != nil && err != io.EOF {
 			return d.broken(ctx, err)
@@ -169,11 +172,8 @@ func (d *download) attempt(parent context.Context) *Error {
 		d.noRanges = d.noRanges || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable
 		failure = refusal(resp)
 	}
-	switch {
-	case failure != nil:
+	if failure != nil {
 		return failure
-	case d.total > d.MaxSize:
-		return d.tooLarge()
 	}
 	return d.copy(ctx, body, skip, left, idle)
 }
@@ -212,8 +212,8 @@ func (d *download) broken(ctx context.Context, err error) *Error {
 	return failf(soon, "%v", err)
 }
 
-// acceptWhole accepts the file from its beginning. The first skip bytes of the body are written already; left is
-// its length, or -1.
+// acceptWhole accepts the file from its beginning. The first skip bytes of the body are written already; left
+// is its length, or -1.
 func (d *download) acceptWhole(resp *http.Response, head []byte) (skip, left int64, failure *Error) {
 	if other := otherThanVideo(resp.Header, head); other != "" {
 		return 0, 0, failf(missing, "the host sent %s instead of a video", other)
@@ -233,7 +233,7 @@ func (d *download) acceptWhole(resp *http.Response, head []byte) (skip, left int
 	}
 	d.version, d.total = version, total
 	if total < 0 && endsWithConnection(resp) {
-		return 0, 0, failf(never, "the host sent neither its length nor a mark of its end: if truncated, it would look complete")
+		return 0, 0, failf(never, "the host sent neither a length nor an end: if truncated, it would look complete")
 	}
 	return d.done, total, nil
 }

@@ -207,6 +207,9 @@ func TestAttemptRefuses(t *testing.T) {
 		{"another_success", status(204), Failed, "204 No Content"},
 		{"another_redirect", status(300, "Location", "/v"), Failed, "300 Multiple Choices"},
 		{"a_redirect_to_nowhere", status(302), Failed, "302 Found"},
+		{"a_redirect_without_headers", func(*http.Request) *http.Response {
+			return &http.Response{StatusCode: 302, Body: http.NoBody}
+		}, Failed, "302 Found"},
 		{"another_coding", whole(videoOf(9), http.Header{"Content-Encoding": {"aws-chunked, GZIP"}}), Failed, "the coding gzip"},
 		{"more_than_was_announced", func(req *http.Request) *http.Response {
 			resp := whole(videoOf(9), nil)(req)
@@ -355,7 +358,8 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-// wire is a server that sends bytes as they are, one response for each connection; the last one again and again.
+// wire is a server that sends bytes as they are, one response for each connection; the last one again and
+// again.
 type wire struct {
 	*httptest.Server
 	connections atomic.Int32
@@ -453,7 +457,7 @@ func TestRunGivesUpAfterFiveAttemptsWithoutProgress(t *testing.T) {
 	}
 	t.Run("with_progress_there_is_no_end_to_them", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			_, err := written(t, &host{content: videoOf(2 << 20), header: etag(`"a"`), cuts: repeat(100_000, 20)})
+			_, err := written(t, &host{content: videoOf(1 << 20), header: etag(`"a"`), cuts: repeat(100_000, 10)})
 			assert.NoError(t, err)
 		})
 	})

@@ -22,9 +22,10 @@ type Config struct {
 // Client downloads files. It is safe for concurrent use.
 type Client struct {
 	Config
-	foreign  http.RoundTripper // the caller's, if it is no *http.Transport: it is used as it is
-	settings *http.Transport   // for all other connections
-	dial     dialFunc          // the caller's; nil for none
+	foreign  http.RoundTripper                          // the caller's, if no *http.Transport: used as it is
+	settings *http.Transport                            // of all other connections
+	dial     dialFunc                                   // the caller's; nil for none
+	veto     func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
 }
 
 // New makes a client. Of a caller's [http.Transport] it takes the proxy, DialContext, the time limits and the
@@ -34,6 +35,9 @@ func New(c Config) *Client {
 	from, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		from = &http.Transport{Proxy: http.ProxyFromEnvironment}
+	}
+	if c.HTTPClient != nil {
+		client.veto = c.HTTPClient.CheckRedirect
 	}
 	if c.HTTPClient != nil && c.HTTPClient.Transport != nil {
 		if from, ok = c.HTTPClient.Transport.(*http.Transport); !ok {

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -21,7 +22,8 @@ func PathProblem(path string) string {
 	return ""
 }
 
-// ToFile downloads a file and returns its size. Until it is whole and on the disk, it has another name in the same folder.
+// ToFile downloads a file and returns its size. Until it is whole and on the disk, the file has another name
+// in its folder.
 func (c *Client) ToFile(ctx context.Context, f File, path string) (int64, error) {
 	d := c.newDownload(f)
 	part, err := createPart(path)
@@ -53,7 +55,8 @@ func createPart(path string) (*os.File, error) {
 		return nil, err
 	}
 	name := filepath.Join(filepath.Dir(path), ".creatify-"+rand.Text()+".part")
-	part, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) //nolint:gosec // less the umask, as os.Create
+	//nolint:gosec // the permissions are less the umask, as those of os.Create
+	part, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err == nil && old != nil {
 		err = part.Chmod(old.Mode().Perm())
 	}
@@ -62,10 +65,11 @@ func createPart(path string) (*os.File, error) {
 
 // commit renames a part to path once the disk has it.
 func commit(part *os.File, path string) error {
-	for _, step := range []func() error{part.Sync, part.Close, func() error { return os.Rename(part.Name(), path) }} {
-		if err := step(); err != nil {
-			return err
-		}
+	if err := cmp.Or(part.Sync(), part.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(part.Name(), path); err != nil {
+		return err
 	}
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
 		_ = errors.Join(dir.Sync(), dir.Close()) // not every system can

@@ -28,7 +28,7 @@ func (d *download) RoundTrip(req *http.Request) (*http.Response, error) {
 		next = guarded
 	}
 	resp, err := next.RoundTrip(req)
-	if err != nil || resp == nil || resp.StatusCode/100 != 3 {
+	if err != nil || resp == nil || resp.StatusCode/100 != 3 || resp.Header.Get("Location") == "" {
 		return resp, err
 	}
 	to := escape(resp.Header.Get("Location"))
@@ -50,16 +50,16 @@ func (d *download) checkRedirect(req *http.Request, via []*http.Request) error {
 		return refusef("more than %d redirects", maxRedirects)
 	case from.Scheme == "https" && req.URL.Scheme != "https":
 		return refusef("%s redirects from https to %s", from.Host, req.URL.Scheme)
-	case d.HTTPClient == nil || d.HTTPClient.CheckRedirect == nil:
+	case d.veto == nil:
 		return nil
 	}
-	if err := d.HTTPClient.CheckRedirect(req.Clone(req.Context()), via); err != nil { // a copy, to add nothing to
+	if err := d.veto(req.Clone(req.Context()), via); err != nil { // a copy, to add nothing to
 		return refusef("the HTTP client's CheckRedirect does not allow a redirect to %s: %v", req.URL.Host, err)
 	}
 	return nil
 }
 
-// guarded returns a transport for one request, which checks the address of its connection unless that is a proxy's.
+// guarded returns a transport for one request. It checks the address of its connection, save that of a proxy.
 func (d *download) guarded(req *http.Request) (*http.Transport, error) {
 	t, check := d.settings.Clone(), checkConn
 	if d.Private {
@@ -102,7 +102,7 @@ func guardedDial(dial dialFunc, check func(addr string) error) dialFunc {
 	}
 }
 
-// escape trims a URL, and escapes what its author forgot to: a stray %, white space, and anything beyond ASCII.
+// escape trims a URL, and escapes what its author forgot: a stray %, white space, and anything beyond ASCII.
 func escape(text string) string {
 	return escapable.ReplaceAllStringFunc(strings.TrimSpace(text), func(s string) string {
 		if s[0] == '%' && len(s) == 3 {
@@ -130,11 +130,13 @@ func checkURL(file *url.URL, private bool) error {
 		return checkAddr(addr)
 	case last == "localhost":
 		return refusef("%s is this machine", host)
-	case last == "" || last[0] >= '0' && last[0] <= '9' || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }):
+	case last == "" || last[0] >= '0' && last[0] <= '9' || strings.ContainsFunc(host, beyondASCII):
 		return refusef("%q is neither a host name nor an address in its usual form", host)
 	}
 	return nil
 }
+
+func beyondASCII(r rune) bool { return r <= ' ' || r > '~' }
 
 // checkConn judges the address of a connection.
 func checkConn(remote string) error {
@@ -152,7 +154,7 @@ func checkAddr(addr netip.Addr) error {
 	return refusef("%v is not a public address", addr)
 }
 
-// IsPublic reports whether an address belongs to the Internet, by IANA's registries of special-purpose addresses.
+// IsPublic reports whether an address is on the Internet, by IANA's registries of special-purpose addresses.
 func IsPublic(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if nat64.Contains(addr) {
@@ -172,10 +174,10 @@ func IsPublic(addr netip.Addr) bool {
 
 var (
 	nat64         = netip.MustParsePrefix("64:ff9b::/96")
-	globalUnicast = netip.MustParsePrefix("2000::/3") // private, link-local, multicast and mapped addresses lie outside
-	special       = prefixes("0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 " +
-		"192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 " +
-		"2001::/23 2001:db8::/32 2002::/16 3fff::/20")
+	globalUnicast = netip.MustParsePrefix("2000::/3") // outside are private, link-local and multicast addresses
+	special       = prefixes("0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 " +
+		"192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 " +
+		"224.0.0.0/3 2001::/23 2001:db8::/32 2002::/16 3fff::/20")
 )
 
 func prefixes(list string) (all []netip.Prefix) {

@@ -73,7 +73,7 @@ func TestCheckRedirectAsksTheCallers(t *testing.T) {
 	h := &host{content: videoOf(1), answers: map[int]answer{0: redirectTo("https://cdn.test/v")}}
 	veto, asked := errors.New("not to https://cdn.test/v?signature=s1gned"), 0
 	client := newClient(h)
-	client.HTTPClient.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+	client.veto = func(req *http.Request, via []*http.Request) error {
 		asked++
 		assert.Equal(t, "cdn.test", req.URL.Host)
 		assert.Len(t, via, 1)
@@ -116,7 +116,8 @@ func TestRoundTripClosesEachBody(t *testing.T) {
 }
 
 func TestRoundTripSurvivesATransportThatForgets(t *testing.T) {
-	for name, resp := range map[string]*http.Response{"the_response": nil, "the_body": {StatusCode: 200, ContentLength: 5, Header: http.Header{}}} {
+	for name, resp := range map[string]*http.Response{"the_response": nil, "the_body": {StatusCode: 200, ContentLength: 5},
+		"the_headers": {StatusCode: 503, Body: http.NoBody}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				asked := 0
@@ -245,6 +246,7 @@ func TestGuardedUsesTheCallersDialerAndProxyOnly(t *testing.T) {
 		{"a_dialer_that_fails", nil, func(context.Context, string, string) (net.Conn, error) { return nil, down }, down.Error(), "files.test:443"},
 		{"a_dialer_to_no_address_of_the_Internet", nil, pipe(false), "pipe is not one of the Internet", "files.test:443"},
 		{"a_proxy_that_is_not_known", func(*http.Request) (*url.URL, error) { return nil, down }, pipe(false), down.Error(), ""},
+		{"a_proxy_that_changes_its_mind", once(&url.URL{Scheme: "http", Host: "proxy.test:80"}), pipe(true), io.ErrClosedPipe.Error(), "proxy.test:80"},
 		{"a_dialer_to_a_private_proxy", http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test:80"}), pipe(true), io.ErrClosedPipe.Error(), "proxy.test:80"},
 	}
 	for _, tt := range tests {
@@ -261,6 +263,15 @@ func TestGuardedUsesTheCallersDialerAndProxyOnly(t *testing.T) {
 				assert.Equal(t, tt.dialled, dialled)
 			})
 		})
+	}
+}
+
+// once is a Proxy function that knows a proxy only the first time.
+func once(proxy *url.URL) func(*http.Request) (*url.URL, error) {
+	return func(*http.Request) (*url.URL, error) {
+		at := proxy
+		proxy = nil
+		return at, nil
 	}
 }
 

@@ -154,7 +154,8 @@ func (h *host) serve(req *http.Request) *http.Response {
 	return part(h.content[from:], from, len(h.content), h.header)(req)
 }
 
-// ranges lists the ranges that were asked for. One without a condition, which could be of another file, stands out.
+// ranges lists the ranges that were asked for. One without a condition, which could be of another file,
+// stands out.
 func (h *host) ranges() (all []string) {
 	for _, req := range h.requests {
 		asked := req.Header.Get("Range")

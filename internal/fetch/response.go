@@ -18,9 +18,11 @@ func refusal(resp *http.Response) *Error {
 	e := failf(never, "the host answered %d %s", status, http.StatusText(status))
 	e.Status = status
 	switch status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
-		e.retry = missing // 400 is how some storage services refuse a token that has expired
-	case http.StatusRequestTimeout, http.StatusRequestedRangeNotSatisfiable, http.StatusTooEarly, http.StatusTooManyRequests:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone,
+		http.StatusBadRequest: // by which some storage services refuse a token that has expired
+		e.retry = missing
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
+		http.StatusRequestedRangeNotSatisfiable: // of which the next request asks for none
 		e.retry = soon
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
 	default:
@@ -35,7 +37,7 @@ func refusal(resp *http.Response) *Error {
 	return e
 }
 
-// otherThanVideo returns the type of a body that is a page or a message, by its declared type or its first bytes; else "".
+// otherThanVideo returns the type of a body that is a page or a message, as declared or by its head; else "".
 // The groups of types are those of https://mimesniff.spec.whatwg.org/#mime-type-groups.
 func otherThanVideo(header http.Header, head []byte) string {
 	head = bytes.TrimPrefix(head, []byte("\uFEFF"))
@@ -58,10 +60,11 @@ func otherThanVideo(header http.Header, head []byte) string {
 }
 
 // codings are IANA's content codings, save identity: https://www.iana.org/assignments/http-parameters
-var codings = strings.Fields("aes128gcm br compress dcb dcz deflate exi gzip pack200-gzip x-compress x-gzip zstd")
+var codings = strings.Fields(`aes128gcm br compress dcb dcz deflate exi gzip
+	pack200-gzip x-compress x-gzip zstd`)
 
-// codingOf returns the coding of a body, or "" if its bytes are the file's. Anything unregistered, such as aws-chunked, UTF-8
-// or binary, is a leftover of an upload and encodes nothing.
+// codingOf returns the coding of a body, or "" if its bytes are the file's. Anything unregistered, such as
+// aws-chunked, UTF-8 or binary, is left over from an upload and encodes nothing.
 func codingOf(header http.Header) string {
 	for coding := range strings.SplitSeq(strings.Join(header.Values("Content-Encoding"), ","), ",") {
 		coding = strings.ToLower(strings.TrimSpace(coding))
@@ -72,14 +75,14 @@ func codingOf(header http.Header) string {
 	return ""
 }
 
-// endsWithConnection reports whether the body is delimited only by connection close, so that a truncated body looks complete.
-// Chunks and streams have an end of their own.
+// endsWithConnection reports whether the body is delimited only by connection close, so that a truncated body
+// looks complete. Chunks and streams have an end of their own.
 func endsWithConnection(resp *http.Response) bool {
-	return resp.ProtoMajor == 1 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && !resp.Uncompressed
+	return resp.ProtoMajor == 1 && len(resp.TransferEncoding) == 0 && !resp.Uncompressed
 }
 
-// versionOf returns what identifies a file byte by byte, or "": a strong ETag, or a date of change that was over when the
-// response was made (RFC 9110, 8.8.2.2).
+// versionOf returns what identifies a file byte by byte, or "": a strong ETag, or a date of change that had
+// passed when the response was made (RFC 9110, 8.8.2.2).
 func versionOf(header http.Header) string {
 	if tag := header.Get("ETag"); tag != "" {
 		if isTag(tag) {

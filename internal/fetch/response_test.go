@@ -1,6 +1,8 @@
 package fetch
 
 import (
+	"bytes"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -105,4 +107,82 @@ func TestCodingOf(t *testing.T) {
 			assert.Equal(t, tt.want == "", len(got) == 100)
 		})
 	}
+}
+
+func TestContentRange(t *testing.T) {
+	tests := []struct {
+		text         string
+		from, to, of int64
+		ok           bool
+	}{
+		{"bytes 5-9/10", 5, 9, 10, true},
+		{"bytes 0-0/1", 0, 0, 1, true},
+		{"", 0, 0, 0, false},
+		{"bytes */10", 0, 0, 10, false},
+		{"bytes 5-9/*", 5, 9, 0, false},
+		{"bytes 5-10/10", 5, 10, 10, false},
+		{"bytes 9-5/10", 9, 5, 10, false},
+		{"bytes -5-9/10", 0, 0, 10, false},
+		{"bytes=5-9/10", 0, 0, 0, false},
+		{"items 5-9/10", 5, 9, 10, false},
+		{"bytes 5-9/99999999999999999999", 5, 9, math.MaxInt64, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.text, func(t *testing.T) {
+			from, to, of, ok := contentRange(tt.text)
+			assert.Equal(t, tt.ok, ok)
+			if ok {
+				assert.Equal(t, []int64{tt.from, tt.to, tt.of}, []int64{from, to, of})
+			}
+		})
+	}
+}
+
+// FuzzPart resumes a file after a break. The rest of another file must not be taken for its rest, unless the
+// host says that it is.
+func FuzzPart(f *testing.F) {
+	const tag, changed, sent = `"a"`, "Wed, 01 May 2024 03:04:05 GMT", "Wed, 01 May 2024 03:05:05 GMT"
+	for _, seed := range [][6]string{
+		{"bytes 600-999/1000", tag, "", sent, "", "video/mp4"},
+		{"bytes 600-999/1000", "", changed, sent, "", ""},
+		{"bytes 600-999/1000", "", sent, sent, "", ""}, // changed as it is sent
+		{"bytes 600-999/1000", "", changed, "", "", ""},
+		{"bytes 600-999/1000", `W/"a"`, changed, sent, "aws-chunked", ""},
+		{"bytes 600-999/1000", `"b"`, "", sent, "gzip", "text/html"},
+		{"bytes 600-999/*", tag, "", sent, "UTF-8", ""},
+		{"bytes 0-999/1000", tag, "", sent, "", ""},
+		{"bytes 600-99999999999999999999/1000", tag, "", "x", "none", "application/xml"},
+		{"", "", "", "", "", "multipart/byteranges; boundary=x"},
+	} {
+		for _, byDate := range []bool{false, true} {
+			f.Add(seed[0], seed[1], seed[2], seed[3], seed[4], seed[5], byDate)
+		}
+	}
+	content, other := videoOf(1000), bytes.Repeat([]byte{1}, 400)
+	f.Fuzz(func(t *testing.T, span, etag, lastModified, date, coding, contentType string, byDate bool) {
+		first := http.Header{"Etag": {tag}}
+		if byDate {
+			first = http.Header{"Last-Modified": {changed}, "Date": {sent}}
+		}
+		second := http.Header{"Etag": {etag}, "Last-Modified": {lastModified}, "Date": {date}, "Content-Encoding": {coding}, "Content-Type": {contentType}}
+		says := etag == tag
+		if byDate {
+			says = etag == "" && (lastModified == "" || lastModified == changed)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			h := &host{content: content, header: first, cuts: []int{600}, answers: map[int]answer{1: func(req *http.Request) *http.Response {
+				resp := part(other, 600, 1000, second)(req)
+				resp.Header.Set("Content-Range", span)
+				return resp
+			}}}
+			got, err := saved(t, h)
+			from, to, of, _ := contentRange(span)
+			switch {
+			case err != nil:
+				t.Error(err)
+			case got != string(content) && !(says && from == 600 && to == 999 && of == 1000):
+				t.Errorf("spliced after %q, %q, %q, %q", span, etag, lastModified, date)
+			}
+		})
+	})
 }
