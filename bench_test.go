@@ -5,12 +5,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
+	"path"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -98,7 +105,7 @@ func BenchmarkGet(b *testing.B) {
 	b.Run("bare with a time limit", bare(time.Minute))
 }
 
-func TestAGetAllocatesLittleMoreThanTheSameCallByHand(t *testing.T) {
+func TestGetAllocations(t *testing.T) {
 	client, byHand := newClient(t, memoryTransport()), &http.Client{Transport: memoryTransport()}
 	ours := testing.AllocsPerRun(200, func() {
 		_, err := client.Jobs.Get(t.Context(), jobID)
@@ -109,4 +116,147 @@ func TestAGetAllocatesLittleMoreThanTheSameCallByHand(t *testing.T) {
 		require.NoError(t, err)
 	})
 	assert.LessOrEqual(t, ours, 1.5*bare)
+}
+
+// liveHeap is what the heap takes after a collection.
+func liveHeap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// snapshotSize is what the last snapshot of a tracked job takes: it has no response and no variables.
+func snapshotSize(ids []string) float64 {
+	snapshots := make([]*creatify.Job, len(ids))
+	before := liveHeap()
+	for i, id := range ids {
+		snapshots[i] = &creatify.Job{ID: strings.Clone(id), Status: creatify.Status(strings.Clone("running")), Progress: 0.5}
+	}
+	size := float64(liveHeap()-before) / float64(len(ids))
+	runtime.KeepAlive(snapshots)
+	return size
+}
+
+// liveMemory is what the heap and the stacks of the goroutines take.
+func liveMemory() float64 {
+	heap := liveHeap()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(heap + m.StackInuse)
+}
+
+// BenchmarkTracker_memory compares a tracker with one goroutine per job: what a job takes beyond its last snapshot while it
+// waits for its next poll, and how many goroutines all of them take.
+func BenchmarkTracker_memory(b *testing.B) {
+	for _, n := range []int{10_000, 100_000} {
+		b.Run(fmt.Sprintf("tracker/jobs=%d", n), func(b *testing.B) {
+			benchmarkMemory(b, n, func(ctx context.Context, client *creatify.Client, ids []string, options []creatify.WaitOption) func() {
+				tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: options})
+				for _, id := range ids {
+					require.NoError(b, tracker.Add(creatify.PendingJob{ID: id}))
+				}
+				return tracker.Close
+			})
+		})
+		b.Run(fmt.Sprintf("goroutines/jobs=%d", n), func(b *testing.B) {
+			benchmarkMemory(b, n, func(ctx context.Context, client *creatify.Client, ids []string, options []creatify.WaitOption) func() {
+				var waits sync.WaitGroup
+				for _, id := range ids {
+					waits.Go(func() { client.Jobs.WaitForPreview(ctx, id, options...) })
+				}
+				return waits.Wait
+			})
+		})
+	}
+}
+
+// benchmarkMemory measures the waits that start begins, and whose end it returns once the context has ended.
+func benchmarkMemory(b *testing.B, n int, start func(context.Context, *creatify.Client, []string, []creatify.WaitOption) (end func())) {
+	ids := testkit.IDs(n)
+	client := newClient(b, allRun)
+	snapshot := snapshotSize(ids)
+	for b.Loop() {
+		ctx, cancel := context.WithCancel(b.Context())
+		polled := atomic.Int64{}
+		goroutines, before := runtime.NumGoroutine(), liveMemory()
+		update := creatify.WithOnUpdate(func(*creatify.Job) { polled.Add(1) })
+		end := start(ctx, client, ids, append(hourly, update, creatify.WithMaxWait(24*time.Hour)))
+		for polled.Load() < int64(n) {
+			runtime.Gosched()
+		}
+		liveHeap() // shrinks the stacks too, and the last polls come to their end meanwhile
+		b.ReportMetric((liveMemory()-before)/float64(n)-snapshot, "B/job")
+		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
+		cancel()
+		end()
+		runtime.KeepAlive(ids)
+	}
+	b.ReportMetric(0, "ns/op") // says nothing here
+}
+
+// BenchmarkTracker_polls keeps a tracker busier than it can be, with the fake answering in the same process. Run it
+// with -cpu 1 for what one core can sustain.
+func BenchmarkTracker_polls(b *testing.B) {
+	const jobs = 10_000
+	api := creatifytest.New(creatifytest.Config{Credits: jobs, Life: creatifytest.Life{Duration: -1}})
+	var polls atomic.Int64
+	enough, want := make(chan struct{}), int64(0)
+	client := newClient(b, roundTrip(func(req *http.Request) (*http.Response, error) {
+		if req.Method == http.MethodGet && polls.Add(1) == want {
+			close(enough)
+		}
+		return api.RoundTrip(req)
+	}))
+	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{
+		creatify.WithSchedule(creatify.FixedInterval(100 * time.Millisecond)), creatify.WithMaxWait(24 * time.Hour)}})
+	defer tracker.Close()
+	ids := make([]string, jobs)
+	for i := range ids {
+		job, err := client.Jobs.CreatePreview(b.Context(), params())
+		require.NoError(b, err)
+		ids[i] = job.ID
+	}
+	want = int64(b.N)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for _, id := range ids {
+		require.NoError(b, tracker.Add(creatify.PendingJob{ID: id}))
+	}
+	<-enough
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "polls/s")
+}
+
+// BenchmarkTracker_Add adds a job that is done at its first poll, and takes its result, beside so many that continue.
+func BenchmarkTracker_Add(b *testing.B) {
+	for _, n := range []int{1_000, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("tracked=%d", n), func(b *testing.B) {
+			var polled atomic.Int64
+			client := newClient(b, roundTrip(func(req *http.Request) (*http.Response, error) {
+				polled.Add(1)
+				if strings.HasPrefix(path.Base(req.URL.Path), "done") {
+					return allDone(req)
+				}
+				return allRun(req)
+			}))
+			tracker := track(b, client, creatify.TrackerOptions{Wait: hourly}, testkit.IDs(n)...)
+			for polled.Load() < int64(n) {
+				runtime.Gosched()
+			}
+			next, stop := iter.Pull(tracker.Results(b.Context()))
+			defer stop()
+			runtime.GC() // of the polls before
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				id := fmt.Sprintf("done-%d", i)
+				i++
+				require.NoError(b, tracker.Add(creatify.PendingJob{ID: id}))
+				if r, _ := next(); r.Err != nil || r.Job.ID != id {
+					b.Fatal(r)
+				}
+			}
+		})
+	}
 }

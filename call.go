@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/transport"
 	"github.com/creatify-community/creatify-go/internal/wait"
 )
@@ -18,6 +19,7 @@ import (
 // api is what the services share: one call of the API, from checked parameters to a body, a job or an error.
 type api struct {
 	transport *transport.Client
+	files     *fetch.Client
 	learned   *wait.Learner
 	budget    *Budget // nil for none
 	loopback  bool    // the base URL is on this machine: a fake, which may reach any host
@@ -141,13 +143,9 @@ func isRefusal(status int) bool {
 }
 
 func newAPIError(call transport.Call, response *transport.Response) *APIError {
-	e := &APIError{StatusCode: response.Status, Call: call.Name, JobID: call.JobID, Method: call.Method, Path: call.Path}
+	e := &APIError{StatusCode: response.Status, Call: call.Name, JobID: call.JobID, Method: call.Method, Path: call.Path,
+		RequestID: response.RequestID}
 	e.RetryAfter, _ = transport.RetryAfter(response, time.Now())
-	for _, name := range []string{"X-Request-Id", "Cf-Ray", "Traceparent"} {
-		if id := response.Header.Get(name); id != "" && e.RequestID == "" {
-			e.RequestID = oneLine(id)
-		}
-	}
 	e.Body = firstOf(response.Body)
 	e.read(response.Body)
 	return e

@@ -31,7 +31,8 @@ type Persona struct {
 // RawJSON returns a copy of the persona's JSON, with fields that are not documented, such as preview images.
 func (p *Persona) RawJSON() json.RawMessage { return slices.Clone(p.raw) }
 
-// List returns the personas. Free. Of a paginated response it returns the first page. More than 10,000 are an error.
+// List returns the personas. Free. Of a paginated response it returns the first page. More than 10,000 are an
+// error.
 //
 // API page: https://docs.creatify.ai/api-reference/personas
 func (s *PersonasService) List(ctx context.Context) ([]Persona, error) {
@@ -86,8 +87,8 @@ type Accent struct {
 // RawJSON returns a copy of the voice's JSON, with fields that are not documented.
 func (v *Voice) RawJSON() json.RawMessage { return slices.Clone(v.raw) }
 
-// List returns the voices. Free. Of a paginated response it returns the first page. More than 10,000 voices, or more than
-// 10,000 accents in all, are an error.
+// List returns the voices. Free. Of a paginated response it returns the first page. More than 10,000 voices,
+// or more than 10,000 accents in all, are an error.
 //
 // API page: https://docs.creatify.ai/api-reference/voices
 func (s *VoicesService) List(ctx context.Context) ([]Voice, error) {
@@ -150,7 +151,8 @@ func decodeAccents(list lenient.Value) (accents []Accent) {
 
 var errNoObject = errors.New("is not a JSON object")
 
-// readList makes a free call and decodes each item of the list in its response. The list may also be the results of a page.
+// readList makes a free call and decodes each item of the list in its response. The list may also be the
+// results of a page.
 func readList[T any](ctx context.Context, api *api, call transport.Call, decode func(lenient.Value) (T, error)) ([]T, error) {
 	if err := api.check(ctx); err != nil {
 		return nil, err

@@ -359,19 +359,3 @@ func TestLogsHoldNeitherKeysNorBodies(t *testing.T) {
 		assert.NotContains(t, logged.String(), secret)
 	}
 }
-
-// newClient makes a client of a transport that answers in process.
-func newClient(t testing.TB, rt http.RoundTripper, opts ...creatify.Option) *creatify.Client {
-	t.Helper()
-	opts = append([]creatify.Option{creatify.WithHTTPClient(&http.Client{Transport: rt})}, opts...)
-	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, opts...)
-	require.NoError(t, err)
-	return client
-}
-
-func params() creatify.JobParams {
-	return creatify.JobParams{
-		TemplateID: creatifytest.TemplateID,
-		Variables:  creatify.Variables{"headline": creatify.Text("Spring sale")},
-	}
-}

@@ -517,3 +517,49 @@ func TestBudget_settlement(t *testing.T) {
 		}
 	})
 }
+
+func TestRemainingCredits(t *testing.T) {
+	for _, tt := range []struct {
+		name, body string
+		want       float64
+		fails      bool
+	}{
+		{name: "number", body: `{"remaining_credits": 379.0}`, want: 379},
+		{name: "string", body: `{"remaining_credits": "12.5"}`, want: 12.5},
+		{name: "string with white space", body: `{"remaining_credits": " 5 "}`, want: 5},
+		{name: "zero", body: `{"remaining_credits": 0}`},
+		{name: "zero as a string", body: `{"remaining_credits": "0.00"}`},
+		{name: "negative zero", body: `{"remaining_credits": -0.0}`},
+		{name: "negative", body: `{"remaining_credits": -3, "a":1}`, want: -3},
+		{name: "nothing", fails: true},
+		{name: "null", body: `null`, fails: true},
+		{name: "empty object", body: `{}`, fails: true},
+		{name: "list", body: `[]`, fails: true},
+		{name: "page", body: `<html>`, fails: true},
+		{name: "null balance", body: `{"remaining_credits": null}`, fails: true},
+		{name: "word", body: `{"remaining_credits": "many"}`, fails: true},
+		{name: "number and letters", body: `{"remaining_credits": "0abc"}`, fails: true},
+		{name: "comma", body: `{"remaining_credits": "0,5"}`, fails: true},
+		{name: "two points", body: `{"remaining_credits": "0.3.4"}`, fails: true},
+		{name: "empty string", body: `{"remaining_credits": ""}`, fails: true},
+		{name: "overflow", body: `{"remaining_credits": 1e400}`, fails: true},
+		{name: "infinity", body: `{"remaining_credits": "Inf"}`, fails: true},
+		{name: "not a number", body: `{"remaining_credits": "NaN"}`, fails: true},
+		{name: "boolean", body: `{"remaining_credits": false}`, fails: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := newClient(t, says(200, tt.body)).Workspace.RemainingCredits(t.Context())
+			assert.Equal(t, tt.want, got)
+			if tt.fails {
+				assert.ErrorContains(t, err, "creatify: remaining credits: ", "an error, never 0")
+			} else {
+				assert.NoError(t, err)
+			}
+		})
+	}
+	t.Run("of the fake", func(t *testing.T) {
+		got, err := newClient(t, creatifytest.New(creatifytest.Config{Credits: 17})).Workspace.RemainingCredits(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 17.0, got)
+	})
+}

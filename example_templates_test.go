@@ -122,7 +122,7 @@ func ExampleWithTemplateCheck() {
 	// credits charged: 0
 }
 
-// Each constructor makes a variable of one type. Raw JSON is for what this version of the library does not know.
+// Each constructor makes a variable of one type. Raw JSON is for types that this version does not know.
 func ExampleVariables() {
 	variables := creatify.Variables{
 		"headline": creatify.Text("Spring sale"),
@@ -160,7 +160,7 @@ func ExampleJobParams_Validate() {
 	}
 	fmt.Println(params.Validate())
 	// Output:
-	// creatify: invalid parameters: variables.photo: must have a public host in its ASCII form; Creatify's servers cannot reach a private or local one
+	// creatify: invalid parameters: variables.photo: must have a public host (in ASCII) that Creatify's servers can reach
 }
 
 // The catalog has the IDs for an avatar and a voiceover.

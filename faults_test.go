@@ -15,6 +15,7 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -282,6 +283,10 @@ var apiCalls = []apiCall{
 		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {
 			return c.Templates.Get(ctx, creatifytest.TemplateID)
 		}},
+	{"Personas.List", creatifytest.CallListPersonas, 0, false, time.Minute, `[]`,
+		func(ctx context.Context, c *creatify.Client, _ string) (any, error) { return c.Personas.List(ctx) }},
+	{"Voices.List", creatifytest.CallListVoices, 0, false, time.Minute, `[]`,
+		func(ctx context.Context, c *creatify.Client, _ string) (any, error) { return c.Voices.List(ctx) }},
 	{"RemainingCredits", creatifytest.CallCredits, 0, false, time.Minute, `{"remaining_credits":1}`,
 		func(ctx context.Context, c *creatify.Client, _ string) (any, error) {
 			return c.Workspace.RemainingCredits(ctx)
@@ -380,7 +385,7 @@ func (f fault) checkError(t *testing.T, call apiCall, want ending, r result) {
 	if is != nil {
 		assert.ErrorIs(t, r.err, is)
 	}
-	matched := matchedSentinels(r.err)
+	matched := testkit.Matched(r.err)
 	assert.LessOrEqual(t, len(matched), 1, "%q matches %q", r.err, matched)
 	if is != nil {
 		assert.Len(t, matched, 1, "%q", r.err)

@@ -14,9 +14,7 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
-	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -27,11 +25,6 @@ import (
 )
 
 // Tests against a server that means harm, or is merely broken.
-
-// says is a transport that always answers the same.
-func says(status int, body string) http.RoundTripper {
-	return roundTrip(func(req *http.Request) (*http.Response, error) { return respond(req, status, body), nil })
-}
 
 // onWire answers every connection with the same bytes, and closes it when the test ends.
 func onWire(t *testing.T, reply string) string {
@@ -80,210 +73,6 @@ func TestSwitchingProtocolsDoesNotHang(t *testing.T) {
 			t.Fatal("the call hangs")
 		}
 	}
-}
-
-func TestAReplyCutAnywhereGivesTheWholeIDOrNone(t *testing.T) {
-	for name, tt := range map[string]struct{ body, end string }{
-		"an ID that is a string": {`{"status": "pending", "id": "` + jobID + `" , "progress": 0.25}`, ""},
-		"an ID that is a number": {`{"status": "pending", "id": 1234567 , "progress": 0.25}`, " ,"}, // which tells that no digit is missing
-	} {
-		t.Run(name, func(t *testing.T) {
-			body := tt.body
-			var want creatify.Job
-			require.NoError(t, json.Unmarshal([]byte(body), &want))
-			whole := strings.Index(body, " , ")
-			for i := range body {
-				job, err := newClient(t, says(201, body[:i])).Jobs.CreatePreview(t.Context(), params())
-				if err == nil {
-					assert.Equal(t, want.ID, job.ID, "cut to %q", body[:i])
-				} else {
-					assert.Less(t, i, whole+len(tt.end), "the ID is whole in %q", body[:i])
-					assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
-				}
-			}
-		})
-	}
-}
-
-func TestAnIDIsFoundBehindWhatIsNoJSON(t *testing.T) {
-	deep := strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001)
-	for _, body := range []string{
-		`{"progress":NaN,"id":"` + jobID + `"}`,
-		"{\"name\":\"a\nb\",\"id\":\"" + jobID + `"}`,
-		`{"variables":` + deep + `,"id":"` + jobID + `"}`,
-		`{"name":"\",\"id\":\"evil","id":"` + jobID + `","ID":7}`,
-		`{"id":"` + jobID + `",}`,
-	} {
-		job, err := newClient(t, says(201, body)).Jobs.CreatePreview(t.Context(), params())
-		require.NoError(t, err, "%.60s", body)
-		assert.Equal(t, jobID, job.ID)
-	}
-	for _, body := range []string{`[{"id":"` + jobID + `"}]`, `{"data":{"id":"` + jobID + `"}}`, `{xid":"` + jobID + `"}`, `{id:"` + jobID + `"}`, `{:"` + jobID + `"}`} {
-		_, err := newClient(t, says(201, body)).Jobs.CreatePreview(t.Context(), params())
-		unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
-		require.True(t, ok)
-		assert.Equal(t, body, string(unknown.Body), "a person can read it")
-	}
-}
-
-func TestARefusalThatHoldsAJobIsNoRefusal(t *testing.T) {
-	for _, status := range []int{401, 402, 403, 404, 409, 429, 499, 500} {
-		sent := 0
-		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-			sent++
-			return respond(req, status, `{"id":"`+jobID+`","status":"pending"}`), nil
-		}))
-		_, err := client.Jobs.CreatePreview(t.Context(), params())
-		unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
-		require.True(t, ok, "%d: %v", status, err)
-		assert.Equal(t, jobID, unknown.JobID)
-		assert.Equal(t, 1, sent)
-		for _, reason := range []error{creatify.ErrRateLimited, creatify.ErrUnauthorized, creatify.ErrNotFound, creatify.ErrInsufficientCredits} {
-			assert.NotErrorIs(t, err, reason, "%d: nobody is to call again because of it", status)
-		}
-		refusal, ok := errors.AsType[*creatify.APIError](unknown.Err)
-		assert.True(t, ok && refusal.StatusCode == status, "the reply is there to be looked at")
-	}
-	for _, status := range []int{400, 402, 409} {
-		for _, body := range []string{`{"id":"error-reference-77","detail":"No."}`, `{"id":"error-reference-77","status":400}`} {
-			_, err := newClient(t, says(status, body)).Jobs.CreatePreview(t.Context(), params())
-			assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown, "%d: something with an ID is not yet a job", status)
-		}
-	}
-	synctest.Test(t, func(t *testing.T) {
-		sent := 0
-		_, err := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-			if sent++; sent == 1 {
-				return respond(req, 429, `{"id":"error-reference-77","detail":"No."}`), nil
-			}
-			return respond(req, 201, liveLike), nil
-		})).Jobs.CreatePreview(t.Context(), params())
-		assert.NoError(t, err)
-		assert.Equal(t, 2, sent)
-	})
-	_, err := newClient(t, says(429, `{"id":"`+jobID+`","stat`)).Jobs.CreatePreview(t.Context(), params())
-	unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
-	require.True(t, ok, "what is left of a job is a job: %v", err)
-	assert.Equal(t, jobID, unknown.JobID)
-	for status, started := range map[int]bool{200: true, 299: true, 300: false, 399: false} {
-		job, err := newClient(t, says(status, liveLike)).Jobs.CreatePreview(t.Context(), params())
-		assert.Equal(t, started, job != nil, "%d", status)
-		assert.Equal(t, !started, errors.Is(err, creatify.ErrOutcomeUnknown), "%d", status)
-	}
-	for _, status := range []int{408, 444, 460, 499} {
-		_, err := newClient(t, says(status, "")).Jobs.CreatePreview(t.Context(), params())
-		assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown, "%d is a proxy's, and the server may be at work", status)
-	}
-}
-
-func TestWhatWasSentIsKeptAsItWasAndNotPrinted(t *testing.T) {
-	sent := params()
-	sent.Variables = creatify.Variables{"headline": creatify.Text("the first order")}
-	_, err := newClient(t, says(502, "")).Jobs.CreatePreview(t.Context(), sent)
-	sent.Variables["headline"] = creatify.Text("the second order")
-	unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
-	require.True(t, ok)
-	assert.Equal(t, "the first order", unknown.Params.Variables["headline"].Value())
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		assert.NotContains(t, fmt.Sprintf(verb, *unknown), "the first order", "not even by value")
-	}
-}
-
-func TestRenderIsNotDeceivedAboutItsJob(t *testing.T) {
-	_, err := newClient(t, says(500, `{"id":"error-reference-77","message":"oops"}`)).Jobs.Render(t.Context(), jobID)
-	unknown, ok := errors.AsType[*creatify.OutcomeUnknownError](err)
-	require.True(t, ok)
-	assert.Equal(t, jobID, unknown.JobID)
-	_, err = newClient(t, says(500, `{"id":"another","status":"pending"}`)).Jobs.Render(t.Context(), jobID)
-	unknown, ok = errors.AsType[*creatify.OutcomeUnknownError](err)
-	require.True(t, ok)
-	assert.Equal(t, jobID, unknown.JobID, "it is known which job it is")
-	_, err = newClient(t, says(200, `{"id":"another","status":"pending"}`)).Jobs.Render(t.Context(), jobID)
-	assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
-	assert.ErrorContains(t, err, "the response is about another job, another")
-	_, err = newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-		resp := respond(req, 200, `{"name":"`)
-		resp.Body = io.NopCloser(io.MultiReader(resp.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
-		return resp, nil
-	})).Jobs.Render(t.Context(), jobID)
-	assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown, "a reply that breaks off before the ID")
-	assert.ErrorContains(t, err, io.ErrUnexpectedEOF.Error())
-	_, err = newClient(t, says(500, `{"id":"error-reference-77"}`)).Jobs.CreatePreview(t.Context(), params())
-	unknown, ok = errors.AsType[*creatify.OutcomeUnknownError](err)
-	require.True(t, ok)
-	assert.Empty(t, unknown.JobID, "something with an ID is not yet a job")
-}
-
-func TestNamesInOtherLettersAreOtherNames(t *testing.T) {
-	for _, extra := range []string{`"Status":"failed"`, `"ſtatus":"failed"`, `"STATUS":"done","Preview":"https://x.test"`} {
-		synctest.Test(t, func(t *testing.T) {
-			client := newClient(t, says(200, `{"id":"`+jobID+`","status":"running",`+extra+`}`))
-			_, err := client.Jobs.WaitForPreview(t.Context(), jobID, creatify.WithMaxWait(time.Minute))
-			assert.ErrorIs(t, err, creatify.ErrWaitTimeout)
-		})
-	}
-}
-
-func TestTheLastOfTwoMembersOfANameCounts(t *testing.T) {
-	job, err := newClient(t, says(200, `{"id":"`+jobID+`","preview":"https://x.test","preview":null}`)).Jobs.Get(t.Context(), jobID)
-	require.NoError(t, err)
-	assert.Empty(t, job.Preview)
-}
-
-func TestAPreviewThatIsNoURLIsNone(t *testing.T) {
-	for _, preview := range []string{`5`, `"  "`, `"null"`, `"javascript:alert(1)"`, `"/relative"`} {
-		synctest.Test(t, func(t *testing.T) {
-			client := newClient(t, says(200, `{"id":"`+jobID+`","status":"done","preview":`+preview+`}`))
-			_, err := client.Jobs.WaitForPreview(t.Context(), jobID)
-			assert.ErrorIs(t, err, creatify.ErrNoOutput, preview)
-		})
-	}
-}
-
-func TestABrokenSnapshotIsABadPoll(t *testing.T) {
-	const whole = `{"id":"` + jobID + `","status":"failed","failed_reason":"the photo cannot be fetched"}`
-	synctest.Test(t, func(t *testing.T) {
-		polls := 0
-		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-			if polls++; polls == 1 {
-				return respond(req, 200, whole[:len(whole)-5]), nil
-			}
-			return respond(req, 200, whole), nil
-		}))
-		_, err := client.Jobs.WaitForPreview(t.Context(), jobID)
-		assert.ErrorContains(t, err, "the photo cannot be fetched")
-	})
-	synctest.Test(t, func(t *testing.T) {
-		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-			if req.Method == http.MethodPost {
-				return respond(req, 201, `{"id":"`+jobID+`","status":"failed","failed_rea`), nil
-			}
-			return respond(req, 200, liveLike), nil
-		}))
-		_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
-		assert.NoError(t, err, "nor is a job judged by a broken reply to its creation")
-	})
-}
-
-func TestTheClientsOwnRateLimitDoesNotEndAWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: time.Hour}})
-		setUp := newClient(t, api)
-		client := newClient(t, api, creatify.WithRateLimit(0.5, 1))
-		var waits sync.WaitGroup
-		for range 200 { // of which the budget holds a tenth
-			job, err := setUp.Jobs.CreatePreview(t.Context(), params())
-			require.NoError(t, err)
-			waits.Go(func() {
-				start := time.Now()
-				_, err := client.Jobs.WaitForPreview(t.Context(), job.ID, creatify.WithMaxWait(5*time.Minute))
-				assert.ErrorIs(t, err, creatify.ErrWaitTimeout)
-				assert.NotErrorIs(t, err, context.DeadlineExceeded)
-				assert.InDelta(t, 5*time.Minute, time.Since(start), float64(11*time.Second))
-			})
-		}
-		waits.Wait()
-	})
 }
 
 // wrapped says nothing itself about what it wraps.
@@ -395,19 +184,6 @@ func TestErrorsFromBelowAreShortLines(t *testing.T) {
 	assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown, "a refused CONNECT is before the request")
 }
 
-func TestACallbacksJobIsItsOwn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client := newClient(t, says(200, liveLike))
-		var writes sync.WaitGroup
-		job, err := client.Jobs.WaitForPreview(t.Context(), jobID, creatify.WithOnUpdate(func(job *creatify.Job) {
-			writes.Go(func() { job.Variables["x"] = creatify.Text("mine") })
-		}))
-		require.NoError(t, err)
-		assert.NotContains(t, job.Variables, "x")
-		writes.Wait()
-	})
-}
-
 func TestCookiesDoNotPileUpFromRetryToRetry(t *testing.T) {
 	n := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -424,29 +200,6 @@ func TestCookiesDoNotPileUpFromRetryToRetry(t *testing.T) {
 	_, err = client.Jobs.Get(t.Context(), jobID)
 	assert.Error(t, err)
 	assert.Equal(t, 4, n)
-}
-
-func TestAJobWithAnOddDateCanBeStored(t *testing.T) {
-	for _, date := range []string{"2024-01-01T00:00:00+24:00", "2024-01-01T00:00:00-23:59", "9999-12-31T23:59:60Z"} {
-		job, err := newClient(t, says(201, `{"id":"7","created_at":"`+date+`"}`)).Jobs.CreatePreview(t.Context(), params())
-		require.NoError(t, err)
-		_, err = json.Marshal(job)
-		assert.NoError(t, err, date)
-	}
-}
-
-func TestZeroValuesDoNotPanic(t *testing.T) {
-	assert.NotPanics(t, func() {
-		_ = (&creatify.JobError{}).Error()
-		_ = (&creatify.WaitError{}).Error()
-		_ = (&creatify.APIError{}).Error()
-		_ = (&creatify.OutcomeUnknownError{}).Error()
-		_ = (&creatify.ValidationError{}).Error()
-		_ = errors.Is(&creatify.JobError{}, creatify.ErrJobFailed)
-		_ = (*creatify.Job)(nil).RawJSON()
-		_ = creatify.Variable{}.Value()
-		_, _ = json.Marshal(creatify.Variable{})
-	})
 }
 
 func TestAContextThatEndsInAnErrorsBodyIsTheError(t *testing.T) {

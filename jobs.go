@@ -107,7 +107,7 @@ func (s *JobsService) create(ctx context.Context, call transport.Call, operation
 	if err := s.api.checkTemplate(ctx, params); err != nil {
 		return nil, err
 	}
-	call.Body, _ = json.Marshal(params)             // checked, so it can be written
+	call.Body, _ = json.Marshal(params) // checked, so it can be written
 	return s.api.pay(ctx, call, operation, params)
 }
 
@@ -168,11 +168,15 @@ const maxID = 200 // bytes; a UUID has 36
 // sameID compares two IDs. In UUIDs, neither case nor hyphens matter.
 func sameID(a, b string) bool { return foldID(a) == foldID(b) }
 
-// foldID spells a UUID the one way that all its spellings have in common. Any other ID has one spelling.
+// foldID spells a UUID as responses do. Any other ID has one spelling.
 func foldID(id string) string {
-	folded := strings.ToLower(strings.ReplaceAll(id, "-", ""))
+	folded := strings.ToLower(id)
+	if isUUID(folded) {
+		return folded
+	}
+	folded = strings.ReplaceAll(folded, "-", "")
 	if len(folded) != 32 || strings.Trim(folded, "0123456789abcdef") != "" {
 		return id
 	}
-	return folded
+	return folded[:8] + "-" + folded[8:12] + "-" + folded[12:16] + "-" + folded[16:20] + "-" + folded[20:]
 }

@@ -163,7 +163,8 @@ const (
 	ModelAuroraV1Fast ModelVersion = "aurora_v1_fast" // 0.5 credits per second
 )
 
-// JobParams describes a job to create. Zero values are not sent, except for the first two fields, which the API requires.
+// JobParams describes a job to create. Zero values are not sent, except for the first two fields, which the
+// API requires.
 type JobParams struct {
 	TemplateID   string       `json:"template_id"`             // a UUID
 	Variables    Variables    `json:"variables"`               // not nil; empty for a template without variables
@@ -173,16 +174,23 @@ type JobParams struct {
 	IsHidden     bool         `json:"is_hidden,omitempty"`     // hides the video on the website's projects page
 }
 
+// LogValue shows the template's ID and the model, and nothing that may be secret.
+func (p JobParams) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("template_id", p.TemplateID), slog.String("model_version", string(p.ModelVersion)))
+}
+
 const (
 	maxName       = 255 // characters, as documented
 	maxWebhookURL = 200
 )
 
-// Validate returns what a create would refuse, as one [*ValidationError] with all problems. Free. URLs must have a public
-// host, since Creatify's servers fetch them; a client of an API on a loopback address accepts private ones.
+// Validate returns what a create would refuse, as one [*ValidationError] with all problems. Free. URLs must
+// have a public host, since Creatify's servers fetch them; a client of an API on a loopback address accepts
+// private ones.
 func (p JobParams) Validate() error { return validation(p.problems(false)) }
 
-// problems lists what the API would refuse, or would accept and charge for nothing. Loopback is as in [urlProblem].
+// problems lists what the API would refuse, or would accept and charge for nothing. Loopback is as in
+// [urlProblem].
 func (p JobParams) problems(loopback bool) []Problem {
 	var all []Problem
 	refuse := func(field, problem string) {
@@ -286,7 +294,8 @@ func seconds(s float64) time.Duration {
 	return time.Duration(math.Round(s * float64(time.Second)))
 }
 
-// decodeVariables reads an object of at most [lenient.MaxEntries] variables. It returns nil for anything else.
+// decodeVariables reads an object of at most [lenient.MaxEntries] variables. It returns nil for anything
+// else.
 func decodeVariables(v lenient.Value) Variables {
 	if !v.IsObject() {
 		return nil

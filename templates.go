@@ -42,15 +42,15 @@ type Template struct {
 // RawJSON returns a copy of the template's JSON, with fields that this version of the library does not know.
 func (t *Template) RawJSON() json.RawMessage { return slices.Clone(t.raw) }
 
-// Validate checks variables against those of the template, and their values as [JobParams.Validate] does. It returns one
-// [*ValidationError] with all problems. Free. Since the API does not document how a template lists its variables, only
-// what is surely wrong is refused: docs/variables.md has the rules.
+// Validate checks variables against those of the template, and their values as [JobParams.Validate] does. It
+// returns one [*ValidationError] with all problems. Free. Since the API does not document how a template
+// lists its variables, only what is surely wrong is refused: docs/variables.md has the rules.
 func (t *Template) Validate(vars Variables) error {
 	return validation(append(vars.problems(false), t.mismatches(vars)...))
 }
 
-// mismatches lists where variables do not fit those of the template. A template that has no variable with a type, such as
-// one from a list, has them in an unknown form: the names may not be names.
+// mismatches lists where variables do not fit those of the template. A template that has no variable with a
+// type, such as one from a list, has them in an unknown form: the names may not be names.
 func (t *Template) mismatches(vars Variables) []Problem {
 	readable := false
 	for _, definition := range t.Variables {
@@ -79,39 +79,35 @@ func (t *Template) mismatches(vars Variables) []Problem {
 	return all
 }
 
-// isNeeded reports whether a template's variable surely needs a value: its type is known and can hold one, it has no default
-// under any name, and nothing calls it optional.
+// isNeeded reports whether a template's variable surely needs a value: its type is known and can hold one, it
+// has no default under any name, and nothing calls it optional.
 func (v Variable) isNeeded() bool {
-	own := v.Type().property()
-	if own == "" || v.Type() == TypeVoiceover {
+	definition, _ := v.MarshalJSON()
+	kind, properties := readRaw(definition)
+	if kind.property() == "" || kind == TypeVoiceover || !properties.IsNull() && !properties.IsObject() {
 		return false
 	}
-	var definition map[string]any
-	b, _ := v.MarshalJSON()
-	if json.Unmarshal(b, &definition) != nil {
-		return false
-	}
-	properties, ok := definition["properties"].(map[string]any)
-	if !ok && definition["properties"] != nil {
-		return false
-	}
-	for _, m := range []map[string]any{definition, properties} {
-		if m["required"] == false || m["optional"] == true || !isBlank(m["default"]) {
-			return false
+	own, _ := property(properties, kind.property())
+	needed := isBlank(own)
+	read := func(name []byte, v lenient.Value) {
+		switch string(name) {
+		case "required":
+			needed = needed && v.Text() != "false"
+		case "optional":
+			needed = needed && !v.Bool()
+		case "default":
+			needed = needed && isBlank(v)
 		}
 	}
-	if value, ok := properties[own]; ok {
-		return isBlank(value)
-	}
-	for _, value := range properties { // any of them may be the default
-		if !isBlank(value) {
-			return false
-		}
-	}
-	return true
+	ended := lenient.Members(definition, read)
+	lenient.Members(properties, func(name []byte, v lenient.Value) {
+		read(name, v)
+		needed = needed && (own != nil || isBlank(v)) // without its own property, any may be the default
+	})
+	return needed && ended
 }
 
-func isBlank(v any) bool { return v == nil || v == "" }
+func isBlank(v lenient.Value) bool { return v.IsNull() || string(v) == `""` }
 
 // suggestion returns the name in the template that is nearest to a misspelt one, if it is near enough.
 func (t *Template) suggestion(name string) string {
@@ -158,8 +154,8 @@ func editDistance(from, to string) int {
 
 const templatesPath = "/api/custom_templates/"
 
-// List returns the account's templates, without their variables. Free. Of a paginated response it returns the first page.
-// More than 10,000 are an error.
+// List returns the account's templates, without their variables. Free. Of a paginated response it returns the
+// first page. More than 10,000 are an error.
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
@@ -213,11 +209,12 @@ func decodeTemplate(body lenient.Value) (Template, error) {
 	return t, nil
 }
 
-// WithTemplateCheck checks the variables of each create against the template before anything is charged. It refuses what
-// [Template.Validate] refuses, as a [*ValidationError]: a misspelt text variable, say, which the API would render blank.
+// WithTemplateCheck compares the variables of each create with the template before anything is charged. What
+// [Template.Validate] refuses is a [*ValidationError], such as a misspelt text variable, which the API would
+// render blank. The template is read, free of charge, at most once per maxAge, and once more before a refusal.
 //
-// The template is read (free) at most once per maxAge, and once more before a refusal. Up to 1,000 are kept. One that
-// cannot be read within 10 s stops nothing: it is logged as a warning, and tried again after a minute.
+// One that cannot be read within 10 s stops nothing: a warning is logged, and a minute later the next create
+// tries again. At most 1,000 templates are kept.
 func WithTemplateCheck(maxAge time.Duration) Option {
 	return func(c *config) {
 		if maxAge <= 0 {
@@ -263,7 +260,8 @@ func (a *api) checkTemplate(ctx context.Context, params JobParams) error {
 	return validation(problems)
 }
 
-// readTemplate returns the latest read of a template unless it is outdated, and reports whether it was made for this call.
+// readTemplate returns the latest read of a template unless it is outdated, and reports whether it was made
+// for this call.
 func (a *api) readTemplate(ctx context.Context, id string, outdated *templateRead) (read *templateRead, own bool) {
 	for {
 		read, own = a.templates.join(id, outdated, time.Now())
@@ -282,7 +280,7 @@ func (a *api) readTemplate(ctx context.Context, id string, outdated *templateRea
 	}
 }
 
-// join returns the latest read that is good enough, perhaps one that goes on, or a new one for the caller to make.
+// join returns the latest read if it is good enough, be it under way, or else a new one for the caller to make.
 func (r *templateReads) join(id string, outdated *templateRead, now time.Time) (read *templateRead, own bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -301,7 +299,7 @@ func (r *templateReads) join(id string, outdated *templateRead, now time.Time) (
 	return read, true
 }
 
-// isGood reports whether a read goes on or has a result that is not too old.
+// isGood reports whether a read is under way or has a result that is not too old.
 func (r *templateRead) isGood(now time.Time, maxAge time.Duration) bool {
 	select {
 	case <-r.done:

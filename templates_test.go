@@ -14,9 +14,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -569,7 +571,7 @@ func TestWithTemplateCheck_keeps_1000_templates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &templateServer{variables: demo}
 		client := newClient(t, server, creatify.WithTemplateCheck(time.Hour))
-		ids := manyIDs(1001)
+		ids := testkit.IDs(1001)
 		create := func(id string) {
 			p := demoParams()
 			p.TemplateID = id
@@ -594,4 +596,54 @@ func TestWithTemplateCheck_without_an_age_is_refused(t *testing.T) {
 		_, err := creatify.New("id", "key", creatify.WithTemplateCheck(age))
 		assert.Equal(t, []creatify.Problem{{Field: "WithTemplateCheck", Message: "must be above zero, not " + age.String()}}, problemsOf(t, err))
 	}
+}
+
+// FuzzTemplate reads any template, fills it as it asks, and then wrongly.
+func FuzzTemplate(f *testing.F) {
+	for _, variables := range []string{demo, with(`{"type":"text","properties":["content"]}`), `{"a":{"type":7}}`, `{"":{"type":"text"}}`,
+		`{"a\u0000":{"type":"image","properties":{"url":{}}}}`, `{"type":"object","properties":{"a":{"type":"text"}}}`, `[]`, `null`,
+		`{"a":{"type":"text"},"a":{"type":"image"}}`, `{"photo url":{"type":"image"},"photo-url":{"type":"image"}}`,
+		`{"a":{"type":"voiceover","properties":null,"required":false}}`, `{"a":{"type":"text","x":[[[[[[1]]]]]]}}`} {
+		f.Add(variables, "headline")
+	}
+	f.Fuzz(func(t *testing.T, variables, name string) {
+		body := `{"template_id":"` + creatifytest.TemplateID + `","variables":` + variables + `}`
+		template, err := newClient(t, says(200, body)).Templates.Get(t.Context(), creatifytest.TemplateID)
+		if err != nil {
+			return
+		}
+		wrong := creatify.Variables{name: creatify.Image("relative"), "\x1b" + name: creatify.Variable{}}
+		if err := template.Validate(wrong); err == nil || strings.ContainsFunc(err.Error(), unicode.IsControl) {
+			t.Errorf("%q: the error is %q", variables, err)
+		}
+		fits := make(creatify.Variables)
+		for name, definition := range template.Variables {
+			fits[name] = fill(definition.Type())
+		}
+		if problems := (creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: fits}).Validate(); problems != nil {
+			return // by names that no job can have
+		}
+		if err := template.Validate(fits); err != nil {
+			t.Errorf("%q: the variables that it asks for are refused: %v", variables, err)
+		}
+	})
+}
+
+// fill returns a variable of a type.
+func fill(kind creatify.VariableType) creatify.Variable {
+	switch kind {
+	case creatify.TypeText:
+		return creatify.Text("x")
+	case creatify.TypeImage:
+		return creatify.Image("https://a.test")
+	case creatify.TypeVideo:
+		return creatify.Video("https://a.test")
+	case creatify.TypeAudio:
+		return creatify.Audio("https://a.test")
+	case creatify.TypeAvatar:
+		return creatify.Avatar("x")
+	case creatify.TypeVoiceover:
+		return creatify.Voiceover("x")
+	}
+	return creatify.RawVariable([]byte(`{"type":"new"}`))
 }

@@ -36,10 +36,10 @@ type Tracker struct {
 
 	mu       sync.Mutex
 	tracked  map[trackKey]*tracked // jobs whose result has not been taken
-	queue    []*tracked            // heap: waiting for their next poll, the first due on top
-	ends     []*tracked            // heap: waits that continue, the first deadline on top
+	taken    map[*tracked]bool     // those whose result is in the body of a loop
+	queue    jobHeap               // waiting for their next poll, the first due on top
+	ends     jobHeap               // waits that continue, the first deadline on top
 	ended    []*tracked            // results, in the order of their ends
-	taken    int                   // results in the bodies of loops
 	polling  int
 	running  bool // the dispatcher
 	finished bool
@@ -79,28 +79,32 @@ type TrackerStats struct {
 
 // trackKey is what is tracked once: the preview and the video of a job are two waits.
 type trackKey struct {
-	id   string // as foldID has it
-	kind JobKind
+	id    string // as foldID has it
+	video bool
 }
+
+func keyOf(id string, kind JobKind) trackKey { return trackKey{foldID(id), kind == KindVideo} }
 
 // tracked is one job of a tracker. Its Poller belongs to the poll under way, or else to the tracker.
 type tracked struct {
 	Poller
-	key    trackKey
-	due    time.Time
-	place  int // in the queue; -1 outside
-	end    int // place in the ends; -1 outside
-	result *Job
-	err    error
+	place int32 // in the queue; -1 outside
+	end   int32 // place in the ends; -1 outside
+	err   error // of the result
 }
 
-func (j *tracked) ended() bool { return j.result != nil || j.err != nil }
+func (j *tracked) key() trackKey { return keyOf(j.job.ID, j.job.Kind) }
+
+func (j *tracked) due() time.Time { return j.state.Due() }
 
 const maxConcurrency = 60
 
 // NewTracker returns a Tracker. Bad options are reported by its Add. Close it when it is no longer needed.
 func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
-	t := &Tracker{jobs: s, wake: make(chan struct{}, 1), tracked: make(map[trackKey]*tracked), news: make(chan struct{}), seed: maphash.MakeSeed()}
+	t := &Tracker{jobs: s, wake: make(chan struct{}, 1), tracked: make(map[trackKey]*tracked), taken: make(map[*tracked]bool),
+		news: make(chan struct{}), seed: maphash.MakeSeed(),
+		queue: jobHeap{when: (*tracked).due, place: func(j *tracked) *int32 { return &j.place }},
+		ends:  jobHeap{when: func(j *tracked) time.Time { return j.job.Deadline }, place: func(j *tracked) *int32 { return &j.end }}}
 	t.ctx, t.close = context.WithCancel(context.Background())
 	t.config = newWaitConfig(longWait, options.Wait)
 	if c := options.Concurrency; c < 0 || c > maxConcurrency {
@@ -140,7 +144,7 @@ func (t *Tracker) Add(jobs ...PendingJob) error {
 // add returns false if the tracker is closed.
 func (t *Tracker) add(job PendingJob) bool {
 	now := time.Now()
-	key := trackKey{foldID(job.ID), cmp.Or(job.Kind, KindPreview)}
+	key := keyOf(job.ID, job.Kind)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.finished {
@@ -149,14 +153,13 @@ func (t *Tracker) add(job PendingJob) bool {
 	if t.tracked[key] != nil {
 		return true
 	}
-	j := &tracked{key: key, place: -1, end: -1}
+	j := &tracked{place: -1, end: -1}
 	j.begin(t.jobs, job, t.config, now)
-	j.due = j.state.Due()
 	t.tracked[key] = j
 	if j.job.Deadline.After(now) { // else the one poll that is left ends it
-		heap.Push((*endHeap)(&t.ends), j)
+		heap.Push(&t.ends, j)
 	}
-	heap.Push((*dueHeap)(&t.queue), j)
+	heap.Push(&t.queue, j)
 	if !t.running && t.ctx.Err() == nil {
 		t.running = true
 		t.idle.Go(t.dispatch)
@@ -167,7 +170,7 @@ func (t *Tracker) add(job PendingJob) bool {
 
 // Remove stops tracking a job and drops its result. A result that is in the body of a loop is not affected.
 func (t *Tracker) Remove(id string, kind JobKind) {
-	key := trackKey{foldID(id), cmp.Or(kind, KindPreview)}
+	key := keyOf(id, kind)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	j := t.tracked[key]
@@ -175,7 +178,8 @@ func (t *Tracker) Remove(id string, kind JobKind) {
 		return
 	}
 	delete(t.tracked, key)
-	t.dequeue(j)
+	t.ends.remove(j)
+	t.queue.remove(j)
 	if i := slices.Index(t.ended, j); i >= 0 {
 		t.ended = slices.Delete(t.ended, i, i+1)
 	}
@@ -189,15 +193,14 @@ func (t *Tracker) Expedite(id string) bool {
 	defer t.mu.Unlock()
 	found := false
 	for _, kind := range []JobKind{KindPreview, KindVideo} {
-		j := t.tracked[trackKey{foldID(id), kind}]
-		if j == nil || j.ended() {
+		j := t.tracked[keyOf(id, kind)]
+		if j == nil || j.isOver() {
 			continue
 		}
 		found = true
 		j.Poller.Expedite()
 		if j.place >= 0 {
-			j.due = j.state.Due()
-			heap.Fix((*dueHeap)(&t.queue), j.place)
+			heap.Fix(&t.queue, int(j.place))
 			t.poke()
 		}
 	}
@@ -213,6 +216,11 @@ func (t *Tracker) Pending() []PendingJob {
 	for _, j := range t.tracked {
 		pending = append(pending, j.Pending())
 	}
+	for j := range t.taken {
+		if t.tracked[j.key()] == nil { // else it is waited for again
+			pending = append(pending, j.Pending())
+		}
+	}
 	slices.SortFunc(pending, func(a, b PendingJob) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID)) })
 	return pending
 }
@@ -221,7 +229,7 @@ func (t *Tracker) Pending() []PendingJob {
 func (t *Tracker) Stats() TrackerStats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	stats := TrackerStats{Waiting: len(t.queue) + t.polling, Polling: t.polling, Results: len(t.ended), FailingSince: t.brake.FailingSince()}
+	stats := TrackerStats{Waiting: len(t.queue.jobs) + t.polling, Polling: t.polling, Results: len(t.ended), FailingSince: t.brake.FailingSince()}
 	if err := t.pollErr.Load(); err != nil && !stats.FailingSince.IsZero() {
 		stats.Err = *err
 	}
@@ -259,12 +267,15 @@ func (t *Tracker) take() (j *tracked, news <-chan struct{}, over bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.ended) == 0 {
-		return nil, t.news, t.ctx.Err() != nil || t.finished && len(t.tracked) == 0 && t.taken == 0
+		return nil, t.news, t.ctx.Err() != nil || t.finished && len(t.tracked) == 0 && len(t.taken) == 0
 	}
 	j = t.ended[0]
 	t.ended[0] = nil
 	t.ended = t.ended[1:]
-	t.taken++
+	t.taken[j] = true
+	if t.tracked[j.key()] == j {
+		delete(t.tracked, j.key())
+	}
 	return j, nil, false
 }
 
@@ -273,17 +284,21 @@ func (t *Tracker) deliver(j *tracked, yield func(Result) bool) (more bool) {
 	defer func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.taken--
+		delete(t.taken, j)
 		if !more {
 			t.ended = slices.Insert(t.ended, 0, j)
-		} else if t.tracked[j.key] == j {
-			delete(t.tracked, j.key)
+			if t.tracked[j.key()] == nil {
+				t.tracked[j.key()] = j
+			}
 		}
 		t.announce()
 	}()
 	job := j.Pending()
 	job.Deadline = time.Time{}
-	return yield(Result{job, j.result, j.err})
+	if j.err != nil {
+		return yield(Result{job, nil, j.err})
+	}
+	return yield(Result{job, j.last, nil})
 }
 
 // Finish declares that no more jobs will be added, so that Results ends with the last of them.
@@ -335,7 +350,7 @@ func (t *Tracker) dispatch() {
 		expired := t.expire(now)
 		for t.start(now) {
 		}
-		if len(t.queue) == 0 && t.polling == 0 && expired == nil {
+		if len(t.queue.jobs) == 0 && t.polling == 0 && expired == nil {
 			t.running = false
 			t.mu.Unlock()
 			return
@@ -344,8 +359,8 @@ func (t *Tracker) dispatch() {
 		if due, ok := t.nextPoll(); ok && due.Before(next) {
 			next = due
 		}
-		if len(t.ends) > 0 && t.ends[0].job.Deadline.Before(next) {
-			next = t.ends[0].job.Deadline
+		if len(t.ends.jobs) > 0 && t.ends.jobs[0].job.Deadline.Before(next) {
+			next = t.ends.jobs[0].job.Deadline
 		}
 		t.mu.Unlock()
 		for _, j := range expired {
@@ -360,10 +375,10 @@ func (t *Tracker) dispatch() {
 
 // expire ends the waits whose deadline has come, however long the queue is. A poll under way ends by the same deadline.
 func (t *Tracker) expire(now time.Time) (expired []*tracked) {
-	for len(t.ends) > 0 && !t.ends[0].job.Deadline.After(now) {
-		j := heap.Pop((*endHeap)(&t.ends)).(*tracked)
+	for len(t.ends.jobs) > 0 && !t.ends.jobs[0].job.Deadline.After(now) {
+		j := heap.Pop(&t.ends).(*tracked)
 		if j.place >= 0 {
-			j.expire()
+			j.Poller.end = wait.TimedOut
 			t.over(j)
 			expired = append(expired, j)
 		}
@@ -373,10 +388,10 @@ func (t *Tracker) expire(now time.Time) (expired []*tracked) {
 
 // nextPoll returns when the next poll may start, if there is a slot for one and a job that waits for one.
 func (t *Tracker) nextPoll() (time.Time, bool) {
-	if len(t.queue) == 0 || t.polling == t.slots {
+	if len(t.queue.jobs) == 0 || t.polling == t.slots {
 		return time.Time{}, false
 	}
-	next := t.queue[0].due
+	next := t.queue.jobs[0].due()
 	for _, before := range []time.Time{t.brake.Next(), t.held} {
 		if before.After(next) {
 			next = before
@@ -398,9 +413,9 @@ func (t *Tracker) start(now time.Time) bool {
 			return false
 		}
 	}
-	j := heap.Pop((*dueHeap)(&t.queue)).(*tracked)
+	j := heap.Pop(&t.queue).(*tracked)
 	t.polling++
-	t.brake.Started(now, len(t.queue)+t.polling)
+	t.brake.Started(now, len(t.queue.jobs)+t.polling)
 	t.idle.Go(func() { t.poll(j) })
 	return true
 }
@@ -411,14 +426,15 @@ func (t *Tracker) poll(j *tracked) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.polling--
-		j.trim()
+		if j.last != nil && j.Poller.end == wait.Continues {
+			j.last, j.changed = j.last.trimmed(), false // the poll is over, so j is the tracker's
+		}
 		switch {
-		case t.tracked[j.key] != j: // removed
+		case t.tracked[j.key()] != j: // removed
 		case j.isOver():
 			t.over(j)
 		default:
-			j.due = j.state.Due()
-			heap.Push((*dueHeap)(&t.queue), j)
+			heap.Push(&t.queue, j)
 		}
 		t.poke()
 	}()
@@ -440,7 +456,7 @@ func (t *Tracker) observe(j *tracked, o wait.Observation, err error, started, no
 		return o
 	}
 	t.pollErr.Store(&err)
-	shared, outage := t.brake.Failed(maphash.String(t.seed, j.key.id), o, started, now)
+	shared, outage := t.brake.Failed(maphash.String(t.seed, j.key().id), o, started, now)
 	if shared {
 		o.Class = wait.Bad
 	}
@@ -456,66 +472,41 @@ func (t *Tracker) log(level slog.Level, message string, attr slog.Attr) {
 
 // over puts the result of a wait that is over where Results finds it.
 func (t *Tracker) over(j *tracked) {
-	t.dequeue(j)
-	j.result, j.err = j.Result()
+	t.ends.remove(j)
+	t.queue.remove(j)
+	_, j.err = j.Result()
 	t.ended = append(t.ended, j)
 	t.announce()
 }
 
-// dequeue takes a job out of the heaps.
-func (t *Tracker) dequeue(j *tracked) {
-	if j.end >= 0 {
-		heap.Remove((*endHeap)(&t.ends), j.end)
+// jobHeap is a heap of jobs, the one that comes first on top.
+type jobHeap struct {
+	jobs  []*tracked
+	when  func(*tracked) time.Time
+	place func(*tracked) *int32 // in jobs; -1 outside
+}
+
+func (h *jobHeap) Len() int           { return len(h.jobs) }
+func (h *jobHeap) Less(i, k int) bool { return h.when(h.jobs[i]).Before(h.when(h.jobs[k])) }
+func (h *jobHeap) Swap(i, k int) {
+	h.jobs[i], h.jobs[k] = h.jobs[k], h.jobs[i]
+	*h.place(h.jobs[i]), *h.place(h.jobs[k]) = int32(i), int32(k)
+}
+func (h *jobHeap) Push(x any) {
+	*h.place(x.(*tracked)) = int32(len(h.jobs))
+	h.jobs = append(h.jobs, x.(*tracked))
+}
+func (h *jobHeap) Pop() any {
+	last := len(h.jobs) - 1
+	j := h.jobs[last]
+	h.jobs[last], h.jobs = nil, h.jobs[:last]
+	*h.place(j) = -1
+	return j
+}
+
+// remove takes a job out, if it is in.
+func (h *jobHeap) remove(j *tracked) {
+	if place := *h.place(j); place >= 0 {
+		heap.Remove(h, int(place))
 	}
-	if j.place >= 0 {
-		heap.Remove((*dueHeap)(&t.queue), j.place)
-	}
-}
-
-// dueHeap is a heap of jobs, the one that is due first on top.
-type dueHeap []*tracked
-
-func (q dueHeap) Len() int           { return len(q) }
-func (q dueHeap) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
-func (q dueHeap) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
-}
-func (q *dueHeap) Push(x any) {
-	j := x.(*tracked)
-	j.place = len(*q)
-	*q = append(*q, j)
-}
-func (q *dueHeap) Pop() any {
-	j := popLast((*[]*tracked)(q))
-	j.place = -1
-	return j
-}
-
-// endHeap is a heap of jobs, the one with the first deadline on top.
-type endHeap []*tracked
-
-func (q endHeap) Len() int           { return len(q) }
-func (q endHeap) Less(i, j int) bool { return q[i].job.Deadline.Before(q[j].job.Deadline) }
-func (q endHeap) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].end, q[j].end = i, j
-}
-func (q *endHeap) Push(x any) {
-	j := x.(*tracked)
-	j.end = len(*q)
-	*q = append(*q, j)
-}
-func (q *endHeap) Pop() any {
-	j := popLast((*[]*tracked)(q))
-	j.end = -1
-	return j
-}
-
-func popLast(q *[]*tracked) *tracked {
-	last := len(*q) - 1
-	j := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	return j
 }

@@ -10,15 +10,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/lenient"
-	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // Variables holds the values for a template's variables, by name.
 type Variables map[string]Variable
 
-// Variable holds the value of one variable of a template. Make it with [Text], [Image], [Video], [Audio], [Avatar],
-// [Voiceover] or [RawVariable]. The zero value is refused.
+// Variable holds the value of one variable of a template. Make it with [Text], [Image], [Video], [Audio],
+// [Avatar], [Voiceover] or [RawVariable]. The zero value is refused.
 type Variable struct {
 	kind  VariableType
 	value string
@@ -41,23 +41,27 @@ const (
 // Text returns a text variable. The content may be empty.
 func Text(content string) Variable { return Variable{kind: TypeText, value: content} }
 
-// Image returns an image variable. Creatify's servers fetch the URL, so it must be http or https on a public host.
+// Image returns an image variable. Creatify's servers fetch the URL, so it must be http or https on a public
+// host.
 func Image(url string) Variable { return Variable{kind: TypeImage, value: url} }
 
-// Video returns a video variable. Creatify's servers fetch the URL, so it must be http or https on a public host.
+// Video returns a video variable. Creatify's servers fetch the URL, so it must be http or https on a public
+// host.
 func Video(url string) Variable { return Variable{kind: TypeVideo, value: url} }
 
-// Audio returns an audio variable. Creatify's servers fetch the URL, so it must be http or https on a public host.
+// Audio returns an audio variable. Creatify's servers fetch the URL, so it must be http or https on a public
+// host.
 func Audio(url string) Variable { return Variable{kind: TypeAudio, value: url} }
 
 // Avatar returns an avatar variable: the person who speaks, by the ID of a persona.
 func Avatar(avatarID string) Variable { return Variable{kind: TypeAvatar, value: avatarID} }
 
-// Voiceover returns a voiceover variable: a voice, by the ID of an accent. An empty ID leaves the choice to the template.
+// Voiceover returns a voiceover variable: a voice, by the ID of an accent. An empty ID leaves the choice to
+// the template.
 func Voiceover(voiceID string) Variable { return Variable{kind: TypeVoiceover, value: voiceID} }
 
-// RawVariable returns a variable that is sent as this JSON, for forms that this version of the library does not know. The
-// value of a known type is checked as its constructor's would be.
+// RawVariable returns a variable that is sent as this JSON, for forms that this version of the library does
+// not know. The value of a known type is checked as its constructor's would be.
 func RawVariable(raw json.RawMessage) Variable {
 	return Variable{raw: append(json.RawMessage{}, lenient.Trim(raw)...)}
 }
@@ -103,7 +107,8 @@ func (v Variable) Value() string {
 	return ""
 }
 
-// readRaw reads the two members of a variable. Of two members with one name the last counts, as in most JSON decoders.
+// readRaw reads the two members of a variable. Of two members with one name the last counts, as in most JSON
+// decoders.
 func readRaw(raw []byte) (kind VariableType, properties lenient.Value) {
 	lenient.Members(raw, func(name []byte, v lenient.Value) {
 		switch {
@@ -166,7 +171,8 @@ func (vs Variables) problems(loopback bool) []Problem {
 	return all
 }
 
-// variableField names a variable in a [Problem]. A name that is not printable is quoted, and a long one is shortened.
+// variableField names a variable in a [Problem]. A name that is not printable is quoted, and a long one is
+// shortened.
 func variableField(name string) string {
 	const longest = 200
 	if len(name) > longest {
@@ -178,8 +184,9 @@ func variableField(name string) string {
 	return "variables." + name
 }
 
-// problem returns why a job with this variable would be refused, or charged for nothing; "" if it would not. A raw variable
-// of a known type is judged like a constructor's, unless it has other properties instead: those may be new.
+// problem returns why a job with this variable would be refused, or charged for nothing; "" if it would not.
+// A raw variable of a known type is judged like a constructor's, unless it has other properties instead:
+// those may be new.
 func (v Variable) problem(loopback bool) string {
 	if v.raw == nil {
 		return v.kind.problem(v.value, loopback)
@@ -229,8 +236,8 @@ func textProblem(text string) string {
 	return ""
 }
 
-// urlProblem returns why Creatify's servers cannot fetch or call a URL, or "". It resolves no names. Loopback says that the
-// API is a fake on this machine, which may reach any host.
+// urlProblem returns why Creatify's servers cannot fetch or call a URL, or "". It resolves no names. Loopback
+// says that the API is a fake on this machine, which may reach any host.
 func urlProblem(text string, loopback bool) string {
 	u, err := url.Parse(text)
 	switch {
@@ -243,7 +250,7 @@ func urlProblem(text string, loopback bool) string {
 	case !isPort(u.Port()):
 		return "has a port that does not exist"
 	case !loopback && !isPublicHost(u.Hostname()):
-		return "must have a public host in its ASCII form; Creatify's servers cannot reach a private or local one"
+		return "must have a public host (in ASCII) that Creatify's servers can reach"
 	}
 	return ""
 }
@@ -254,8 +261,8 @@ func isWebURL(text string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
 }
 
-// isOutputURL reports whether text is a URL that a server may show. Only scheme and host are judged: the path may have an
-// invalid escape, such as in /100%.mp4.
+// isOutputURL reports whether text is a URL that a server may show. Only scheme and host are judged: the path
+// may have an invalid escape, such as in /100%.mp4.
 func isOutputURL(text string) bool {
 	scheme, rest, _ := strings.Cut(text, "://")
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
@@ -269,19 +276,21 @@ func isPort(port string) bool {
 	return port == "" || err == nil && n > 0
 }
 
-// isPublicHost reports whether a host may be on the Internet: a public IP address in its usual form, or a name with a dot
-// that is not reserved for local use. Names for tests, such as files.test, pass.
+// isPublicHost reports whether a host may be on the Internet: a public IP address in its usual form, or a
+// name with a dot that is not reserved for local use. Names for tests, such as files.test, pass.
 func isPublicHost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.Zone() == "" && transport.IsPublic(addr)
+		return addr.Zone() == "" && fetch.IsPublic(addr)
 	}
-	dot := strings.LastIndexByte(host, '.')
-	last := host[dot+1:]
-	if dot <= 0 || last == "" || last[0] >= '0' && last[0] <= '9' { // 127.1 and 127.0.0.0x1 are addresses, too
+	labels := strings.Split(host, ".")
+	last := labels[len(labels)-1]
+	switch {
+	case len(host) > 253 || slices.ContainsFunc(labels, func(label string) bool { return len(label) == 0 || len(label) > 63 }):
 		return false
-	}
-	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }) { // １２７.０.０.１ as well
+	case len(labels) < 2 || last[0] >= '0' && last[0] <= '9': // 127.1 and 127.0.0.0x1 are addresses, too
+		return false
+	case strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }): // so are １２７.０.０.１
 		return false
 	}
 	return !slices.ContainsFunc(localNames, func(local string) bool { return strings.HasSuffix("."+host, local) })

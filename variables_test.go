@@ -75,7 +75,7 @@ func TestVariable_Value_of_raw_JSON(t *testing.T) {
 func TestVariables_are_checked_however_they_were_made(t *testing.T) {
 	const (
 		notURL  = "must be an absolute http or https URL"
-		private = "must have a public host in its ASCII form; Creatify's servers cannot reach a private or local one"
+		private = "must have a public host (in ASCII) that Creatify's servers can reach"
 	)
 	tests := []struct {
 		name string
@@ -106,6 +106,8 @@ func TestVariables_are_checked_however_they_were_made(t *testing.T) {
 		{"image whose URL is a list", nil, `{"type":"image","properties":{"url":["https://a.test"]}}`, "its url is not a string"},
 		{"image whose properties are a list", nil, `{"type":"image","properties":["https://a.test"]}`, "its properties are not an object"},
 		{"image on this machine", new(creatify.Image("http://127.0.0.1/x.png")), `{"type":"image","properties":{"url":"http://127.0.0.1/x.png"}}`, private},
+		{"image on a host of 257 characters", new(creatify.Image("http://" + strings.Repeat("a.", 125) + "example")),
+			`{"type":"image","properties":{"url":"http://` + strings.Repeat("a.", 125) + `example"}}`, private},
 		{"video on a private network", new(creatify.Video("http://192.168.1.7/v.mp4")), `{"type":"video","properties":{"url":"http://192.168.1.7/v.mp4"}}`, private},
 		{"audio of a file", new(creatify.Audio("file:///a.mp3")), `{"type":"audio","properties":{"url":"file:///a.mp3"}}`, notURL},
 		{"avatar", new(creatify.Avatar("anna")), `{"type":"avatar","properties":{"avatar_id":"anna"}}`, ""},

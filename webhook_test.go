@@ -24,6 +24,7 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -343,7 +344,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 		}{{0, 51}, {1, 11}, {-1, 51}} {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHook(t, creatify.WebhookOptions{ReadsPerSecond: tt.perSecond}, nil)
-				for _, id := range manyIDs(1000) {
+				for _, id := range testkit.IDs(1000) {
 					assert.Equal(t, 503, h.post(event(id, "done")).StatusCode)
 				}
 				assert.Equal(t, tt.most, h.api.Calls(get))
@@ -432,7 +433,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 			h.post(event(id, "done"))
 			return len(h.jobs)
 		}
-		ids := manyIDs(10_001)
+		ids := testkit.IDs(10_001)
 		for i, id := range ids[:10_000] {
 			require.Equal(t, i+1, deliveries(id))
 		}

@@ -203,8 +203,8 @@ func mustGenerate(t testing.TB, templates ...*creatify.Template) string {
 	return string(source)
 }
 
-// typeCheck compiles a generated file and fails the test unless the first error is as wanted; "" means that there is none.
-// The library is replaced by what generated files use of it.
+// typeCheck compiles a generated file and fails the test unless the first error is as wanted; "" means that
+// there is none. The library is replaced by what generated files use of it.
 func typeCheck(t testing.TB, source, want string) *ast.File {
 	t.Helper()
 	fset := token.NewFileSet()

@@ -1,23 +1,26 @@
-// Creatify-gen writes a Go file with a type for each custom template of an account, so that the compiler finds a missing or
-// misspelt variable before a job is paid for:
+// Creatify-gen writes a Go file with a type for each custom template of an account, so that the compiler
+// finds a missing or misspelt variable before a job is paid for:
 //
 //	//go:generate go run github.com/creatify-community/creatify-go/cmd/creatify-gen -out templates_gen.go
 //
-// For a template "Demo" with a text "headline" and an image "photo" the file has the constant DemoTemplateID, a struct
-// type Demo with a field for each variable, its methods Variables and Params, and a function NewDemo:
+// For a template "Demo" with a text "headline" and an image "photo" the file has the constant DemoTemplateID,
+// a struct type Demo with a field for each variable, its methods Variables and Params, and a function
+// NewDemo:
 //
 //	demo := NewDemo(DemoHeadline("Spring sale"), DemoPhoto(photoURL))
 //	job, err := client.Jobs.CreatePreviewAndWait(ctx, demo.Params())
 //
-// A misspelt variable never compiles. A missing one does not compile as an argument of NewDemo, which takes them all; a
-// literal such as Demo{Headline: "Spring sale"} may leave some out.
+// A misspelt variable never compiles. A missing one does not compile as an argument of NewDemo, which takes
+// them all; a literal such as Demo{Headline: "Spring sale"} may leave some out.
 //
-// When a template gains, loses or renames a variable, code that is not changed either keeps its meaning or no longer
-// compiles. Each argument has a type of its own. Names that would be the same in Go, such as "photo url" and "photo-url",
-// all get a suffix that depends on the name alone. Where a field of the existing file would fill another variable, or a
-// constant would hold another template's ID, the program writes nothing and says so.
+// When a template gains, loses or renames a variable, code that is not changed either keeps its meaning or no
+// longer compiles. Each argument has a type of its own. Names that would be the same in Go, such as "photo
+// url" and "photo-url", all get a suffix that depends on the name alone. Where a field of the existing file
+// would fill another variable, or a constant would hold another template's ID, the program writes nothing and
+// says so.
 //
-// What a variable holds is not the compiler's business: an empty text is sent, an empty URL is refused before anything is sent.
+// What a variable holds is not the compiler's business: an empty text is sent, an empty URL is refused before
+// anything is sent.
 //
 // With -check nothing is written; the program fails when the file is not what it would write, for use in CI.
 //
@@ -185,8 +188,8 @@ func (o options) run(ctx context.Context, stdout io.Writer) error {
 
 var errDiffers = errors.New("does not match the account's templates")
 
-// findPackage returns the package of the file that replaces old. A check asks old itself, since $GOPACKAGE is set only by go
-// generate.
+// findPackage returns the package of the file that replaces old. A check asks old itself, since $GOPACKAGE is
+// set only by go generate.
 func (o options) findPackage(old []byte) (string, error) {
 	path, err := filepath.Abs(o.out) // of "-", this is a file in the working directory
 	if err != nil {
@@ -238,7 +241,8 @@ func fetch(ctx context.Context, ids []string) ([]*creatify.Template, error) {
 			return nil, fmt.Errorf("template %q: the response is about another template, %q", id, template.ID)
 		}
 		if template.Variables == nil && !saysNoVariables(template) {
-			return nil, fmt.Errorf("template %q: the response does not list its variables by name (name the other templates with -template)", id)
+			return nil, fmt.Errorf("template %q: the response does not list its variables by name "+
+				"(name the other templates with -template)", id)
 		}
 		templates = append(templates, template)
 	}
@@ -246,8 +250,8 @@ func fetch(ctx context.Context, ids []string) ([]*creatify.Template, error) {
 	return slices.CompactFunc(templates, func(a, b *creatify.Template) bool { return a.ID == b.ID }), nil
 }
 
-// saysNoVariables reports whether a template's variables are null. In a response in an unknown form they are not, and a type
-// without fields would be wrong.
+// saysNoVariables reports whether a template's variables are null. In a response in an unknown form they are
+// not, and a type without fields would be wrong.
 func saysNoVariables(t *creatify.Template) bool {
 	var body struct {
 		Variables json.RawMessage `json:"variables"`

@@ -16,7 +16,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// TestRun_writes_a_file_that_compiles has the go command build a program with the file, in a module of its own.
+// TestRun_writes_a_file_that_compiles has the go command build a program with the file, in a module of its
+// own.
 func TestRun_writes_a_file_that_compiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes the go command seconds")

@@ -19,8 +19,9 @@ func fieldName(variable string) string { return exported(variable, "V") }
 // maxName is in characters. It keeps code readable whose names come from whole paragraphs.
 const maxName = 60
 
-// exported makes an exported identifier without underscores of any text. The prefix precedes what cannot begin one: a digit
-// or a letter of a script without upper case. It also stands for text without letters and digits.
+// exported makes an exported identifier without underscores of any text. The prefix precedes what cannot
+// begin one: a digit or a letter of a script without upper case. It also stands for text without letters and
+// digits.
 func exported(text, prefix string) string {
 	words := strings.FieldsFunc(strings.Map(dropInvisible, text), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
@@ -41,8 +42,8 @@ func exported(text, prefix string) string {
 	return string(name)
 }
 
-// dropInvisible is for strings.Map. Combining accents and marks of direction occur within words but not in identifiers;
-// blank letters could be in both.
+// dropInvisible is for strings.Map. Combining accents and marks of direction occur within words but not in
+// identifiers; blank letters could be in both.
 func dropInvisible(r rune) rune {
 	if unicode.In(r, unicode.M, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) {
 		return -1
@@ -50,8 +51,8 @@ func dropInvisible(r rune) rune {
 	return r
 }
 
-// suffix tells apart what would have the same identifier. It depends on the variable's name or the template's ID alone, and
-// never on what else there is, so that an identifier keeps its meaning when others come and go.
+// suffix tells apart what would have the same identifier. It depends on the variable's name or the template's
+// ID alone, and never on what else there is, so that an identifier keeps its meaning when others come and go.
 func suffix(wire string) string {
 	hash := sha256.Sum256([]byte(wire))
 	return "_" + strings.ToLower(base32.StdEncoding.EncodeToString(hash[:])[:6])

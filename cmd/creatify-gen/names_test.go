@@ -155,8 +155,8 @@ func equalSuffixes(t *testing.T) (one, two string) {
 	return "", ""
 }
 
-// Each of the spellings may come, go or replace another, in any combination: code that is not changed keeps its meaning, or no
-// longer compiles, or the file is not written.
+// Each of the spellings may come, go or replace another, in any combination: code that is not changed keeps
+// its meaning, or no longer compiles, or the file is not written.
 func TestNames_keep_their_meaning_when_others_come_and_go(t *testing.T) {
 	var spellings []string
 	for _, separator := range []string{" ", "-", "_", ".", "  ", "/", "\n", "🎉", "\u202e ", ""} {

@@ -7,8 +7,8 @@ import "github.com/creatify-community/creatify-go"
 // DemoTemplateID is the ID of the template "Demo".
 const DemoTemplateID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 
-// Demo fills the template "Demo". [NewDemo] takes all of its variables; a
-// literal may leave some out.
+// Demo fills the template "Demo".
+// [NewDemo] takes all of its variables; a literal may leave some out.
 type Demo struct {
 	_ struct{} // literals name their fields
 

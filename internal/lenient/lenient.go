@@ -1,7 +1,8 @@
 // Package lenient reads JSON that may be malformed or truncated. It knows nothing of the API.
 //
-// encoding/json rejects a document as a whole. One bad value, or a cut at the end, would then lose the ID of a job that was
-// paid for. All functions take time proportional to their input, and copy nothing but the strings they return.
+// encoding/json rejects a document as a whole. One bad value, or a cut at the end, would then lose the ID of
+// a job that was paid for. All functions take time proportional to their input, and copy nothing but the
+// strings they return.
 package lenient
 
 import (
@@ -16,8 +17,9 @@ import (
 	"unicode/utf8"
 )
 
-// MaxEntries is how many members or items callers should keep of one response of at most 8 MiB, which can hold 2.8 million
-// of them. Kept as Go values of 40 to 200 bytes they would take up to 500 MiB; 10,000 take 2 MiB.
+// MaxEntries is how many members or items callers should keep of one response of at most 8 MiB, which can
+// hold 2.8 million of them. Kept as Go values of 40 to 200 bytes they would take up to 500 MiB; 10,000 take 2
+// MiB.
 const MaxEntries = 10_000
 
 const space = " \t\r\n"
@@ -25,9 +27,9 @@ const space = " \t\r\n"
 // Trim returns b without white space around it and without a byte order mark. The result need not be valid.
 func Trim(b []byte) Value { return bytes.Trim(bytes.TrimPrefix(b, []byte("\ufeff")), space) }
 
-// Members calls f with each readable member of a JSON object, in order, and reports whether the object ends with its brace
-// and nothing follows. If not, the object was truncated. A member whose value is not valid JSON is skipped. Of a name that
-// occurs twice, f sees both members.
+// Members calls f with each readable member of a JSON object, in order, and reports whether the object ends
+// with its brace and nothing follows. If not, the object was truncated. A member whose value is not valid
+// JSON is skipped. Of a name that occurs twice, f sees both members.
 func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 	rest, ok := bytes.CutPrefix(Trim(object), []byte("{"))
 	for ok {
@@ -96,7 +98,8 @@ func unquote(s []byte) []byte {
 	return s[1 : len(s)-1]
 }
 
-// cutValue cuts the value with which b begins, up to the comma, bracket or brace that follows it. It may be invalid.
+// cutValue cuts the value with which b begins, up to the comma, bracket or brace that follows it. It may be
+// invalid.
 func cutValue(b []byte) (v, rest []byte) {
 	depth := 0
 	for i := 0; i < len(b); i++ {
@@ -121,8 +124,8 @@ func cutValue(b []byte) (v, rest []byte) {
 	return bytes.TrimRight(b, space), nil
 }
 
-// Value is a valid JSON value without white space around it. Its type may differ from what a caller expects. The empty
-// Value reads as null.
+// Value is a valid JSON value without white space around it. Its type may differ from what a caller expects.
+// The empty Value reads as null.
 type Value []byte
 
 // IsString reports whether v is a string.
@@ -190,8 +193,8 @@ func (v Value) Time() time.Time {
 	return t
 }
 
-// HasBadText reports whether a string or a name anywhere in v holds NUL or half of a surrogate pair. Both are valid JSON,
-// and neither can be stored by PostgreSQL or written as UTF-8.
+// HasBadText reports whether a string or a name anywhere in v holds NUL or half of a surrogate pair. Both are
+// valid JSON, and neither can be stored by PostgreSQL or written as UTF-8.
 func (v Value) HasBadText() bool {
 	for rest := []byte(v); ; {
 		i := bytes.IndexByte(rest, '\\')
@@ -213,8 +216,8 @@ func (v Value) HasBadText() bool {
 	}
 }
 
-// escaped returns the character of the \u escape with which b begins, and its length. Otherwise it returns a backslash and
-// the length of a short escape.
+// escaped returns the character of the \u escape with which b begins, and its length. Otherwise it returns a
+// backslash and the length of a short escape.
 func escaped(b []byte) (r rune, size int) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return '\\', 2

@@ -1,6 +1,5 @@
-// Command mutants breaks the promises of the library, one line at a time, and sees that a test fails each time. A promise
-// that no test notices the loss of is no promise. The files stay as they are: the go command is told to read the broken one
-// in their place.
+// Command mutants breaks a promise of the library at a time and checks that a test fails. The files stay as they are: the go
+// command reads the broken one in place of each.
 //
 //	go run ./internal/mutants [-v] [part of a breach, such as "money:"]
 package main
@@ -12,24 +11,28 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
 
-// mutant is one line that breaks a promise.
+// mutant breaks one promise, in a function that it finds by name and in an expression or a statement that it finds by syntax.
 type mutant struct {
 	breach string // what the library would do, after the promise that it breaks
-	file   string // from the module's root
-	old    string // stands once in the file
-	new    string
-	tests  string // the package with the tests that must notice it
-	run    string // and which of its tests, as go test -run has it
+	dir    string // the package, from the module's root
+	in     string // function, or Type.method
+	find   string // stands once in it
+	with   string
+	tests  string // package of the test that must fail
+	run    string // the test
 }
 
 func main() {
@@ -46,18 +49,16 @@ func main() {
 
 // check tries the mutants whose breach has the given part.
 func check(ctx context.Context, part string, verbose bool) error {
-	root, err := moduleRoot(ctx)
+	gomod, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return err
 	}
+	root := filepath.Dir(strings.TrimSpace(string(gomod)))
 	temp, err := os.MkdirTemp("", "mutants-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
-	if err := passUnbroken(ctx, root); err != nil {
-		return err
-	}
 	tried, survived := 0, 0
 	for _, m := range all {
 		if !strings.Contains(m.breach, part) {
@@ -85,49 +86,20 @@ func check(ctx context.Context, part string, verbose bool) error {
 	return nil
 }
 
-// passUnbroken sees that the tests pass without a mutant: one that fails anyway notices nothing.
-func passUnbroken(ctx context.Context, root string) error {
-	args := []string{"test"}
-	for _, m := range all {
-		if !slices.Contains(args, m.tests) {
-			args = append(args, m.tests)
-		}
-	}
-	if output, err := goCommand(ctx, root, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("the tests do not pass as it is: %w\n%s", err, output)
-	}
-	return nil
-}
-
-func goCommand(ctx context.Context, root string, args ...string) *exec.Cmd {
-	command := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the arguments are those of the list
-	command.Dir = root
-	command.Env = append(os.Environ(), "GOWORK=off")
-	return command
-}
-
-func moduleRoot(ctx context.Context) (string, error) {
-	file, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
-	return filepath.Dir(strings.TrimSpace(string(file))), err
-}
-
 var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
-// try returns the test that has noticed the mutant, or nothing, and what the tests have printed.
+// try returns the test that fails with the mutant and passes without it, or nothing, and what the tests have printed.
 func (m *mutant) try(ctx context.Context, root, temp string) (noticed string, output []byte, err error) {
 	overlay, err := m.overlay(root, temp)
 	if err != nil {
 		return "", nil, err
 	}
-	const limit = 3 * time.Minute // building included
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	output, err = goCommand(ctx, root, "test", "-overlay", overlay, "-vet=off", "-count=1", "-failfast", "-timeout=1m",
-		"-run", m.run, m.tests).CombinedOutput()
+	if output, err = m.test(ctx, root); err != nil || bytes.Contains(output, []byte("[no tests to run]")) {
+		return "", nil, fmt.Errorf("%s does not pass as it is: %w\n%s", m.run, err, output)
+	}
+	output, err = m.test(ctx, root, "-overlay", overlay)
 	match := failed.FindSubmatch(output)
 	switch {
-	case bytes.Contains(output, []byte("[no tests to run]")):
-		return "", nil, fmt.Errorf("there is no test %s in %s", m.run, m.tests)
 	case err == nil:
 		return "", output, nil
 	case ctx.Err() != nil:
@@ -140,23 +112,96 @@ func (m *mutant) try(ctx context.Context, root, temp string) (noticed string, ou
 	return "", output, fmt.Errorf("no test has failed, as when the mutant does not compile: %w\n%s", err, output)
 }
 
+func (m *mutant) test(ctx context.Context, root string, flags ...string) ([]byte, error) {
+	args := append([]string{"test", "-vet=off", "-failfast", "-timeout=2m", "-run", m.run}, flags...)
+	command := exec.CommandContext(ctx, "go", append(args, m.tests)...) //nolint:gosec // the arguments are those of the list
+	command.Dir = root
+	command.Env = append(os.Environ(), "GOWORK=off")
+	return command.CombinedOutput()
+}
+
 // overlay writes the broken file, and what makes the go command read it.
 func (m *mutant) overlay(root, temp string) (file string, err error) {
-	path := filepath.Join(root, filepath.FromSlash(m.file))
-	source, err := os.ReadFile(path)
+	path, broken, err := m.apply(filepath.Join(root, filepath.FromSlash(m.dir)))
 	if err != nil {
 		return "", err
 	}
-	if n := bytes.Count(source, []byte(m.old)); n != 1 {
-		return "", fmt.Errorf("%s has %q %d times, not once", m.file, m.old, n)
-	}
-	broken := filepath.Join(temp, "broken.go")
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: broken}})
+	copied := filepath.Join(temp, "broken.go")
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: copied}})
 	if err != nil {
 		return "", err
 	}
 	file = filepath.Join(temp, "overlay.json")
-	source = bytes.Replace(source, []byte(m.old), []byte(m.new), 1)
 	//nolint:gosec // the files are in a folder of our own
-	return file, errors.Join(os.WriteFile(broken, source, 0o600), os.WriteFile(file, overlay, 0o600))
+	return file, errors.Join(os.WriteFile(copied, broken, 0o600), os.WriteFile(file, overlay, 0o600))
+}
+
+// apply returns the file that has the mutant's place, and what the file is with the mutant.
+func (m *mutant) apply(dir string) (path string, broken []byte, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return "", nil, err
+	}
+	places := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			return "", nil, err
+		}
+		fset := token.NewFileSet()
+		parsed, err := parser.ParseFile(fset, file, source, 0)
+		if err != nil {
+			return "", nil, err
+		}
+		for _, node := range m.places(fset, parsed) {
+			places++
+			from, to := fset.Position(node.Pos()).Offset, fset.Position(node.End()).Offset
+			path, broken = file, append(append(bytes.Clone(source[:from]), m.with...), source[to:]...)
+		}
+	}
+	if places != 1 {
+		return "", nil, fmt.Errorf("%s in %s has %q %d times, not once", m.in, m.dir, m.find, places)
+	}
+	return path, broken, nil
+}
+
+// places returns what the mutant replaces in a file, without what it is wrapped in.
+func (m *mutant) places(fset *token.FileSet, file *ast.File) (places []ast.Node) {
+	for _, d := range file.Decls {
+		function, ok := d.(*ast.FuncDecl)
+		if !ok || nameOf(function) != m.in {
+			continue
+		}
+		ast.Inspect(function, func(node ast.Node) bool {
+			if node == nil || text(fset, node) != strings.Join(strings.Fields(m.find), " ") {
+				return true
+			}
+			places = append(places, node)
+			return false
+		})
+	}
+	return places
+}
+
+func nameOf(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return f.Name.Name
+	}
+	receiver := f.Recv.List[0].Type
+	if star, ok := receiver.(*ast.StarExpr); ok {
+		receiver = star.X
+	}
+	return receiver.(*ast.Ident).Name + "." + f.Name.Name //nolint:errcheck // there are no generic types in the library
+}
+
+// text is a node as gofmt prints it, on one line.
+func text(fset *token.FileSet, node ast.Node) string {
+	var printed bytes.Buffer
+	if format.Node(&printed, fset, node) != nil {
+		return "" // fields and the like
+	}
+	return strings.Join(strings.Fields(printed.String()), " ")
 }

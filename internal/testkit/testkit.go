@@ -50,11 +50,15 @@ func Says(status int, body string, headers ...string) RoundTrip {
 	return func(req *http.Request) (*http.Response, error) { return Respond(req, status, body, headers...), nil }
 }
 
-// Polled returns a transport whose jobs have the status that of returns for their ID, and a preview.
+// Polled returns a transport whose jobs have the status that of returns for their ID, and a preview once they are done.
 func Polled(of func(id string) string) RoundTrip {
 	return func(req *http.Request) (*http.Response, error) {
 		id := path.Base(req.URL.Path)
-		return Respond(req, 200, fmt.Sprintf(`{"id":%q,"status":%q,"preview":"https://app.test/p"}`, id, of(id))), nil
+		status := of(id)
+		if status == string(creatify.StatusDone) {
+			return Respond(req, 200, fmt.Sprintf(`{"id":%q,"status":"done","progress":1,"preview":"https://app.test/p"}`, id)), nil
+		}
+		return Respond(req, 200, fmt.Sprintf(`{"id":%q,"status":%q,"progress":0.5}`, id, status)), nil
 	}
 }
 

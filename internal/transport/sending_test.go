@@ -87,11 +87,18 @@ func TestDoWaitsForAPaidResponseWhenTheContextEnds(t *testing.T) {
 		{"a body that comes in the grace is read", paid, slowBody, nil, 8 * time.Second, 201, false, ""},
 		{"a refusal that comes in the grace is the result", paid, after(8*time.Second, respond(402, "")), nil, 8 * time.Second, 402, false, ""},
 		{"a 429 is the result, and no pause is made", paid, after(8*time.Second, respond(429, "", "Retry-After", "1")), nil, 8 * time.Second, 429, false, ""},
+		{"what came of a body in the grace is kept", paid, func(req *http.Request) (*http.Response, error) {
+			resp, _ := created(req)
+			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"id":"7"`), &lateReader{req.Context(), time.Hour, nil}))
+			return resp, nil
+		}, nil, ends + grace, 0, true, "context canceled"},
 		{"a response that comes later is lost", paid, after(ends+grace+1, created), nil, ends + grace, 0, true, "context canceled"},
-		{"the attempt's own time limit is kept", paid, hang, func(c *Config) { c.Timeout = 7 * time.Second }, 7 * time.Second, 0, true, "context canceled"},
+		{"the attempt's own time limit holds", paid, hang, func(c *Config) { c.Timeout = 7 * time.Second }, 7 * time.Second, 0, true, "context canceled"},
 		{"an error in the grace ends the call", paid, after(8*time.Second, reset), nil, 8 * time.Second, 0, true,
 			"context canceled, and then: read tcp: connection reset by peer"},
 		{"what has not left ends with the context", paid, connecting(hang), nil, ends, 0, false, "context canceled"},
+		{"what has not left at the attempt's time limit has not been sent", paid, connecting(hang),
+			func(c *Config) { c.Timeout, c.Retry.MaxAttempts = 3*time.Second, 1 }, 3 * time.Second, 0, false, "no connection within 3s: i/o timeout"},
 		{"what is not sent in the end is not sent", paid, connecting(after(ends-1, refuseConnection)), func(c *Config) { c.Retry.MaxAttempts = 1 }, ends - 1, 0, false,
 			"dial tcp: connection refused"},
 		{"a grace of zero ends the call with the context", paid, after(8*time.Second, created), func(c *Config) { c.Grace = 0 }, ends, 0, true, "context canceled"},
@@ -119,6 +126,9 @@ func TestDoWaitsForAPaidResponseWhenTheContextEnds(t *testing.T) {
 				failure, ok := errors.AsType[*Error](err)
 				require.True(t, ok)
 				assert.Equal(t, tt.reached, failure.Reached)
+				if strings.Contains(tt.name, "is kept") {
+					assert.Equal(t, `{"id":"7"`, string(failure.Response.Body))
+				}
 			})
 		})
 	}

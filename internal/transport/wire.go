@@ -2,13 +2,14 @@ package transport
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,39 +21,57 @@ type wire struct {
 	kept   http.RoundTripper // for calls that may be repeated
 	own    http.RoundTripper // for those that may not: a copy of kept, or kept itself if it cannot be copied
 	traced bool              // own is a copy, so that net/http reports each connection
-	ours   *http.Transport   // kept, if it was made here
+}
+
+// pool is our own transport. After a time-out another one takes its place, so that no connection that may be dead is used
+// again: an HTTP/2 connection that is in use could not be closed.
+type pool struct{ current atomic.Pointer[generation] }
+
+type generation struct {
+	*http.Transport
+	since time.Time
+}
+
+func newPool(t *http.Transport) *pool {
+	p := new(pool)
+	p.current.Store(&generation{t, time.Now()})
+	return p
+}
+
+func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
+	return p.current.Load().RoundTrip(req)
+}
+
+func (p *pool) CloseIdleConnections() { p.current.Load().CloseIdleConnections() }
+
+// renew replaces the transport that a request used which was made at start.
+func (p *pool) renew(start time.Time) {
+	used := p.current.Load()
+	if !used.since.After(start) && p.current.CompareAndSwap(used, &generation{used.Clone(), time.Now()}) {
+		used.CloseIdleConnections()
+	}
 }
 
 var errOrigin = errors.New("refused to send credentials to another origin than the base URL's")
 
 func newWire(c Config) *wire {
-	w := &wire{origin: c.BaseURL, creds: c.Credentials}
-	switch {
-	case c.HTTPClient != nil && c.HTTPClient.Transport != nil:
+	w := &wire{origin: c.BaseURL, creds: c.Credentials, kept: http.DefaultTransport}
+	if c.HTTPClient != nil && c.HTTPClient.Transport != nil {
 		w.kept = c.HTTPClient.Transport
-	case c.HTTPClient == nil:
-		if w.ours = newTransport(c.BaseURL); w.ours != nil {
-			w.kept = w.ours
-			break
-		}
-		fallthrough
-	default:
-		w.kept = http.DefaultTransport
 	}
 	w.own = w.kept
 	if t, ok := w.kept.(*http.Transport); ok && t != nil {
+		if c.HTTPClient == nil {
+			t = newTransport(t, c.BaseURL)
+			w.kept = newPool(t)
+		}
 		w.own, w.traced = ownConnections(t), true
 	}
 	return w
 }
 
-// newTransport returns a copy of net/http's default transport with room for the polls of many jobs on one host. It is nil
-// if the program has put something else in that place, which is then used as it is.
-func newTransport(base *url.URL) *http.Transport {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return nil
-	}
+// newTransport returns a copy of net/http's default transport with room for the polls of many jobs on one host.
+func newTransport(t *http.Transport, base *url.URL) *http.Transport {
 	t = t.Clone()
 	t.MaxIdleConnsPerHost = 16
 	t.IdleConnTimeout = cmp.Or(t.IdleConnTimeout, 90*time.Second)
@@ -79,10 +98,11 @@ func ownConnections(t *http.Transport) *http.Transport {
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
 	t.ForceAttemptHTTP2, t.TLSNextProto = false, nil
-	if c := t.TLSClientConfig; c != nil {
-		// Protocols alone would leave h2 to be picked in the handshake.
-		c.NextProtos = slices.DeleteFunc(slices.Clone(c.NextProtos), func(p string) bool { return p == "h2" })
+	if t.TLSClientConfig == nil {
+		t.TLSClientConfig = new(tls.Config)
 	}
+	// Protocols alone would leave h2 to be picked in the handshake.
+	t.TLSClientConfig.NextProtos = []string{"http/1.1"}
 	return t
 }
 
@@ -112,10 +132,10 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.own.RoundTrip(authorized)
 }
 
-// timedOut closes our own idle connections: where one is dead, so may be the others.
-func (w *wire) timedOut() {
-	if w.ours != nil {
-		w.ours.CloseIdleConnections()
+// timedOut hears of a request that was made at start. A transport of the caller's is left alone.
+func (w *wire) timedOut(start time.Time) {
+	if p, ok := w.kept.(*pool); ok {
+		p.renew(start)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -41,7 +42,7 @@ func TestNewTransport(t *testing.T) {
 	api, err := url.Parse("https://api.test")
 	require.NoError(t, err)
 	t.Run("copies the default", func(t *testing.T) {
-		ours := newTransport(api)
+		ours := newTransport(http.DefaultTransport.(*http.Transport), api)
 		assert.Equal(t, 16, ours.MaxIdleConnsPerHost, "many jobs are polled on one host")
 		assert.Equal(t, 90*time.Second, ours.IdleConnTimeout)
 		assert.LessOrEqual(t, ours.HTTP2.SendPingTimeout+ours.HTTP2.PingTimeout, 30*time.Second)
@@ -51,14 +52,14 @@ func TestNewTransport(t *testing.T) {
 	})
 	t.Run("has time limits where the default has none", func(t *testing.T) {
 		replaceDefault(t, new(http.Transport))
-		ours := newTransport(api)
+		ours := newTransport(http.DefaultTransport.(*http.Transport), api)
 		assert.Equal(t, 90*time.Second, ours.IdleConnTimeout)
 		assert.Equal(t, 10*time.Second, ours.TLSHandshakeTimeout)
 	})
 	t.Run("keeps those of the program", func(t *testing.T) {
 		replaceDefault(t, &http.Transport{IdleConnTimeout: time.Second, TLSHandshakeTimeout: 2 * time.Second,
 			HTTP2: &http.HTTP2Config{PingTimeout: 3 * time.Second, MaxReadFrameSize: 1 << 20}})
-		ours := newTransport(api)
+		ours := newTransport(http.DefaultTransport.(*http.Transport), api)
 		assert.Equal(t, time.Second, ours.IdleConnTimeout)
 		assert.Equal(t, 2*time.Second, ours.TLSHandshakeTimeout)
 		assert.Equal(t, 3*time.Second, ours.HTTP2.PingTimeout)
@@ -68,7 +69,7 @@ func TestNewTransport(t *testing.T) {
 		t.Run("has no proxy for "+base, func(t *testing.T) {
 			u, err := url.Parse(base)
 			require.NoError(t, err)
-			assert.Nil(t, newTransport(u).Proxy)
+			assert.Nil(t, newTransport(http.DefaultTransport.(*http.Transport), u).Proxy)
 		})
 	}
 }
@@ -197,6 +198,39 @@ func TestPaidCallsThatNetHTTPDoesNotSendAreNotSent(t *testing.T) {
 			assert.False(t, failure.Reached)
 		})
 	}
+}
+
+func TestATimeOutReplacesOurTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		replaceDefault(t, &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			here, there := net.Pipe()
+			go io.Copy(io.Discard, there) // until here is closed
+			return here, nil
+		}})
+		base, err := url.Parse("http://127.0.0.1")
+		require.NoError(t, err)
+		client := newClient(t, nil, func(c *Config) { c.BaseURL, c.HTTPClient = base, nil })
+		ours := client.wire.kept.(*pool)
+		first := ours.current.Load()
+
+		ctx, cancel := cancelAfter(time.Second)(t.Context())
+		defer cancel()
+		_, err = client.Do(ctx, once)
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.Same(t, first, ours.current.Load(), "a cancellation says nothing of the connection")
+
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { client.Do(t.Context(), once) })
+		}
+		both.Wait()
+		second := ours.current.Load()
+		assert.NotSame(t, first, second)
+		assert.Equal(t, first.IdleConnTimeout, second.IdleConnTimeout)
+		ours.renew(second.since.Add(-1))
+		assert.Same(t, second, ours.current.Load(), "a request that is older was not on it")
+		client.CloseIdleConnections()
+	})
 }
 
 func TestMiddleware(t *testing.T) {

@@ -24,8 +24,8 @@ const (
 type Observation struct {
 	Class      Class
 	Output     bool          // the wanted URL is there
-	Position   uint64        // changes when status or progress does
-	Content    uint64        // changes when anything does that a caller looks at
+	Position   uint32        // changes when status or progress does
+	Content    uint32        // changes when anything does that a caller looks at
 	Progress   float64       // 0 to 1
 	Age        time.Duration // of the job by the server's clock; 0 if unknown
 	RetryAfter time.Duration // of a failed poll
@@ -122,8 +122,8 @@ type State struct {
 	Refused time.Duration `json:"refused"` // the first of the refusals
 	Took    time.Duration `json:"took"`    // by the latest poll
 
-	Position uint64        `json:"position"`
-	Content  uint64        `json:"content"`
+	Position uint32        `json:"position"`
+	Content  uint32        `json:"content"`
 	Progress float64       `json:"progress"`
 	At       time.Duration `json:"at"`    // the job's age when its progress last grew
 	Alive    time.Duration `json:"alive"` // the job's age when it was last seen not to have ended
@@ -305,10 +305,11 @@ func (s *State) failed(o Observation, since time.Duration, now time.Time, t Term
 // schedule sets when the next poll is due, or ends the wait if there is no time for one.
 func (s *State) schedule(delay time.Duration, now time.Time, t Terms) Decision {
 	fitted, more := Fit(delay, t.Deadline.Sub(now), s.Took)
-	s.due(now, fitted)
 	if !more {
+		s.due(now, 0) // for whoever resumes it all the same
 		return Decision{End: TimedOut}
 	}
+	s.due(now, fitted)
 	return Decision{}
 }
 
@@ -322,14 +323,19 @@ func (s *State) Due() time.Time { return s.Started.Add(s.Next) }
 
 // Resume adapts a state from another process to this one's clock. It returns false for a state that no process has written.
 func (s *State) Resume(now time.Time) bool {
-	const most = 10 * longest
+	const most, mostPolls = 10 * longest, 1 << 30
 	for _, d := range []time.Duration{s.Born, s.Next, s.Delay, s.Held, s.Woken, s.Good, s.Moved, s.Changed, s.Ended, s.Refused,
 		s.Took, s.At, s.Alive} {
 		if d > most || d < -most {
 			return false
 		}
 	}
-	if s.Started.IsZero() || s.Polls < 0 || s.Failures < 0 || s.Refusals < 0 || s.Took < 0 || s.Delay < 0 ||
+	for _, n := range []int32{s.Polls, s.Failures, s.Refusals} {
+		if n < 0 || n > mostPolls {
+			return false
+		}
+	}
+	if s.Started.IsZero() || s.Took < 0 || s.Delay < 0 ||
 		!(s.Progress >= 0 && s.Progress <= 1) {
 		return false
 	}
