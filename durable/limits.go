@@ -1,0 +1,221 @@
+package durable
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	creatify "github.com/creatify-community/creatify-go"
+)
+
+const (
+	// slotLife is for how long after its time a slot may be used. The pace makes up for it, so that no minute has more than 60
+	// times RequestsPerSecond requests.
+	slotLife  = time.Second
+	pace      = 62.0 / 60
+	pollShare = 0.75
+)
+
+// slots hands the API's rate out to this process's polls. The database gives it to all processes in blocks, each slot of
+// which has a time of its own.
+type slots struct {
+	queue *Queue
+
+	mu      sync.Mutex
+	waiting int
+	free    []time.Time // in order
+	fetch   sync.Mutex  // held while a block is asked for
+}
+
+type slotKey struct{}
+
+// withSlot marks the context of a call that has its slot.
+func withSlot(ctx context.Context) context.Context { return context.WithValue(ctx, slotKey{}, true) }
+
+// step is the time between two requests; 0 for no limit.
+func (q *Queue) step() time.Duration {
+	if q.options.RequestsPerSecond == 0 {
+		return 0
+	}
+	return time.Duration(pace / q.options.RequestsPerSecond * float64(time.Second))
+}
+
+// Wait blocks until a request may be made. It is the client's limiter, which a call with a slot passes.
+func (s *slots) Wait(ctx context.Context) error {
+	if ctx.Value(slotKey{}) != nil || s.queue.step() == 0 {
+		return nil
+	}
+	s.count(1)
+	defer s.count(-1)
+	for {
+		at, ok := s.take()
+		if ok {
+			return sleep(ctx, time.Until(at))
+		}
+		wait, err := s.ask(ctx)
+		if err == nil {
+			err = sleep(ctx, wait)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *slots) count(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting += n
+}
+
+// take returns the next slot that is not too old.
+func (s *slots) take() (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = slices.DeleteFunc(s.free, func(at time.Time) bool { return time.Since(at) > slotLife })
+	if len(s.free) == 0 {
+		return time.Time{}, false
+	}
+	at := s.free[0]
+	s.free = s.free[1:]
+	return at, true
+}
+
+// ask takes a block for those who wait, of up to a second, and returns how long to wait if there is none.
+func (s *slots) ask(ctx context.Context) (time.Duration, error) {
+	s.fetch.Lock()
+	defer s.fetch.Unlock()
+	s.mu.Lock()
+	n, has := s.waiting, len(s.free) > 0
+	s.mu.Unlock()
+	if has {
+		return 0, nil
+	}
+	q, step := s.queue, s.queue.step()
+	n = max(min(n, int(float64(time.Second)*pollShare/float64(step))), 1)
+	long := time.Duration(float64(step) / pollShare)
+	got, err := q.exec(ctx, q.db, sqlTakeBlock, micros(step)*int64(n), micros(long)*int64(n))
+	if err != nil {
+		return 0, fmt.Errorf("durable: take a slot: %w", err)
+	}
+	if got == 0 {
+		limits, err := q.limits(ctx, q.db)
+		return jitter(max(limits.polls, 5*time.Millisecond)), err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, now := 0, time.Now(); i < n; i++ {
+		s.free = append(s.free, now.Add(time.Duration(i)*step))
+	}
+	return 0, nil
+}
+
+// limits is the row that all processes share.
+type limits struct {
+	spent       float64
+	paused      string
+	pausedAt    time.Time
+	slot, polls time.Duration // until the next paid call's and the next polls' slot
+}
+
+func (q *Queue) limits(ctx context.Context, on querier) (l limits, err error) {
+	var pausedAt, slot, polls int64
+	err = q.queryRow(ctx, on, sqlLimits).Scan(&l.spent, &l.paused, &pausedAt, &slot, &polls)
+	if l.paused != "" {
+		l.pausedAt = fromMicros(pausedAt)
+	}
+	l.slot, l.polls = time.Duration(slot)*time.Microsecond, time.Duration(polls)*time.Microsecond
+	return l, err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// jitter spreads processes that wait for the same moment.
+func jitter(d time.Duration) time.Duration { return d + time.Duration(rand.Int64N(int64(d)/4+1)) }
+
+// Why a claim was not made. None is an error of the order.
+var (
+	errNoSlot = errors.New("no slot of the rate is free")
+	errBusy   = errors.New("as many paid calls are under way as may be")
+	errPaused = errors.New("sending is paused")
+	errBudget = fmt.Errorf("durable: %w", creatify.ErrBudgetExceeded)
+)
+
+// spend is the last statement but one of a claim's transaction: it takes what all processes share.
+func (q *Queue) spend(ctx context.Context, tx *sql.Tx, estimate float64, probe bool) error {
+	got, err := q.exec(ctx, tx, sqlTakeSlot, micros(q.step()), estimate, q.options.Credits, probe)
+	if err != nil {
+		return err
+	}
+	if got == 0 {
+		return errNoSlot // or one of the others; see admit
+	}
+	var sending int
+	if err := q.queryRow(ctx, tx, sqlSending, micros(q.timing.under()+q.timing.transaction)).Scan(&sending); err != nil {
+		return err
+	}
+	if sending > q.options.Sends {
+		return errBusy
+	}
+	return nil
+}
+
+// admit reports whether a claim may succeed, and how long to wait otherwise. The claim itself has the last word.
+func (q *Queue) admit(ctx context.Context, estimate float64, probe bool) (wait time.Duration, err error) {
+	limits, err := q.limits(ctx, q.db)
+	switch {
+	case err != nil:
+		return 0, err
+	case limits.paused != "" && !probe:
+		return 0, errPaused
+	case q.options.Credits > 0 && limits.spent+estimate > q.options.Credits+1e-9:
+		return 0, errBudget
+	case limits.slot > 0:
+		return limits.slot, nil
+	}
+	var sending int
+	if err := q.queryRow(ctx, q.db, sqlSending, micros(q.timing.under()+q.timing.transaction)).Scan(&sending); err != nil {
+		return 0, err
+	}
+	if sending >= q.options.Sends {
+		return 250 * time.Millisecond, nil
+	}
+	return 0, nil
+}
+
+// pause stops the sends of all processes: the account, not the order, is what the API refuses.
+func (q *Queue) pause(ctx context.Context, reason string) error {
+	if _, err := q.exec(ctx, q.db, sqlPause, reason, micros(q.timing.probe)); err != nil {
+		return err
+	}
+	q.log.WarnContext(ctx, "creatify: sending is paused", "reason", reason)
+	return q.insert.QueuePause(ctx, sendQueue, nil)
+}
+
+func (q *Queue) resume(ctx context.Context) error {
+	if err := q.insert.QueueResume(ctx, sendQueue, nil); err != nil {
+		return err
+	}
+	got, err := q.exec(ctx, q.db, sqlResume)
+	if got > 0 {
+		q.log.InfoContext(ctx, "creatify: sending resumes")
+	}
+	return err
+}

@@ -1,0 +1,390 @@
+package durable
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"       // the driver that Postgres is used with
+	_ "github.com/ncruces/go-sqlite3/driver" // the driver that OpenFile uses
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	creatify "github.com/creatify-community/creatify-go"
+	"github.com/creatify-community/creatify-go/internal/wait"
+)
+
+// Options sets how a queue works. Client is required, and Dialect for [Open].
+type Options struct {
+	Client  *creatify.Client // for the API; see [Queue.SetClient]
+	Dialect Dialect          // of the database
+	Schema  string           // of this package's and River's tables in Postgres; empty is "creatify"
+
+	// RequestsPerSecond bounds the requests of all processes together, paid calls and polls. 0 is no bound.
+	RequestsPerSecond float64
+	// Credits is what all orders together may use, ever. An order that does not fit stays queued. 0 is no bound.
+	Credits float64
+	// Sends is how many paid calls all processes together make at once. 0 is 4.
+	Sends int
+	// Webhook makes the API tell when a job has ended. Zero is no webhooks.
+	Webhook Webhook
+	// Wait is how a job is waited for. Its longest wait is the order's MaxWait.
+	Wait []creatify.WaitOption
+	// OnEnd is called in the transaction that makes an order done, failed, rejected, refused or expired. It uses tx only, and
+	// has 10 s. What it writes is written once, but it may be called again: when it returns an error, or the commit fails.
+	OnEnd func(ctx context.Context, tx *sql.Tx, order *Order) error
+	// Retention is how long a finished order keeps its parameters, job and history. Its row stays, so that its ID stays taken.
+	// 0 keeps everything.
+	Retention time.Duration
+	// Logger logs what goes wrong, without parameters or URLs. nil logs nothing.
+	Logger *slog.Logger
+	// Authorize lets [Queue.StatusHandler] show buttons that change orders, and names the person for the history. With nil the
+	// page is read-only.
+	Authorize func(*http.Request) (who string, ok bool)
+
+	timing *timing // for tests
+}
+
+// Webhook is where the API reaches [Queue.WebhookHandler].
+type Webhook struct {
+	BaseURL string // absolute, without the query that the queue adds
+	Secret  string // goes into the URL; without it, anybody can make the handler read jobs
+}
+
+// timing is every time that is no option.
+type timing struct {
+	call, grace time.Duration // limits of a paid call, from its claim
+	slack       time.Duration // beyond which a claim cannot be under way
+	transaction time.Duration
+	block       time.Duration // the longest wait for a slot within a River job
+	pollTimeout time.Duration // River's, of a wait job
+	rescue      time.Duration // River's
+	margin      time.Duration // from the end of a send's work to River's idea that it is stuck
+	fetch       time.Duration // River's poll interval
+	sweep       time.Duration
+	overdue     time.Duration
+	probe       time.Duration // between tries while paused
+	softStop    time.Duration
+
+	at func(point string, r *row) // called between steps, to stop there
+}
+
+// The work of a send ends by itself 20 s before River takes it for stuck: 20 s for a slot, 10 s for the claim, 70 s for the
+// call.
+func defaultTiming() *timing {
+	return &timing{
+		call: time.Minute, grace: 10 * time.Second, slack: time.Minute, transaction: 10 * time.Second, block: 20 * time.Second,
+		pollTimeout: 30 * time.Second, rescue: 45 * time.Second, margin: 20 * time.Second, fetch: 250 * time.Millisecond, sweep: 30 * time.Second,
+		overdue: time.Minute, probe: time.Minute, softStop: 20 * time.Second,
+	}
+}
+
+// under is for how long a paid call may be under way after its claim.
+func (t *timing) under() time.Duration { return t.call + t.grace }
+
+// sendTimeout is River's, of a send job.
+func (t *timing) sendTimeout() time.Duration {
+	return t.block + t.transaction + t.under() + 20*time.Second
+}
+
+func (t *timing) point(name string, r *row) {
+	if t.at != nil {
+		t.at(name, r)
+	}
+}
+
+// apiClient is a client, and the handler that reads with it.
+type apiClient struct {
+	*creatify.Client
+	webhooks http.Handler
+}
+
+// Queue keeps orders in a database and sees each to its end, in this process and in others. Make it with [Open] or
+// [OpenFile]. It is safe for concurrent use.
+type Queue struct {
+	options  Options
+	db       *sql.DB
+	reads    *sql.DB // for the status page: SQLite's one connection must stay free
+	own      []*sql.DB
+	dialect  *strings.Replacer
+	log      *slog.Logger
+	timing   *timing
+	insert   *river.Client[*sql.Tx]
+	migrated atomic.Bool
+	running  atomic.Bool
+	client   atomic.Pointer[apiClient]
+	slots    *slots
+
+	brake   wait.Brake // of this process's polls
+	seed    maphash.Seed
+	mu      sync.Mutex
+	waiting int // orders, as the latest sweep counted them
+}
+
+// Open makes a queue on a database that the caller has opened, with pgx's stdlib driver or ncruces/go-sqlite3. It refuses
+// settings under which committed orders could be lost, with [ErrUnsafe], and says which. The tables may be missing: see
+// [Queue.Migrate].
+func Open(ctx context.Context, db *sql.DB, options Options) (*Queue, error) {
+	q, err := open(ctx, db, options)
+	if err != nil {
+		return nil, fmt.Errorf("durable: open: %w", err)
+	}
+	return q, nil
+}
+
+func open(ctx context.Context, db *sql.DB, options Options) (*Queue, error) {
+	options.Schema = cmp.Or(options.Schema, "creatify")
+	options.Sends = cmp.Or(options.Sends, 4)
+	if err := options.check(db); err != nil {
+		return nil, err
+	}
+	q := &Queue{options: options, db: db, reads: db, dialect: options.Dialect.replacer(options.Schema), log: options.Logger,
+		timing: cmp.Or(options.timing, defaultTiming()), seed: maphash.MakeSeed()}
+	if q.log == nil {
+		q.log = slog.New(slog.DiscardHandler)
+	}
+	q.slots = &slots{queue: q}
+	if err := q.SetClient(options.Client); err != nil {
+		return nil, err
+	}
+	if err := db.PingContext(ctx); err != nil {
+		return nil, fmt.Errorf("the database does not answer: %w", err)
+	}
+	if err := q.checkSettings(ctx); err != nil {
+		return nil, err
+	}
+	if err := q.checkVersions(ctx, db); err != nil && !errors.Is(err, errNotMigrated) {
+		return nil, err
+	}
+	var err error
+	q.insert, err = river.NewClient(driverOf(options.Dialect, db), &river.Config{Schema: q.schema(), Logger: quiet(q.log)})
+	if err != nil {
+		return nil, err
+	}
+	return q, q.openReads(ctx)
+}
+
+func (o *Options) check(db *sql.DB) error {
+	var problems []creatify.Problem
+	refuse := func(field, message string) {
+		problems = append(problems, creatify.Problem{Field: field, Message: message})
+	}
+	if db == nil {
+		refuse("db", "is nil")
+	}
+	if o.Client == nil {
+		refuse("Client", "is nil")
+	}
+	if o.Dialect != Postgres && o.Dialect != SQLite {
+		refuse("Dialect", "must be durable.Postgres or durable.SQLite")
+	}
+	if strings.ContainsFunc(o.Schema, isControl) || len(o.Schema) > 46 { // River's own limit
+		refuse("Schema", "must be at most 46 bytes without control characters")
+	}
+	if !(o.RequestsPerSecond >= 0 && o.RequestsPerSecond <= 1000) {
+		refuse("RequestsPerSecond", "must be from 0 to 1000")
+	}
+	if !(o.Credits >= 0 && o.Credits <= 1e12) {
+		refuse("Credits", "must be from 0 to 1e12")
+	}
+	if o.Sends < 1 || o.Sends > 1000 {
+		refuse("Sends", "must be from 1 to 1000, or 0 for 4")
+	}
+	if o.Retention < 0 {
+		refuse("Retention", "must not be negative")
+	}
+	if o.Webhook != (Webhook{}) {
+		if _, err := o.webhookURL(newToken()); err != nil {
+			problems = append(problems, problemsOf(err)...)
+		}
+	}
+	if len(problems) > 0 {
+		return &creatify.ValidationError{Problems: problems}
+	}
+	return nil
+}
+
+func problemsOf(err error) []creatify.Problem {
+	if invalid, ok := errors.AsType[*creatify.ValidationError](err); ok {
+		return invalid.Problems
+	}
+	return []creatify.Problem{{Field: "?", Message: err.Error()}}
+}
+
+// OpenFile makes a queue in a SQLite file of its own, which it creates and migrates. Several processes of one machine may
+// open it. The file must not be on a network file system. Close closes it.
+func OpenFile(ctx context.Context, path string, options Options) (*Queue, error) {
+	options.Dialect = SQLite
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("durable: open %s: %w", path, err)
+	}
+	db, err := sql.Open("sqlite3", fileURL(path, "_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_txlock=immediate"))
+	if err != nil {
+		return nil, fmt.Errorf("durable: open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(1)
+	q, err := Open(ctx, db, options)
+	if err == nil {
+		q.own = append(q.own, db)
+		if err = q.Migrate(ctx); err == nil {
+			return q, nil
+		}
+		_ = q.Close()
+	}
+	_ = db.Close()
+	return nil, err
+}
+
+func fileURL(path, query string) string {
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/orders.db
+	}
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: query}).String()
+}
+
+// Close closes what the queue has opened itself: the file of [OpenFile], and the page's connection. End [Queue.Run] before.
+func (q *Queue) Close() error {
+	var errs []error
+	for _, db := range q.own {
+		errs = append(errs, db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// schema is River's; SQLite has none.
+func (q *Queue) schema() string {
+	if q.options.Dialect == SQLite {
+		return ""
+	}
+	return q.options.Schema
+}
+
+// quiet keeps River's own lines out of the log unless something is wrong.
+func quiet(log *slog.Logger) *slog.Logger { return slog.New(warnings{log.Handler()}) }
+
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
+}
+func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return warnings{w.Handler.WithAttrs(attrs)}
+}
+func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }
+
+// SetClient replaces the client of [Options], for a key that has changed. Calls that are under way end with the old one. A
+// client with a rate limit of its own is a [*creatify.ValidationError].
+//
+// The queue uses a copy that makes one attempt for each call, with a limit of 60 s and a grace of 10 s for paid ones, and
+// takes its turns from the database.
+func (q *Queue) SetClient(c *creatify.Client) error {
+	if c == nil {
+		return &creatify.ValidationError{Problems: []creatify.Problem{{Field: "Client", Message: "is nil"}}}
+	}
+	own, err := c.With(creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}), creatify.WithLimiter(q.slots),
+		creatify.WithTimeout(q.timing.call), creatify.WithPaidGrace(q.timing.grace))
+	if err != nil {
+		return err
+	}
+	q.client.Store(&apiClient{own, own.Jobs.WebhookHandler(creatify.WebhookOptions{Secret: q.options.Webhook.Secret}, q.heard)})
+	return nil
+}
+
+// Run sends and polls orders until ctx ends, and returns nil when each paid call has its response and everything is written
+// down, which takes up to 45 s. It returns an error at once if the database cannot be used.
+func (q *Queue) Run(ctx context.Context) error {
+	if !q.running.CompareAndSwap(false, true) {
+		return fmt.Errorf("durable: run: %w", ErrRunning)
+	}
+	defer q.running.Store(false)
+	if err := q.run(ctx); err != nil {
+		return fmt.Errorf("durable: run: %w", err)
+	}
+	return nil
+}
+
+func (q *Queue) run(ctx context.Context) error {
+	if err := q.usable(ctx, q.db); err != nil {
+		return err
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &sender{queue: q, run: ctx})
+	river.AddWorker(workers, &waiter{queue: q, run: ctx})
+	river.AddWorker(workers, &looker{queue: q})
+	client, err := river.NewClient(driverOf(q.options.Dialect, q.db), q.riverConfig(workers))
+	if err != nil {
+		return err
+	}
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	var sweeper sync.WaitGroup
+	sweeper.Go(func() { q.sweepUntil(ctx) })
+	<-ctx.Done()
+	err = client.Stop(context.WithoutCancel(ctx))
+	sweeper.Wait()
+	return err
+}
+
+const (
+	sendQueue = "creatify_send"
+	waitQueue = "creatify_wait"
+)
+
+func (q *Queue) riverConfig(workers *river.Workers) *river.Config {
+	return &river.Config{
+		Schema:  q.schema(),
+		Workers: workers,
+		Queues: map[string]river.QueueConfig{
+			sendQueue: {MaxWorkers: q.options.Sends},
+			waitQueue: {MaxWorkers: q.pollers()},
+		},
+		PollOnly: true, FetchPollInterval: q.timing.fetch, FetchCooldown: min(q.timing.fetch, 50*time.Millisecond),
+		JobTimeout: q.timing.pollTimeout, RescueStuckJobsAfter: q.timing.rescue,
+		MaxAttempts: maxAttempts, RetryPolicy: soon{}, SoftStopTimeout: q.timing.softStop,
+		CompletedJobRetentionPeriod: time.Hour, CancelledJobRetentionPeriod: time.Hour, DiscardedJobRetentionPeriod: time.Hour,
+		ReindexerIndexNames: q.reindexed(),
+		Logger:              quiet(q.log),
+	}
+}
+
+const maxAttempts = 1000
+
+// pollers is how many polls are made at once. More than a few for each connection wait for the database only.
+func (q *Queue) pollers() int {
+	if q.options.Dialect == SQLite {
+		return 16
+	}
+	if n := q.db.Stats().MaxOpenConnections; n > 0 {
+		return min(max(4*n, 8), 100)
+	}
+	return 50
+}
+
+// reindexed is empty for SQLite, which cannot reindex concurrently; nil is River's default.
+func (q *Queue) reindexed() []string {
+	if q.options.Dialect == SQLite {
+		return []string{}
+	}
+	return nil
+}
+
+// soon is the pause after an error, which in these workers is a bug or the database's.
+type soon struct{}
+
+func (soon) NextRetry(job *rivertype.JobRow) time.Time {
+	return time.Now().Add(min(time.Duration(len(job.Errors)+1)*time.Second, 5*time.Second))
+}

@@ -1,0 +1,323 @@
+package durable
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	creatify "github.com/creatify-community/creatify-go"
+)
+
+// All SQL is here, once for both dialects. Times are microseconds since 1970. In a statement, {s} is the schema's prefix,
+// {now} the database's clock, {greatest} the larger of two, {lock} passes over rows that others hold, and $n a parameter.
+
+// Dialect is the kind of database.
+type Dialect int
+
+// The dialects.
+const (
+	Postgres Dialect = iota + 1
+	SQLite
+)
+
+func (d Dialect) replacer(schema string) *strings.Replacer {
+	if d == SQLite {
+		return strings.NewReplacer("$", "?", "{s}", "", "{greatest}", "max", "{lock}", "",
+			"{now}", "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)",
+			"{scheduled}", "CAST(unixepoch(j.scheduled_at, 'subsec') * 1000000 AS INTEGER)",
+			"{attempted}", "CAST(unixepoch(j.attempted_at, 'subsec') * 1000000 AS INTEGER)")
+	}
+	return strings.NewReplacer("{s}", quote(schema)+".", "{greatest}", "greatest", "{lock}", "FOR UPDATE OF o SKIP LOCKED",
+		"{now}", "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
+		"{scheduled}", "CAST(extract(epoch FROM j.scheduled_at) * 1000000 AS bigint)",
+		"{attempted}", "CAST(extract(epoch FROM j.attempted_at) * 1000000 AS bigint)")
+}
+
+func quote(identifier string) string { return `"` + strings.ReplaceAll(identifier, `"`, `""`) + `"` }
+
+// transition is one change of an order's state: the only way in which a state is written. $1 is the order's ID.
+type transition struct {
+	name string
+	from []State
+	to   State  // "$2" where the caller names it
+	set  string // what else changes
+	when string // what else must hold: a fence, a version or an epoch
+}
+
+// The transitions. Those that a claim's holder makes carry its fence, so that no other claim's outcome is written; those of a
+// wait carry the version, so that of two polls one is written.
+var (
+	// submit is the INSERT below; it has no state before.
+	submit = transition{name: "submit", to: StateQueued}
+	// claim is committed before the paid call: afterwards, nobody else sends.
+	claim = transition{"claim", []State{StateQueued}, StateSending,
+		"fence = fence + 1, token = $3, sent = {now}, estimate = $4, credits = credits + $4, reason = ''", "epoch = $2"}
+	// record keeps the ID that a paid call brought, also when somebody took the caller for dead, or when a Resend has not
+	// been sent yet.
+	record = transition{"record", []State{StateSending, StateUnknown, StateQueued}, StateWaiting,
+		"job_id = $3, wait = $4, due = $5, epoch = epoch + 1, reason = ''", "fence = $2"}
+	// requeue takes back a call that was certainly not charged, and what it held of the budget.
+	requeue = transition{"requeue", []State{StateSending, StateUnknown}, StateQueued,
+		"reason = $3, due = $4, epoch = epoch + 1, credits = credits - estimate, estimate = 0", "fence = $2"}
+	// refuse ends an order that the API refused, which is not charged.
+	refuse = transition{"refuse", []State{StateSending, StateUnknown}, StateRefused,
+		"reason = $3, ended = {now}, credits = credits - estimate, estimate = 0", "fence = $2"}
+	// park puts away a call whose outcome is unknown, or whose caller is gone.
+	park = transition{"park", []State{StateSending}, StateUnknown, "reason = $3", "fence = $2 AND sent <= {now} - $4"}
+	// event takes the ID that a webhook's reference vouches for, or that a Get of a render does.
+	event = transition{"event", []State{StateSending, StateUnknown, StateExpired}, StateWaiting,
+		"job_id = $2, wait = $3, due = $4, epoch = epoch + 1, reason = '', ended = 0", "fence = $5"}
+	// resolve takes the ID that a person found.
+	resolve = transition{"resolve", []State{StateUnknown, StateExpired}, StateWaiting,
+		"job_id = $2, wait = $3, due = $4, epoch = epoch + 1, reason = '', ended = 0", "fence = $5"}
+	// resend is a person's word that the order may be sent again; what the lost call held stays in credits, which the next
+	// claim adds to.
+	resend = transition{"resend", []State{StateUnknown}, StateQueued,
+		"reason = '', due = {now}, epoch = epoch + 1", "sent <= {now} - $2"}
+	// abandon is a person's word that nothing more is expected.
+	abandon = transition{"abandon", []State{StateUnknown, StateExpired}, StateCancelled, "ended = {now}", ""}
+	// cancel ends an order that was not sent.
+	cancel = transition{"cancel", []State{StateQueued}, StateCancelled, "ended = {now}", ""}
+	// end records a job's end, and settles what the order cost.
+	end = transition{"end", []State{StateWaiting}, "$2",
+		"reason = $4, ended = {now}, wait = '', credits = credits + $5, estimate = estimate + $5", "version = $3"}
+	// expire ends a wait whose job may continue. The ID and the estimate stay.
+	expire = transition{"expire", []State{StateWaiting}, StateExpired, "reason = $3, ended = {now}, wait = ''", "version = $2"}
+	// quarantine distrusts an order that a backup shows as not sent.
+	quarantine = transition{"quarantine", []State{StateQueued, StateSending}, StateUnknown,
+		"reason = 'quarantined', epoch = epoch + 1, sent = {greatest}(sent, created)", "created >= $2"}
+)
+
+var transitions = []transition{submit, claim, record, requeue, refuse, park, event, resolve, resend, abandon, cancel, end,
+	expire, quarantine}
+
+// statement is the UPDATE that makes a transition if the order is in one of its states, and returns the new row.
+func (t transition) statement() string {
+	from := make([]string, len(t.from))
+	for i, s := range t.from {
+		from[i] = "'" + string(s) + "'"
+	}
+	to := "'" + string(t.to) + "'"
+	if strings.HasPrefix(string(t.to), "$") {
+		to = string(t.to)
+	}
+	where := ""
+	if t.when != "" {
+		where = " AND " + t.when
+	}
+	return "UPDATE {s}orders SET state = " + to + ", version = version + 1, " + t.set +
+		" WHERE id = $1 AND state IN (" + strings.Join(from, ", ") + ")" + where + " RETURNING " + columns
+}
+
+const columns = `id, kind, of_id, priority, max_wait, state, job_id, reason, credits, created, sent, ended, fence, token, epoch,
+	version, reference, wait, estimate, extra, digest`
+
+const (
+	// A second Submit of the same ID changes nothing; the caller compares the digests then.
+	sqlInsert = `INSERT INTO {s}orders (id, kind, of_id, priority, max_wait, state, job_id, reference, digest, created, due)
+		VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, {now}, {now}) ON CONFLICT (id) DO NOTHING RETURNING ` + columns
+	// What is large and rarely read stands apart, so that a poll's write stays on one page.
+	sqlInsertData = `INSERT INTO {s}order_data (order_id, params) VALUES ($1, $2)`
+	sqlSetRiver   = `UPDATE {s}orders SET river_id = $2 WHERE id = $1`
+	sqlGet        = `SELECT ` + columns + ` FROM {s}orders WHERE id = $1`
+	sqlData       = `SELECT params, job FROM {s}order_data WHERE order_id = $1`
+	sqlSetJob     = `UPDATE {s}order_data SET job = $2 WHERE order_id = $1`
+
+	// A webhook names an order by its reference, or by its job.
+	sqlByReference = `SELECT id FROM {s}orders WHERE reference = $1`
+	sqlByJob       = `SELECT id FROM {s}orders WHERE job_id = $1 ORDER BY created LIMIT 20`
+
+	// Newest first. The last ID of a page leads to the next.
+	sqlList = `SELECT ` + columns + ` FROM {s}orders WHERE ($1 = '' OR state = $1) AND ($2 = '' OR job_id = $2 OR id LIKE $5 ESCAPE '!')
+		AND ($3 = '' OR (created, id) < (SELECT created, id FROM {s}orders WHERE id = $3))
+		ORDER BY created DESC, id DESC LIMIT $4`
+	sqlCount  = `SELECT state, count(*), sum(extra) FROM {s}orders GROUP BY state`
+	sqlEvents = `SELECT at, who, what, detail FROM {s}order_events WHERE order_id = $1 ORDER BY id`
+	sqlEvent  = `INSERT INTO {s}order_events (order_id, at, who, what, detail) VALUES ($1, {now}, $2, $3, $4)`
+
+	// The latest poll is kept only by whoever read the version that it began with.
+	sqlSaveWait = `UPDATE {s}orders SET wait = $3, due = $4, version = version + 1
+		WHERE id = $1 AND version = $2 AND state = 'waiting'`
+	// A charge that came to light after its order had gone on without it.
+	sqlExtra = `UPDATE {s}orders SET extra = extra + 1 WHERE id = $1`
+
+	// The one row of limits caps claims: it is taken last in a transaction. A claim takes a time slot of the API's rate, and
+	// what it may cost. $1 is the time between slots, $2 the estimate, $3 the budget or 0, $4 whether a pause is ignored.
+	// Nobody takes a slot that lies in the future, or the polls of a few replicas would leave none to claims.
+	sqlTakeSlot = `UPDATE {s}limits SET rate_at = {greatest}(rate_at, {now}) + $1, spent = spent + $2
+		WHERE rate_at <= {now} + 20000 AND (paused = '' OR $4)
+		AND (CAST($3 AS double precision) = 0 OR spent + $2 <= CAST($3 AS double precision) + 1e-9)`
+	// Polls take slots in a block of $1, and wait for $2, a third more, before they take the next.
+	sqlTakeBlock = `UPDATE {s}limits SET rate_at = {greatest}(polls_at, rate_at, {now}) + $1,
+		polls_at = {greatest}(polls_at, rate_at, {now}) + $2
+		WHERE polls_at <= {now} + 20000 AND rate_at <= {now} + 20000`
+	sqlLimits = `SELECT spent, paused, paused_at, rate_at - {now}, {greatest}(rate_at, polls_at) - {now} FROM {s}limits`
+	sqlSpend  = `UPDATE {s}limits SET spent = spent + $1`
+	// A call cannot be under way for longer than its own limit, so that callers who died do not count for good.
+	sqlSending = `SELECT count(*) FROM {s}orders WHERE state = 'sending' AND sent > {now} - $1`
+	// The first pause's time is kept while it lasts.
+	sqlPause = `UPDATE {s}limits SET paused = $1, paused_at = CASE WHEN paused = '' THEN {now} ELSE paused_at END,
+		probe_at = {now} + $2`
+	sqlResume = `UPDATE {s}limits SET paused = '' WHERE paused <> ''`
+	// Of all processes one makes the probe.
+	sqlProbe = `UPDATE {s}limits SET probe_at = {now} + $1 WHERE paused <> '' AND probe_at <= {now} RETURNING paused`
+	sqlFirst = `SELECT id FROM {s}orders WHERE state = 'queued' AND due <= {now} ORDER BY priority, created LIMIT 1`
+
+	// Orders that River has lost: their job is gone, or sleeps or runs longer than it should.
+	sqlLost = `SELECT o.id FROM {s}orders o LEFT JOIN {s}river_job j ON j.id = o.river_id
+		WHERE o.state IN ('queued', 'waiting') AND (j.id IS NULL OR j.state IN ('cancelled', 'completed', 'discarded')
+			OR j.state IN ('scheduled', 'retryable', 'pending') AND o.due < {now} - $1
+				AND (j.state = 'pending' OR {scheduled} < {now} - $1 OR {scheduled} > o.due + $1)
+			OR j.state = 'running' AND {attempted} < {now} - CASE o.state WHEN 'queued' THEN CAST($2 AS bigint) ELSE CAST($4 AS bigint) END)
+		LIMIT $3 {lock}`
+	sqlRevive = `UPDATE {s}orders SET epoch = epoch + 1 WHERE id = $1 AND state IN ('queued', 'waiting') RETURNING ` + columns
+	// Calls that cannot be under way any more, and whose outcome nobody wrote.
+	sqlStale = `SELECT o.id, o.fence FROM {s}orders o WHERE o.state = 'sending' AND o.sent < {now} - $1 LIMIT $2`
+	// Finished orders keep their row, so that their ID stays taken.
+	sqlForget = `DELETE FROM {s}order_data WHERE order_id IN (SELECT o.id FROM {s}orders o JOIN {s}order_data d
+		ON d.order_id = o.id WHERE o.state IN ('done', 'failed', 'rejected', 'refused', 'cancelled')
+		AND o.ended < {now} - $1 LIMIT $2) RETURNING order_id`
+	sqlForgetEvents = `DELETE FROM {s}order_events WHERE order_id = $1`
+	sqlSince        = `SELECT id FROM {s}orders WHERE state IN ('queued', 'sending') AND created >= $1`
+)
+
+// querier is a pool or a transaction.
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// exec returns how many rows a statement changed.
+func (q *Queue) exec(ctx context.Context, on querier, statement string, args ...any) (int64, error) {
+	result, err := on.ExecContext(ctx, q.dialect.Replace(statement), args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (q *Queue) queryRow(ctx context.Context, on querier, statement string, args ...any) *sql.Row {
+	return on.QueryRowContext(ctx, q.dialect.Replace(statement), args...)
+}
+
+// each calls f for each row of a query.
+func (q *Queue) each(ctx context.Context, on querier, f func(*sql.Rows) error, statement string, args ...any) error {
+	rows, err := on.QueryContext(ctx, q.dialect.Replace(statement), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// strings returns the first column of a query.
+func (q *Queue) strings(ctx context.Context, on querier, statement string, args ...any) ([]string, error) {
+	var all []string
+	err := q.each(ctx, on, func(rows *sql.Rows) error {
+		var s string
+		err := rows.Scan(&s)
+		all = append(all, s)
+		return err
+	}, statement, args...)
+	return all, err
+}
+
+// move makes a transition. It returns nil if the order is in no state that allows it.
+func (q *Queue) move(ctx context.Context, on querier, t transition, id string, args ...any) (*row, error) {
+	r, err := scan(q.queryRow(ctx, on, t.statement(), append([]any{id}, args...)...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return r, err
+}
+
+func scan(from interface{ Scan(...any) error }) (*row, error) {
+	r := &row{}
+	var maxWait, created, sent, ended int64
+	var wait string
+	err := from.Scan(&r.ID, &r.Kind, &r.Of, &r.Priority, &maxWait, &r.State, &r.JobID, &r.Reason, &r.Credits, &created, &sent,
+		&ended, &r.fence, &r.token, &r.epoch, &r.version, &r.reference, &wait, &r.estimate, &r.extra, &r.digest)
+	if err != nil {
+		return nil, err
+	}
+	r.MaxWait, r.wait = time.Duration(maxWait)*time.Microsecond, []byte(wait)
+	r.Created, r.Sent, r.Ended = fromMicros(created), fromMicros(sent), fromMicros(ended)
+	return r, nil
+}
+
+// get reads an order without its data.
+func (q *Queue) get(ctx context.Context, on querier, id string) (*row, error) {
+	r, err := scan(q.queryRow(ctx, on, sqlGet, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("%w: %q", ErrNotFound, id)
+	}
+	return r, err
+}
+
+// load adds an order's parameters and job. They may have been deleted after [Options.Retention].
+func (q *Queue) load(ctx context.Context, on querier, r *row) error {
+	var params, job string
+	err := q.queryRow(ctx, on, sqlData, r.ID).Scan(&params, &job)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(params), &r.Params)
+	}
+	if err == nil && job != "" {
+		r.Job = &creatify.Job{}
+		err = json.Unmarshal([]byte(job), r.Job)
+	}
+	return err
+}
+
+// note adds a line to an order's history.
+func (q *Queue) note(ctx context.Context, tx *sql.Tx, id, who, what, detail string) error {
+	_, err := q.exec(ctx, tx, sqlEvent, id, who, what, detail)
+	return err
+}
+
+// tx runs f in a transaction with a limit of time. No HTTP request may be made in it.
+func (q *Queue) tx(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, q.timing.transaction)
+	defer cancel()
+	options := &sql.TxOptions{}
+	if q.options.Dialect == Postgres { // each statement must see what others have committed before it
+		options.Isolation = sql.LevelReadCommitted
+	}
+	tx, err := q.db.BeginTx(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	if err := f(ctx, tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func micros(d time.Duration) int64 { return d.Microseconds() }
+
+func toMicros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}

@@ -1,0 +1,138 @@
+package durable
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/riverqueue/river/rivertype"
+)
+
+const sweepBatch = 200
+
+// sweepUntil looks after what River has lost, until ctx ends. Each process does, and none needs to be River's leader.
+func (q *Queue) sweepUntil(ctx context.Context) {
+	for wait := q.timing.sweep / 10; sleep(ctx, jitter(wait)) == nil; wait = q.timing.sweep {
+		if err := q.sweep(ctx); err != nil && ctx.Err() == nil {
+			q.log.ErrorContext(ctx, "creatify: cannot look after lost orders; will try again", "error", err)
+		}
+	}
+}
+
+func (q *Queue) sweep(ctx context.Context) error {
+	return errors.Join(q.parkStale(ctx), q.reviveLost(ctx), q.forget(ctx), q.countWaiting(ctx), q.probe(ctx))
+}
+
+// parkStale puts away the calls of processes that are gone.
+func (q *Queue) parkStale(ctx context.Context) error {
+	age := q.timing.under() + q.timing.transaction
+	stale := map[string]int64{}
+	err := q.each(ctx, q.db, func(rows *sql.Rows) error {
+		var id string
+		var fence int64
+		err := rows.Scan(&id, &fence)
+		stale[id] = fence
+		return err
+	}, sqlStale, micros(age), sweepBatch)
+	for id, fence := range stale {
+		r, getErr := q.get(ctx, q.db, id)
+		if getErr == nil && r.fence == fence {
+			getErr = q.parkIf(ctx, r, "interrupted", "its process is gone", age)
+		}
+		err = errors.Join(err, getErr)
+	}
+	return err
+}
+
+// reviveLost gives a new River job to orders whose job is gone or late. Others that sweep at the same time pass them over.
+func (q *Queue) reviveLost(ctx context.Context) error {
+	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		t := q.timing
+		ids, err := q.strings(ctx, tx, sqlLost, micros(t.overdue), micros(t.sendTimeout()+t.overdue), sweepBatch, micros(t.rescue+t.overdue))
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			r, err := scan(q.queryRow(ctx, tx, sqlRevive, id))
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err == nil {
+				err = q.enqueue(ctx, tx, r, time.Time{})
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// forget deletes what finished orders keep beside their row.
+func (q *Queue) forget(ctx context.Context) error {
+	if q.options.Retention == 0 {
+		return nil
+	}
+	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		ids, err := q.strings(ctx, tx, sqlForget, micros(q.options.Retention), sweepBatch)
+		for _, id := range ids {
+			if err == nil {
+				_, err = q.exec(ctx, tx, sqlForgetEvents, id)
+			}
+		}
+		return err
+	})
+}
+
+func (q *Queue) countWaiting(ctx context.Context) error {
+	counts, err := q.Counts(ctx)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = counts.Orders[StateWaiting]
+	return nil
+}
+
+// probe sends one order when sending has been paused for long enough, in one of all processes.
+func (q *Queue) probe(ctx context.Context) error {
+	var reason string
+	err := q.queryRow(ctx, q.db, sqlProbe, micros(q.timing.probe)).Scan(&reason)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var id string
+	err = q.queryRow(ctx, q.db, sqlFirst).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return q.resume(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	r, err := q.get(ctx, q.db, id)
+	if err != nil {
+		return err
+	}
+	call, cancel := q.outlive(ctx)
+	defer cancel()
+	err = q.send(call, ctx, sendArgs{id, r.epoch}, true)
+	if _, snoozed := errors.AsType[*rivertype.JobSnoozeError](err); snoozed {
+		return nil
+	}
+	return err
+}
+
+// outlive returns a context that ends when River's jobs are cut off after ctx's end.
+func (q *Queue) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	call, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		_ = sleep(call, q.timing.softStop)
+		cancel()
+	})
+	return call, func() { stop(); cancel() }
+}

@@ -1,0 +1,132 @@
+package durable
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	creatify "github.com/creatify-community/creatify-go"
+)
+
+func (o *Options) webhookURL(reference string) (string, error) {
+	return creatify.WebhookOptions{Secret: o.Webhook.Secret}.URL(o.Webhook.BaseURL, reference)
+}
+
+// WebhookHandler receives the API's webhooks, in any process; none needs to run there. It reads the job, which is free, and
+// records its end. Where there is no OnEnd, it leaves the end to a process that runs. An order that is unknown or expired
+// continues when its webhook comes.
+func (q *Queue) WebhookHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { q.client.Load().webhooks.ServeHTTP(w, r) })
+}
+
+// heard takes a job that a webhook made the handler read. The reference is random, and known only to those who have seen the
+// URL.
+func (q *Queue) heard(ctx context.Context, job *creatify.Job) error {
+	var ids []string
+	if reference := creatify.WebhookReference(ctx); reference != "" {
+		found, err := q.strings(ctx, q.db, sqlByReference, reference)
+		if err != nil {
+			return err
+		}
+		ids = found
+	}
+	found, err := q.strings(ctx, q.db, sqlByJob, job.ID) // a render's events carry its preview's reference
+	if err != nil {
+		return err
+	}
+	for _, id := range append(ids, found...) {
+		err = errors.Join(err, q.apply(ctx, id, job))
+	}
+	return err
+}
+
+// apply does to an order what its job shows.
+func (q *Queue) apply(ctx context.Context, id string, job *creatify.Job) error {
+	r, err := q.get(ctx, q.db, id)
+	if err != nil {
+		return err
+	}
+	if r.JobID != "" && r.JobID != job.ID {
+		return nil
+	}
+	switch r.State {
+	case StateSending, StateUnknown, StateExpired:
+		if r.Kind == Render && !rendering(job) || r.State == StateExpired && !job.Status.Terminal() {
+			return nil
+		}
+		if err := q.unclaimed(ctx, r, job.ID); err != nil {
+			return nil // a reference with another order's job is no word of the API's
+		}
+		if err := q.adopt(ctx, event, r, job, ""); err != nil {
+			return err
+		}
+		if r, err = q.get(ctx, q.db, id); err != nil {
+			return err
+		}
+	}
+	if r.State != StateWaiting {
+		return nil
+	}
+	over, cause := job.Outcome(r.Kind.waits())
+	switch {
+	case !over:
+		return nil
+	case q.options.OnEnd == nil:
+		return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error { return q.look(ctx, tx, id, time.Time{}) })
+	}
+	return q.finish(ctx, r, job, cause)
+}
+
+// rendering reports whether a job shows that its render was started.
+func rendering(job *creatify.Job) bool {
+	return job.Status != creatify.StatusDone || job.VideoOutput != ""
+}
+
+// A look reads an order's job once. It carries news to a process with OnEnd, and settles a render whose call was lost.
+type lookArgs struct {
+	Order string `json:"order"`
+}
+
+func (lookArgs) Kind() string { return "creatify_look" }
+
+// look is not unique: news must not be lost because older news is under way.
+func (q *Queue) look(ctx context.Context, tx *sql.Tx, id string, at time.Time) error {
+	_, err := q.insert.InsertTx(ctx, tx, lookArgs{id}, &river.InsertOpts{Queue: waitQueue, MaxAttempts: maxAttempts, ScheduledAt: at})
+	return err
+}
+
+type looker struct {
+	river.WorkerDefaults[lookArgs]
+	queue *Queue
+}
+
+func (l *looker) Work(ctx context.Context, job *river.Job[lookArgs]) error {
+	q := l.queue
+	r, err := q.get(ctx, q.db, job.Args.Order)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case r.JobID == "" || r.State != StateUnknown && r.State != StateWaiting:
+		return nil
+	}
+	read, err := q.client.Load().Jobs.Get(ctx, r.JobID)
+	if errors.Is(err, creatify.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return river.JobSnooze(jitter(10 * time.Second))
+	}
+	if q.options.OnEnd == nil && r.State == StateWaiting { // no process has one: apply would come back here
+		if over, cause := read.Outcome(r.Kind.waits()); over {
+			return q.finish(ctx, r, read, cause)
+		}
+		return nil
+	}
+	return q.apply(ctx, r.ID, read)
+}
