@@ -1,8 +1,8 @@
 package main
 
 import (
-	"context"
-	"crypto/sha256"
+	"bufio"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -12,48 +12,45 @@ import (
 	"strings"
 
 	"github.com/creatify-community/creatify-go"
+	"github.com/creatify-community/creatify-go/durable"
 )
 
-// row is one line of the input.
-type row struct {
-	id     string
-	params creatify.JobParams
-	sum    string // of what is sent: the same for the same values
-}
-
-// columns are those of the variables: a template that has gained one asks for its column.
+// columns are the variables of the template: one that it gains asks for a column.
 var columns = slices.Sorted(maps.Keys(Demo{}.Variables()))
 
-// readRows reads all rows, or reports all that is wrong with them. It sends nothing.
-func readRows(from io.Reader) ([]row, error) {
-	table := csv.NewReader(from)
-	header, err := table.Read()
-	if err != nil {
-		return nil, fmt.Errorf("no header: %w", err)
+// readRows returns an order for each row, or everything that is wrong with the rows. It sends nothing.
+func readRows(from io.Reader) ([]durable.Order, error) {
+	lines := bufio.NewReader(from)
+	if mark, _ := lines.Peek(3); string(mark) == "\ufeff" { // as spreadsheets write it
+		_, _ = lines.Discard(3)
 	}
-	header[0] = strings.TrimPrefix(header[0], "\ufeff") // as spreadsheets write it
-	var problems []error
+	first, _ := lines.Peek(4096)
+	header, _, _ := strings.Cut(string(first), "\n")
+	table := csv.NewReader(lines)
+	if strings.Count(header, ";") > strings.Count(header, ",") { // as spreadsheets do where the comma is the decimal sign
+		table.Comma = ';'
+	}
+	names, err := table.Read()
+	if err != nil {
+		return nil, fmt.Errorf("the header cannot be read: %w", err)
+	}
 	place := make(map[string]int)
-	for i, name := range header {
-		if _, twice := place[name]; twice {
+	var problems []error
+	for i, name := range names {
+		if _, twice := place[name]; twice && name != "" {
 			problems = append(problems, fmt.Errorf("line 1: there are two columns %q", name))
 		}
 		place[name] = i
 	}
 	for _, name := range append([]string{"id"}, columns...) {
 		if _, ok := place[name]; !ok {
-			problems = append(problems, fmt.Errorf("line 1: there is no column %q", name))
+			problems = append(problems, fmt.Errorf("line 1: column %q is missing; the columns are %q", name, names))
 		}
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-
-	check, err := newChecker()
-	if err != nil {
-		return nil, err
-	}
-	var rows []row
+	var orders []durable.Order
 	lineOf := make(map[string]int)
 	for {
 		record, err := table.Read()
@@ -66,59 +63,70 @@ func readRows(from io.Reader) ([]row, error) {
 		} else if err != nil {
 			return nil, err
 		}
+		if !slices.ContainsFunc(record, func(value string) bool { return value != "" }) {
+			continue // a row of commas
+		}
 		line, _ := table.FieldPos(0)
 		bad := func(format string, args ...any) {
 			problems = append(problems, fmt.Errorf("line %d: %s", line, fmt.Sprintf(format, args...)))
 		}
 		value := func(column string) string { return record[place[column]] }
-		r := newRow(strings.TrimSpace(value("id")), value)
-		if first := lineOf[r.id]; r.id == "" {
+		o := newOrder(strings.TrimSpace(value("id")), value)
+		if twin := lineOf[o.ID]; o.ID == "" {
 			bad("id: is empty")
-		} else if first > 0 {
-			bad("id: %q is that of line %d", r.id, first)
-		} else {
-			lineOf[r.id] = line
+		} else if twin > 0 {
+			bad("id: %q is that of line %d", o.ID, twin)
 		}
+		lineOf[o.ID] = cmp.Or(lineOf[o.ID], line)
 		for _, column := range columns {
 			if value(column) == "" {
 				bad("%s: is empty", column)
 			}
 		}
-		for _, p := range check(r.params) {
-			column := strings.TrimPrefix(p.Field, "variables.")
-			if place, ok := place[column]; ok && record[place] == "" {
-				continue // said already
+		invalid, _ := errors.AsType[*creatify.ValidationError](o.Params.Validate())
+		for _, p := range problemsOf(invalid) {
+			if column := strings.TrimPrefix(p.Field, "variables."); place[column] == 0 || value(column) != "" {
+				bad("%s: %s", column, p.Message)
 			}
-			bad("%s: %s", column, p.Message)
 		}
-		rows = append(rows, r)
+		orders = append(orders, o)
 	}
-	if len(rows) == 0 && len(problems) == 0 {
-		return nil, errors.New("there are no rows")
+	if len(orders) == 0 && len(problems) == 0 {
+		return nil, errors.New("there are no rows below the header")
 	}
-	return rows, errors.Join(problems...)
+	return orders, errors.Join(problems...)
 }
 
-func newRow(id string, value func(column string) string) row {
-	r := row{id: id, params: NewDemo(DemoHeadline(value("headline")), DemoPhoto(value("photo"))).Params()}
-	r.params.Name = id // by which a person finds the job, should its ID be lost
-	sum := sha256.New()
-	fmt.Fprint(sum, DemoTemplateID)
-	for _, column := range columns {
-		fmt.Fprintf(sum, " %s=%q", column, value(column))
-	}
-	r.sum = fmt.Sprintf("%x", sum.Sum(nil)[:8])
-	return r
-}
-
-// newChecker lets the library judge parameters. Its client has an empty budget, with which nothing is ever sent.
-func newChecker() (func(creatify.JobParams) []creatify.Problem, error) {
-	client, err := creatify.New("none", "none", creatify.WithBudget(creatify.NewBudget(0, 0)))
-	return func(params creatify.JobParams) []creatify.Problem {
-		_, err := client.Jobs.CreatePreview(context.Background(), params)
-		if invalid, ok := errors.AsType[*creatify.ValidationError](err); ok {
-			return invalid.Problems
-		}
+func problemsOf(err *creatify.ValidationError) []creatify.Problem {
+	if err == nil {
 		return nil
-	}, err
+	}
+	return err.Problems
+}
+
+func newOrder(id string, value func(column string) string) durable.Order {
+	params := NewDemo(DemoHeadline(value("headline")), DemoPhoto(value("photo"))).Params()
+	params.Name = id // by which a person finds the job if its ID is lost
+	return durable.Order{ID: id, Kind: durable.Preview, Params: params}
+}
+
+// writeResults writes a line for each order. A value that a spreadsheet would take for a formula is quoted.
+func writeResults(to io.Writer, orders []*durable.Order) error {
+	table := csv.NewWriter(to)
+	_ = table.Write([]string{"id", "state", "job", "preview", "credits", "reason"})
+	for _, o := range orders {
+		preview, reason := "", o.Reason
+		if o.Job != nil {
+			preview, reason = o.Job.Preview, cmp.Or(o.Job.FailedReason, o.Reason)
+		}
+		record := []string{o.ID, string(o.State), o.JobID, preview, fmt.Sprint(o.Credits), reason}
+		for i, value := range record {
+			if strings.ContainsAny(value[:min(1, len(value))], "=+-@\t\r") {
+				record[i] = "'" + value
+			}
+		}
+		_ = table.Write(record)
+	}
+	table.Flush()
+	return table.Error()
 }
