@@ -23,6 +23,8 @@ type api struct {
 	loopback  bool    // the base URL is on this machine: a fake, which may reach any host
 	logger    *slog.Logger
 	hooks     Hooks
+	rendering *memory        // jobs whose Render has been sent, for webhooks
+	templates *templateReads // nil without [WithTemplateCheck]
 }
 
 // check is the first step of every call.
@@ -64,17 +66,14 @@ func (a *api) pay(ctx context.Context, call transport.Call, operation Operation,
 }
 
 func (a *api) payWithinBudget(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
-	held, err := a.budget.reserve(operation, params.ModelVersion)
+	held, err := a.reserve(ctx, call, operation, params)
 	if err != nil {
 		return nil, err
 	}
 	job, err := a.send(ctx, call, params)
-	switch {
-	case err == nil:
-		held.assign(job.ID)
-		a.budget.settle(job)
-	case Charged(err) == ChargedNo:
-		held.release()
+	held.end(job, err)
+	if operation == OperationRender && Charged(err) != ChargedNo {
+		a.rendering.add(foldID(call.JobID))
 	}
 	return job, err
 }

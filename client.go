@@ -30,6 +30,8 @@ const DefaultBaseURL = "https://api.creatify.ai"
 type Client struct {
 	Jobs      *JobsService      // makes, reads and waits for previews and videos
 	Templates *TemplatesService // reads what previews are made from
+	Personas  *PersonasService  // lists avatars
+	Voices    *VoicesService    // lists voices
 	Workspace *WorkspaceService // reads the account's balance
 
 	config config
@@ -107,6 +109,7 @@ type config struct {
 	logger      *slog.Logger
 	hooks       Hooks
 	budget      *Budget
+	templates   *templateReads
 
 	limitedBy string // the option that set queue, of those being applied
 	problems  []Problem
@@ -142,18 +145,19 @@ func (c config) client(opts []Option, from *api) (*Client, error) {
 		Queue:       c.queue,
 		Logger:      c.logger,
 	}
-	a := &api{budget: c.budget, learned: new(wait.Learner), loopback: transport.IsLoopback(base.Hostname()), logger: c.logger, hooks: c.hooks}
+	a := &api{budget: c.budget, learned: new(wait.Learner), loopback: transport.IsLoopback(base.Hostname()), logger: c.logger, hooks: c.hooks,
+		rendering: new(memory), templates: c.templates}
 	var err error
 	if from == nil {
 		a.transport, err = transport.New(calls)
 	} else {
-		a.learned = from.learned
+		a.learned, a.rendering = from.learned, from.rendering
 		a.transport, err = from.transport.With(calls)
 	}
 	if err != nil {
 		return nil, invalid("WithMiddleware", "%v", err)
 	}
-	return &Client{&JobsService{a}, &TemplatesService{a}, &WorkspaceService{a}, c}, nil
+	return &Client{&JobsService{a}, &TemplatesService{a}, &PersonasService{a}, &VoicesService{a}, &WorkspaceService{a}, c}, nil
 }
 
 // WithBaseURL sends the calls elsewhere, such as to a fake of the API. The URL is https, or http on a loopback address,

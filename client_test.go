@@ -203,7 +203,7 @@ func TestPrintingAClientNeverShowsTheKey(t *testing.T) {
 }
 
 func TestWith(t *testing.T) {
-	budget := creatify.NewBudget(2, 30*time.Second)
+	budget := creatify.NewBudget(creatify.BudgetOptions{Credits: 2})
 	api := creatifytest.New(creatifytest.Config{})
 	client := newClient(t, api, creatify.WithBudget(budget), creatify.WithUserAgent("one"), creatify.WithRateLimit(1000, 1))
 
@@ -241,7 +241,7 @@ func TestWith(t *testing.T) {
 				return next.RoundTrip(req)
 			})
 		})
-		other, err := client.With(creatify.WithUserAgent("two"), creatify.WithBudget(creatify.NewBudget(0, 30*time.Second)), watch)
+		other, err := client.With(creatify.WithUserAgent("two"), creatify.WithBudget(creatify.NewBudget(creatify.BudgetOptions{})), watch)
 		require.NoError(t, err)
 		_, err = other.Jobs.CreatePreview(t.Context(), params())
 		assert.ErrorIs(t, err, creatify.ErrBudgetExceeded)

@@ -1,9 +1,12 @@
 package creatify
 
 import (
+	"cmp"
+	"container/list"
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,80 +16,140 @@ import (
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
-// Operation is something that costs credits.
+// Operation is a kind of call that costs credits.
 type Operation string
 
-// The operations that cost credits, and the calls that are them.
+// The operations that cost credits, and their calls.
 const (
-	OperationPreview Operation = "preview" // CreatePreview, CreatePreviewSync, Preview
-	OperationVideo   Operation = "video"   // CreateVideo
-	OperationRender  Operation = "render"  // Render, of a job that has a preview
+	OperationPreview Operation = "preview" // CreatePreview, CreatePreviewSync, CreatePreviewAndWait
+	OperationVideo   Operation = "video"   // CreateVideo, CreateVideoAndWait
+	OperationRender  Operation = "render"  // Render, RenderAndWait
 )
 
-// priceBlock is what prices are per; a part of it is charged as a whole, as far as can be told.
 const priceBlock = 30 * time.Second
 
-// EstimateCredits says what an operation costs for a video of some length, and whether the documentation says so.
+// PriceList holds prices as data. Start from [DocumentedPrices], and append your own.
+type PriceList struct {
+	AsOf   string  // the date of the prices, such as "2026-11-23"
+	Source string  // where they were read
+	Prices []Price // for an operation and a model, the last one counts
+}
+
+// Price is the price of an operation with a model.
+type Price struct {
+	Operation Operation
+	Model     ModelVersion  // empty is ModelStandard
+	Credits   float64       // below zero is no price
+	Per       time.Duration // of video, a started one counting as a whole; 0 is the whole video
+}
+
+// DocumentedPrices returns the prices of Creatify's documentation.
 //
-// The documented prices, as of 2026-11-23, per started 30 s of video: 1 credit for a preview, 5 for a video without a
-// preview, 4 for rendering a job that has a preview; and for a video with the models aurora_v1 and aurora_v1_fast, 1 and
-// 0.5 credits per second (https://docs.creatify.ai/billing, and the pages of the calls). Not documented is what those two
-// models make of the price of a preview and of a rendering, what another model costs, and whether a started block counts
-// as a whole. Then the estimate is the dearer of what it may be, and documented is false. An unknown operation or a
-// negative length costs 0, undocumented.
-func EstimateCredits(operation Operation, model ModelVersion, length time.Duration) (credits float64, documented bool) {
-	perBlock := map[Operation]float64{OperationPreview: 1, OperationVideo: 5, OperationRender: 4}[operation]
-	if perBlock == 0 || length < 0 {
-		return 0, false
+// That a started block of 30 s counts as a whole is not documented: a video of 3 s was seen to cost 5 credits. Older pages
+// have other prices for aurora_v1, so compare AsOf with the invoice.
+func DocumentedPrices() PriceList {
+	return PriceList{
+		AsOf:   "2026-11-23",
+		Source: "https://docs.creatify.ai/billing and the pages of the calls",
+		Prices: []Price{
+			{OperationPreview, ModelStandard, 1, priceBlock},
+			{OperationVideo, ModelStandard, 5, priceBlock},
+			{OperationRender, ModelStandard, 4, priceBlock},
+			{OperationVideo, ModelAuroraV1, 1, time.Second},
+			{OperationVideo, ModelAuroraV1Fast, 0.5, time.Second},
+		},
 	}
-	blocks := math.Ceil(float64(length) / float64(priceBlock))
-	perSecond := map[ModelVersion]float64{ModelAuroraV1: 1, ModelAuroraV1Fast: 0.5}[model]
+}
+
+// EstimateCredits is [PriceList.Estimate] with the [DocumentedPrices].
+func EstimateCredits(operation Operation, model ModelVersion, length time.Duration) (credits float64, listed bool) {
+	return DocumentedPrices().Estimate(operation, model, length)
+}
+
+// Estimate returns the price of an operation for a video of some length, and whether the list has that price. If not, it
+// is the highest among those of the operation and those of the model.
+func (l PriceList) Estimate(operation Operation, model ModelVersion, length time.Duration) (credits float64, listed bool) {
+	model = cmp.Or(model, ModelStandard)
+	for _, p := range slices.Backward(l.Prices) {
+		sameModel := cmp.Or(p.Model, ModelStandard) == model
+		switch price := p.of(length); {
+		case p.Operation == operation && sameModel && price >= 0:
+			return price, true
+		case p.Operation == operation || sameModel:
+			credits = max(credits, price)
+		}
+	}
+	return credits, false
+}
+
+// of returns the price for a length, or less than zero if there is none.
+func (p Price) of(length time.Duration) float64 {
 	switch {
-	case model == "" || model == ModelStandard:
-		return perBlock * blocks, true
-	case perSecond == 0: // an unknown model
-		return perBlock * blocks, false
-	case operation == OperationVideo:
-		return perSecond * length.Seconds(), true
+	case !(p.Credits >= 0) || length < 0:
+		return -1
+	case p.Per <= 0:
+		return p.Credits
 	}
-	return max(perBlock*blocks, perSecond*length.Seconds()), false
+	return p.Credits * math.Ceil(float64(length)/float64(p.Per))
 }
 
-// Budget keeps the paid calls of one client or of several, given to them by [WithBudget], within a number of credits. It is
-// asked before each paid call, which it refuses with [ErrBudgetExceeded] before anything is sent. What a call will cost is
-// not known then, so its estimate is reserved; it is settled when the client sees the job's end with the credits that it
-// used. A call that was refused by the server, or never left, gives back what was reserved; one whose outcome is unknown
-// counts as spent. It is safe for concurrent use.
+// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may exceed it is
+// refused with [ErrBudgetExceeded]. It is safe for concurrent use.
 //
-// A Budget is a guard against mistakes, not an account: it does not know what others spend, what a job used before the budget
-// had to do with it counts as well, and the API has the last word. It keeps a few dozen bytes for every job.
+// A call reserves its estimate. What was not sent or was refused is released; the rest stays spent, corrected when a read
+// within 24 h shows the credits of the job at its end. A Budget does not see spending by others: the API's own accounting
+// is authoritative.
 type Budget struct {
-	mu     sync.Mutex
-	limit  float64
-	length time.Duration
-	spent  float64 // reserved or settled
-	jobs   map[string]*jobSpending
+	options BudgetOptions
+	mu      sync.Mutex
+	spent   float64 // reserved or settled
+	jobs    map[string]*list.Element
+	order   list.List // of *jobSpending, the oldest first
 }
 
+// jobSpending is what is reserved for a job whose end has not been seen.
 type jobSpending struct {
-	credits float64   // reserved or settled
-	settled float64   // what the job said that it used, when it was settled last
-	waitFor Operation // whose end settles it; empty when it is settled
+	id       string // as foldID has it; empty until the job has one
+	since    time.Time
+	model    ModelVersion
+	credits  float64   // reserved
+	baseline float64   // what the job had used before
+	created  Operation // empty if the job was not created under this budget, or has been forgotten since
+	renders  int       // reserved
+	calls    int       // under way
 }
 
-// NewBudget makes a budget of so many credits. Estimates are for videos of the given length; 0 means 30 s. A budget that is
-// negative or no number is empty.
-func NewBudget(credits float64, length time.Duration) *Budget {
-	if !(credits > 0) {
-		credits = 0
-	}
-	if length <= 0 {
-		length = priceBlock
-	}
-	return &Budget{limit: credits, length: length, jobs: make(map[string]*jobSpending)}
+// What a Budget remembers. Of older jobs, and beyond that many, it keeps the estimate.
+const (
+	budgetRemembers = 24 * time.Hour
+	maxBudgetJobs   = 100_000
+)
+
+// BudgetOptions sets the size of a [Budget].
+type BudgetOptions struct {
+	Credits     float64       // that may be spent in all
+	Spent       float64       // of these, what was spent before, such as by an earlier process
+	VideoLength time.Duration // at least, for estimates; 0 means 30 s
+	Prices      PriceList     // of estimates; without Prices, DocumentedPrices
 }
 
-// WithBudget lets the budget decide about each paid call of the client. Several clients may share one.
+// NewBudget returns a budget. Credits that are not above zero allow no paid call.
+func NewBudget(options BudgetOptions) *Budget {
+	if !(options.Credits > 0) || math.IsNaN(options.Spent) {
+		options.Credits, options.Spent = 0, 0
+	}
+	if options.VideoLength <= 0 {
+		options.VideoLength = priceBlock
+	}
+	if len(options.Prices.Prices) == 0 {
+		options.Prices = DocumentedPrices()
+	}
+	options.Prices.Prices = slices.Clone(options.Prices.Prices)
+	return &Budget{options: options, spent: max(options.Spent, 0), jobs: make(map[string]*list.Element)}
+}
+
+// WithBudget makes the client ask the budget before each paid call, and read a job before each Render, since its model and
+// duration decide the price. Several clients may share a budget.
 func WithBudget(budget *Budget) Option {
 	return func(c *config) {
 		if budget == nil || budget.jobs == nil {
@@ -96,97 +159,149 @@ func WithBudget(budget *Budget) Option {
 	}
 }
 
-// Remaining is what is left, in credits: neither spent nor reserved. It may be below zero, when jobs used more than was
-// estimated.
-func (b *Budget) Remaining() float64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.limit - b.spent
-}
+// Remaining returns the credits that are neither spent nor reserved, below zero if jobs used more than was estimated.
+func (b *Budget) Remaining() float64 { return b.options.Credits - b.Spent() }
 
-// Spent is what is spent or reserved, in credits.
+// Spent returns the credits that are spent or reserved, including [BudgetOptions].Spent.
 func (b *Budget) Spent() float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.spent
 }
 
-// reservation is what one paid call holds of a budget, until its outcome is known. The zero value holds nothing.
+// reservation is what one paid call holds of a budget until its outcome is known. A nil one holds nothing.
 type reservation struct {
-	budget    *Budget
-	operation Operation
-	credits   float64
+	budget  *Budget
+	job     *jobSpending
+	credits float64
+	renders int // 1 for a Render
 }
 
-// reserve asks for what a call may cost. A nil budget allows everything.
-func (b *Budget) reserve(operation Operation, model ModelVersion) (reservation, error) {
-	if b == nil {
-		return reservation{}, nil
+// reserve asks the budget, if there is one, for the price of a call.
+func (a *api) reserve(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*reservation, error) {
+	if a.budget == nil {
+		return nil, nil
 	}
-	credits, _ := EstimateCredits(operation, model, b.length)
+	job := &Job{ModelVersion: params.ModelVersion}
+	if operation == OperationRender {
+		var err error
+		if job, err = (&JobsService{a}).read(ctx, transport.Call{JobID: call.JobID}); err != nil {
+			return nil, &callError{describe(call.Name, call.JobID), true, fmt.Errorf("its price is unknown: %w", err)}
+		}
+	}
+	return a.budget.reserve(operation, job)
+}
+
+// reserve is about a job as it is before the call. One that is still to be created has no ID.
+func (b *Budget) reserve(operation Operation, job *Job) (*reservation, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.spent+credits > b.limit+1e-9 { // a sum of fractions
-		return reservation{}, fmt.Errorf("%w: a %s may cost %v credits, and %v of %v are left; nothing was sent", ErrBudgetExceeded,
-			operation, credits, max(b.limit-b.spent, 0), b.limit)
+	s := b.find(job.ID)
+	if s == nil {
+		s = &jobSpending{model: job.ModelVersion, baseline: job.CreditsUsed}
+	}
+	credits, _ := b.options.Prices.Estimate(operation, s.model, max(b.options.VideoLength, job.Duration))
+	if limit := b.options.Credits; b.spent+credits > limit+1e-9 { // sums of fractions are inexact
+		return nil, fmt.Errorf("%w: a %s with %s may cost %v, and %v of %v credits are left (nothing was sent; raise "+
+			"BudgetOptions.Credits, or call again when other jobs have ended)", ErrBudgetExceeded, operation,
+			oneLine(string(cmp.Or(s.model, ModelStandard))), credits, max(limit-b.spent, 0), limit)
+	}
+	r := &reservation{budget: b, job: s, credits: credits}
+	if operation == OperationRender {
+		r.renders = 1
+		b.remember(job.ID, s)
+	} else {
+		s.created = operation
 	}
 	b.spent += credits
-	return reservation{b, operation, credits}, nil
+	s.credits += credits
+	s.renders += r.renders
+	s.calls++
+	return r, nil
 }
 
-// release gives back what a call that took no effect held.
-func (r reservation) release() {
-	if r.budget == nil {
+// find returns what is reserved for a job, or nil. It forgets what is too old.
+func (b *Budget) find(id string) *jobSpending {
+	for e := b.order.Front(); e != nil; e = b.order.Front() {
+		s := e.Value.(*jobSpending)
+		if len(b.jobs) <= maxBudgetJobs && time.Since(s.since) <= budgetRemembers {
+			break
+		}
+		b.forget(s)
+	}
+	if e := b.jobs[foldID(id)]; e != nil {
+		return e.Value.(*jobSpending)
+	}
+	return nil
+}
+
+// remember keeps a job as the latest one.
+func (b *Budget) remember(id string, s *jobSpending) {
+	b.forget(s)
+	s.id, s.since = foldID(id), time.Now()
+	b.jobs[s.id] = b.order.PushBack(s)
+}
+
+func (b *Budget) forget(s *jobSpending) {
+	if e := b.jobs[s.id]; e != nil && e.Value == s {
+		b.order.Remove(e)
+		delete(b.jobs, s.id)
+	}
+}
+
+// end releases or keeps what the call held, by its result. What became of a call whose outcome is unknown, the end of the
+// job may show.
+func (r *reservation) end(job *Job, err error) {
+	if r == nil {
 		return
 	}
-	r.budget.mu.Lock()
-	defer r.budget.mu.Unlock()
-	r.budget.spent -= r.credits
+	b, s := r.budget, r.job
+	b.mu.Lock()
+	s.calls--
+	switch {
+	case err == nil && r.renders == 0:
+		b.remember(job.ID, s)
+	case Charged(err) == ChargedNo:
+		b.spent -= r.credits
+		s.credits -= r.credits
+		s.renders -= r.renders
+		if s.created == "" && s.renders == 0 {
+			b.forget(s)
+		}
+	}
+	b.mu.Unlock()
+	if err == nil {
+		b.settle(job)
+	}
 }
 
-// assign ties what a call holds to the job that it was for.
-func (r reservation) assign(id string) {
-	if r.budget == nil {
-		return
-	}
-	r.budget.mu.Lock()
-	defer r.budget.mu.Unlock()
-	job := r.budget.jobs[foldID(id)]
-	if job == nil {
-		job = &jobSpending{}
-		r.budget.jobs[foldID(id)] = job
-	}
-	job.credits += r.credits
-	job.waitFor = r.operation
-}
-
-// settle takes in what a job says that it used, once what was paid for last has ended. A job that says no more than it said
-// before may be charged later, so that the estimate stays.
+// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than before may be
+// charged later, so its estimate stays.
 func (b *Budget) settle(job *Job) {
-	if b == nil || job.broken {
+	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.jobs[foldID(job.ID)]
-	if s == nil || s.waitFor == "" || job.CreditsUsed <= s.settled {
+	s, kind := b.find(job.ID), KindPreview
+	if s == nil || s.calls > 0 || job.broken || job.CreditsUsed <= s.baseline {
 		return
 	}
-	failed := job.Status == StatusFailed || job.Status == StatusRejected
-	ready := job.Status == StatusDone && (s.waitFor == OperationPreview && job.Preview != "" || job.VideoOutput != "")
-	if failed || ready {
-		b.spent += job.CreditsUsed - s.credits
-		s.credits, s.settled, s.waitFor = job.CreditsUsed, job.CreditsUsed, ""
+	if s.created != OperationPreview || s.renders > 0 {
+		kind = KindVideo
+	}
+	if over, _ := job.Outcome(kind); over {
+		b.spent += job.CreditsUsed - s.baseline - s.credits
+		b.forget(s)
 	}
 }
 
-// WorkspaceService reads what concerns the account as a whole. It is [Client.Workspace].
+// WorkspaceService reads what belongs to the account as a whole. It is [Client.Workspace].
 type WorkspaceService struct {
 	api *api
 }
 
-// RemainingCredits returns the account's balance, in credits. It costs nothing. A response without a balance is an error,
-// never 0.
+// RemainingCredits returns the account's balance, in credits. Free. A response without a balance is an error, never 0.
 //
 // API page: https://docs.creatify.ai/api-reference/workspace/get-remainingcredits
 func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error) {
@@ -205,7 +320,7 @@ func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error
 		}
 		var err error
 		if credits, err = strconv.ParseFloat(strings.TrimSpace(v.String()), 64); err != nil {
-			credits = math.NaN() // and not 0, as number has it
+			credits = math.NaN() // instead of 0, which is a balance
 		}
 	})
 	if !whole || math.IsNaN(credits) || math.IsInf(credits, 0) {

@@ -11,9 +11,13 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// The balance is read at no cost.
+// The balance is read free of charge.
 func ExampleWorkspaceService_RemainingCredits() {
-	client, _ := exampleClient(creatifytest.Config{Credits: 42.5})
+	fake := creatifytest.New(creatifytest.Config{Credits: 42.5})
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
+	if err != nil {
+		log.Fatal(err)
+	}
 	credits, err := client.Workspace.RemainingCredits(context.Background())
 	if err != nil {
 		log.Fatal(err)
@@ -23,7 +27,7 @@ func ExampleWorkspaceService_RemainingCredits() {
 	// 42.5
 }
 
-// What a video of 45 s costs, and whether that is documented: a preview first and then its rendering, or the video at once.
+// The credits for a video of 45 s, and whether they are documented: by a preview and its render, or at once.
 func ExampleEstimateCredits() {
 	const length = 45 * time.Second
 	fmt.Println(creatify.EstimateCredits(creatify.OperationPreview, creatify.ModelStandard, length))
@@ -39,12 +43,33 @@ func ExampleEstimateCredits() {
 	// 22.5 false
 }
 
+// A contract has another price than the documentation. Appended, it wins.
+func ExamplePriceList() {
+	prices := creatify.DocumentedPrices()
+	prices.AsOf, prices.Source = "2026-12-01", "our contract"
+	prices.Prices = append(prices.Prices, creatify.Price{
+		Operation: creatify.OperationVideo, Model: creatify.ModelAuroraV1, Credits: 20, Per: 15 * time.Second,
+	})
+	fmt.Println(prices.Estimate(creatify.OperationVideo, creatify.ModelAuroraV1, 45*time.Second))
+	budget := creatify.NewBudget(creatify.BudgetOptions{Credits: 100, Prices: prices})
+	fmt.Println(budget.Remaining())
+	// Output:
+	// 60 true
+	// 100
+}
+
 // A client with a budget for two previews of up to 30 s makes two. The third is refused before anything is sent.
 func ExampleNewBudget() {
-	budget := creatify.NewBudget(2, 30*time.Second)
-	client, fake := exampleClient(creatifytest.Config{}, creatify.WithBudget(budget))
+	budget := creatify.NewBudget(creatify.BudgetOptions{Credits: 3, Spent: 1, VideoLength: 30 * time.Second})
+	fake := creatifytest.New(creatifytest.Config{})
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey,
+		creatify.WithHTTPClient(fake.HTTPClient()), creatify.WithBudget(budget))
+	if err != nil {
+		log.Fatal(err)
+	}
+	params := creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{}}
 	for range 3 {
-		_, err := client.Jobs.CreatePreview(context.Background(), exampleParams)
+		_, err := client.Jobs.CreatePreview(context.Background(), params)
 		if err != nil && !errors.Is(err, creatify.ErrBudgetExceeded) {
 			log.Fatal(err)
 		}
@@ -52,8 +77,8 @@ func ExampleNewBudget() {
 	}
 	fmt.Println("credits charged:", fake.Charged())
 	// Output:
-	// refused: false spent: 1 left: 1
-	// refused: false spent: 2 left: 0
-	// refused: true spent: 2 left: 0
+	// refused: false spent: 2 left: 1
+	// refused: false spent: 3 left: 0
+	// refused: true spent: 3 left: 0
 	// credits charged: 2
 }

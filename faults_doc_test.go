@@ -111,7 +111,8 @@ type order struct {
 }
 
 func start(ctx context.Context, client *creatify.Client, o *order, params creatify.JobParams) (err error) {
-	if o.webhookURL, err = creatify.WebhookURL("https://hooks.example.com/creatify", o.reference, webhookSecret); err != nil {
+	options := creatify.WebhookOptions{Secret: webhookSecret}
+	if o.webhookURL, err = options.URL("https://hooks.example.com/creatify", o.reference); err != nil {
 		return err
 	}
 	params.WebhookURL = o.webhookURL
@@ -155,7 +156,7 @@ func TestAWebhookNamesTheJobOfACreateWhoseReplyWasLost(t *testing.T) {
 	}
 	const right = "ref=f3a9&secret=" + webhookSecret
 	assert.Equal(t, 403, notify("ref=f3a9&secret=guessed", api.Jobs()[0]))
-	assert.Equal(t, 404, notify(right, "00000000-0000-0000-0000-000000000000"), "a job that the API does not know")
+	assert.Equal(t, 503, notify(right, "00000000-0000-0000-0000-000000000000"), "a job that the API does not know")
 	assert.Equal(t, 204, notify(right, other.jobID))
 	assert.True(t, o.unknown, "a job that is another order's does not count")
 	assert.Equal(t, 204, notify(right, api.Jobs()[0]))

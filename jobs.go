@@ -104,6 +104,9 @@ func (s *JobsService) check(ctx context.Context, params JobParams, problems ...P
 // create makes a job from checked parameters.
 func (s *JobsService) create(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
 	params.Variables = maps.Clone(params.Variables) // as sent, whatever the caller does with them afterwards
+	if err := s.api.checkTemplate(ctx, params); err != nil {
+		return nil, err
+	}
 	call.Body, _ = json.Marshal(params)             // checked, so it can be written
 	return s.api.pay(ctx, call, operation, params)
 }

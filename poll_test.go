@@ -567,3 +567,67 @@ func TestAWaitLeavesNothingRunning(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+func TestAVideoIsWaitedForThroughTheTimeInWhichTheJobStillReadsDone(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		for _, lag := range []time.Duration{0, 30 * time.Second, 5 * time.Minute} {
+			job := create(t, api, client, creatifytest.Life{Render: creatifytest.RenderLife{Lag: lag, Duration: lag + 4*time.Minute}})
+			time.Sleep(20 * time.Second)
+			_, err := client.Jobs.Render(t.Context(), job.ID)
+			require.NoError(t, err)
+			video, err := client.Jobs.WaitForVideo(t.Context(), job.ID)
+			require.NoError(t, err, "with a lag of %v", lag)
+			assert.NotEmpty(t, video.VideoOutput)
+		}
+		job := create(t, api, client, creatifytest.Life{}) // and never rendered
+		start := time.Now()
+		_, err := client.Jobs.WaitForVideo(t.Context(), job.ID)
+		assert.ErrorIs(t, err, creatify.ErrNoOutput)
+		assert.InDelta(t, 15*time.Minute, time.Since(start), float64(5*time.Minute))
+		assert.Less(t, waitError(t, err).Polls, 60, "which is long")
+
+		job = create(t, api, client, creatifytest.Life{Render: creatifytest.RenderLife{End: "failed", Reason: "no disk"}})
+		time.Sleep(20 * time.Second)
+		_, err = client.Jobs.Render(t.Context(), job.ID)
+		require.NoError(t, err)
+		_, err = client.Jobs.WaitForVideo(t.Context(), job.ID)
+		assert.ErrorIs(t, err, creatify.ErrJobFailed)
+	})
+}
+
+func TestWatchYieldsEachChangeAndTheEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+		job := create(t, api, client, creatifytest.Life{Steps: []creatifytest.Step{
+			{At: time.Minute, Status: "running", Progress: 0.5}, {At: 3 * time.Minute, Status: "done", Progress: 1}}})
+		var seen []creatify.Status
+		for snapshot, err := range client.Jobs.WatchPreview(t.Context(), job.ID) {
+			require.NoError(t, err)
+			seen = append(seen, snapshot.Status)
+		}
+		assert.Equal(t, []creatify.Status{"pending", "running", "done"}, seen)
+
+		failed := create(t, api, client, creatifytest.Life{End: "failed"})
+		var last error
+		yields := 0
+		for snapshot, err := range client.Jobs.WatchPreview(t.Context(), failed.ID) {
+			yields++
+			assert.Equal(t, err == nil, snapshot != nil)
+			assert.False(t, snapshot != nil && snapshot.Status == creatify.StatusFailed, "the end is the error")
+			last = err
+		}
+		assert.ErrorIs(t, last, creatify.ErrJobFailed)
+		assert.Positive(t, yields)
+
+		polls := api.Calls(get)
+		for range client.Jobs.WatchPreview(t.Context(), create(t, api, client, creatifytest.Life{}).ID) {
+			break
+		}
+		assert.Equal(t, polls+1, api.Calls(get), "leaving the loop leaves nothing running")
+		yields = 0
+		for _, err := range client.Jobs.WatchPreview(t.Context(), "") {
+			assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+			yields++
+		}
+		assert.Equal(t, 1, yields)
+	})
+}

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -156,38 +158,12 @@ func editDistance(from, to string) int {
 
 const templatesPath = "/api/custom_templates/"
 
-// List returns all templates of the account, without their variables. Free. More than 10,000 are an error.
+// List returns the account's templates, without their variables. Free. Of a paginated response it returns the first page.
+// More than 10,000 are an error.
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
 	return readList(ctx, s.api, transport.Call{Name: "list_templates", Path: templatesPath}, decodeTemplate)
-}
-
-// readList makes a free call and decodes the items of the list in its response.
-func readList[T any](ctx context.Context, api *api, call transport.Call, decode func(lenient.Value) (T, error)) ([]T, error) {
-	if err := api.check(ctx); err != nil {
-		return nil, err
-	}
-	response, err := api.get(ctx, call)
-	if err != nil {
-		return nil, err
-	}
-	items, ok := lenient.Items(response.Body)
-	if !ok {
-		return nil, unreadable(call, "the response is not a list")
-	}
-	all := []T{}
-	for item := range items {
-		if len(all) == lenient.MaxEntries {
-			return nil, unreadable(call, "the response has more than %d items", lenient.MaxEntries)
-		}
-		decoded, err := decode(item)
-		if err != nil {
-			return nil, unreadable(call, "item %d of the response %w", len(all), err)
-		}
-		all = append(all, decoded)
-	}
-	return all, nil
 }
 
 // Get returns a template with its variables. Free. An ID that the API does not know is [ErrNotFound].
@@ -209,8 +185,6 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 	template.ID = cmp.Or(template.ID, templateID)
 	return &template, nil
 }
-
-var errNoObject = errors.New("is not a JSON object")
 
 // decodeTemplate reads an object, whatever its members are. It keeps body.
 func decodeTemplate(body lenient.Value) (Template, error) {
@@ -237,4 +211,123 @@ func decodeTemplate(body lenient.Value) (Template, error) {
 		return Template{}, errNoObject
 	}
 	return t, nil
+}
+
+// WithTemplateCheck checks the variables of each create against the template before anything is charged. It refuses what
+// [Template.Validate] refuses, as a [*ValidationError]: a misspelt text variable, say, which the API would render blank.
+//
+// The template is read (free) at most once per maxAge, and once more before a refusal. Up to 1,000 are kept. One that
+// cannot be read within 10 s stops nothing: it is logged as a warning, and tried again after a minute.
+func WithTemplateCheck(maxAge time.Duration) Option {
+	return func(c *config) {
+		if maxAge <= 0 {
+			c.refuse("WithTemplateCheck", "must be above zero, not %v", maxAge)
+		}
+		c.templates = &templateReads{maxAge: maxAge, latest: make(map[string]*templateRead)}
+	}
+}
+
+const (
+	maxTemplateReads    = 1000
+	templateReadTimeout = 10 * time.Second
+	templateRetryAfter  = time.Minute
+)
+
+// templateReads holds the latest read of each template, by ID. Creates that need one read share it.
+type templateReads struct {
+	maxAge time.Duration
+
+	mu     sync.Mutex
+	latest map[string]*templateRead
+}
+
+type templateRead struct {
+	begun    time.Time
+	done     chan struct{} // closed when the other fields are set
+	template *Template     // empty if it could not be read
+	err      error
+	gaveUp   bool // the create that read it ended first
+}
+
+// checkTemplate refuses checked parameters that do not fit their template.
+func (a *api) checkTemplate(ctx context.Context, params JobParams) error {
+	if a.templates == nil {
+		return nil
+	}
+	read, own := a.readTemplate(ctx, params.TemplateID, nil)
+	problems := read.template.mismatches(params.Variables)
+	if len(problems) > 0 && !own { // the template may have changed
+		read, _ = a.readTemplate(ctx, params.TemplateID, read)
+		problems = read.template.mismatches(params.Variables)
+	}
+	return validation(problems)
+}
+
+// readTemplate returns the latest read of a template unless it is outdated, and reports whether it was made for this call.
+func (a *api) readTemplate(ctx context.Context, id string, outdated *templateRead) (read *templateRead, own bool) {
+	for {
+		read, own = a.templates.join(id, outdated, time.Now())
+		if own {
+			a.fillTemplate(ctx, id, read)
+			return read, true
+		}
+		select {
+		case <-read.done:
+			if !read.gaveUp {
+				return read, false
+			}
+		case <-ctx.Done(): // which the create will find, too
+			return &templateRead{template: new(Template)}, false
+		}
+	}
+}
+
+// join returns the latest read that is good enough, perhaps one that goes on, or a new one for the caller to make.
+func (r *templateReads) join(id string, outdated *templateRead, now time.Time) (read *templateRead, own bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id = foldID(id)
+	if read := r.latest[id]; read != nil && read != outdated && read.isGood(now, r.maxAge) {
+		return read, false
+	}
+	if r.latest[id] == nil && len(r.latest) >= maxTemplateReads {
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(r.latest)), func(a, b string) int {
+			return r.latest[a].begun.Compare(r.latest[b].begun)
+		})
+		delete(r.latest, oldest) // whoever waits for it still has it
+	}
+	read = &templateRead{begun: now, done: make(chan struct{}), template: new(Template), gaveUp: true}
+	r.latest[id] = read
+	return read, true
+}
+
+// isGood reports whether a read goes on or has a result that is not too old.
+func (r *templateRead) isGood(now time.Time, maxAge time.Duration) bool {
+	select {
+	case <-r.done:
+	default:
+		return true
+	}
+	if r.err != nil {
+		maxAge = min(maxAge, templateRetryAfter)
+	}
+	return !r.gaveUp && now.Sub(r.begun) < maxAge
+}
+
+// fillTemplate reads the template, and keeps its variables alone.
+func (a *api) fillTemplate(ctx context.Context, id string, read *templateRead) {
+	defer close(read.done)
+	limited, cancel := context.WithTimeout(ctx, templateReadTimeout)
+	defer cancel()
+	template, err := (&TemplatesService{a}).Get(limited, id)
+	if err == nil && !sameID(template.ID, id) {
+		err = errors.New("the response is about another template")
+	}
+	read.err, read.gaveUp = err, err != nil && ctx.Err() != nil
+	if err == nil {
+		read.template = &Template{Variables: template.Variables}
+	} else if !read.gaveUp {
+		a.logger.LogAttrs(ctx, slog.LevelWarn, "creatify: template not checked",
+			slog.String("template_id", id), slog.String("reason", Reason(err)))
+	}
 }

@@ -1,11 +1,18 @@
 package creatify_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/creatify-community/creatify-go"
@@ -320,4 +327,271 @@ func TestTemplate_Validate_of_the_template_of_the_fake(t *testing.T) {
 	require.NoError(t, err)
 	assert.NoError(t, fake.Validate(demoVariables()))
 	assert.ErrorContains(t, fake.Validate(creatify.Variables{"headline": creatify.Text("")}), "variables.photo: is missing")
+}
+
+// templateServer answers creates with a job, and reads of any template with variables that a test may change.
+type templateServer struct {
+	mu        sync.Mutex
+	variables string                                      // of each template
+	answer    func(*http.Request) (*http.Response, error) // instead, if set
+	reads     int
+	creates   int
+}
+
+func (s *templateServer) RoundTrip(req *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if req.Method == http.MethodPost {
+		s.creates++
+		return respond(req, 201, `{"id":"`+jobID+`","status":"pending"}`), nil
+	}
+	s.reads++
+	if s.answer != nil {
+		s.mu.Unlock()
+		defer s.mu.Lock()
+		return s.answer(req)
+	}
+	id := path.Base(req.URL.Path)
+	return respond(req, 200, `{"template_id":"`+id+`","variables":`+s.variables+`}`), nil
+}
+
+func demoParams() creatify.JobParams {
+	return creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: demoVariables()}
+}
+
+func misspelt() creatify.JobParams {
+	p := demoParams()
+	p.Variables["headlin"] = p.Variables["headline"]
+	delete(p.Variables, "headline")
+	return p
+}
+
+func TestWithTemplateCheck_refuses_a_misspelt_variable_free_of_charge(t *testing.T) {
+	api := creatifytest.New(creatifytest.Config{})
+	client := newClient(t, api, creatify.WithTemplateCheck(time.Hour))
+	tests := []struct {
+		name string
+		call func(creatify.JobParams) (*creatify.Job, error)
+	}{
+		{"CreatePreview", func(p creatify.JobParams) (*creatify.Job, error) { return client.Jobs.CreatePreview(t.Context(), p) }},
+		{"CreatePreviewSync", func(p creatify.JobParams) (*creatify.Job, error) {
+			return client.Jobs.CreatePreviewSync(t.Context(), p)
+		}},
+		{"CreateVideo", func(p creatify.JobParams) (*creatify.Job, error) { return client.Jobs.CreateVideo(t.Context(), p) }},
+		{"CreatePreviewAndWait", func(p creatify.JobParams) (*creatify.Job, error) {
+			return client.Jobs.CreatePreviewAndWait(t.Context(), p)
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := test.call(misspelt())
+			assert.Equal(t, []creatify.Problem{
+				{Field: "variables.headlin", Message: `is not in the template; did you mean "headline"?`},
+				{Field: "variables.headline", Message: `is missing; the template has it with type "text" and no default`},
+			}, problemsOf(t, err))
+			assert.Equal(t, creatify.ChargedNo, creatify.Charged(err))
+		})
+	}
+	assert.Zero(t, api.Charged())
+	_, err := client.Jobs.CreatePreview(t.Context(), demoParams())
+	assert.NoError(t, err)
+}
+
+func TestWithTemplateCheck_reads_a_template_once_per_maxAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &templateServer{variables: demo}
+		client := newClient(t, server, creatify.WithTemplateCheck(time.Hour))
+		create := func(client *creatify.Client, id string) {
+			t.Helper()
+			p := demoParams()
+			p.TemplateID = id
+			_, err := client.Jobs.CreatePreview(t.Context(), p)
+			assert.NoError(t, err)
+		}
+		for range 5 {
+			create(client, creatifytest.TemplateID)
+			create(client, strings.ToUpper(creatifytest.TemplateID))
+		}
+		assert.Equal(t, 1, server.reads)
+		create(client, jobID)
+		assert.Equal(t, 2, server.reads, "another template is read by itself")
+		shared, err := client.With(creatify.WithTimeout(time.Second))
+		require.NoError(t, err)
+		create(shared, creatifytest.TemplateID)
+		assert.Equal(t, 2, server.reads, "a copy of the client shares what was read")
+		time.Sleep(time.Hour - time.Nanosecond)
+		create(client, creatifytest.TemplateID)
+		assert.Equal(t, 2, server.reads)
+		time.Sleep(time.Nanosecond)
+		create(client, creatifytest.TemplateID)
+		assert.Equal(t, 3, server.reads)
+	})
+}
+
+func TestWithTemplateCheck_reads_once_more_before_it_refuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &templateServer{variables: demo}
+		client := newClient(t, server, creatify.WithTemplateCheck(time.Hour))
+		_, err := client.Jobs.CreatePreview(t.Context(), demoParams())
+		require.NoError(t, err)
+		server.variables = with(`{"type":"text"}`)
+		p := demoParams()
+		p.Variables["a"] = creatify.Text("new")
+		_, err = client.Jobs.CreatePreview(t.Context(), p)
+		assert.NoError(t, err, "the template has gained the variable since it was read")
+		assert.Equal(t, 2, server.reads)
+		_, err = client.Jobs.CreatePreview(t.Context(), misspelt())
+		assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+		assert.Equal(t, 3, server.reads)
+		p.TemplateID = jobID
+		delete(p.Variables, "a")
+		_, err = client.Jobs.CreatePreview(t.Context(), p)
+		assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+		assert.Equal(t, 4, server.reads, "a template that was read for this create is not read again")
+		assert.Equal(t, 2, server.creates)
+	})
+}
+
+func TestWithTemplateCheck_of_a_template_that_cannot_be_read_stops_nothing(t *testing.T) {
+	says := func(status int, body string) func(*http.Request) (*http.Response, error) {
+		return func(req *http.Request) (*http.Response, error) { return respond(req, status, body), nil }
+	}
+	tests := []struct {
+		name   string
+		answer func(*http.Request) (*http.Response, error)
+		reason string
+		took   time.Duration // at most
+	}{
+		{"unknown", says(404, `{"detail":"No CustomTemplate matches the given query."}`), "not_found", 0},
+		{"forbidden", says(403, `{"detail":"No."}`), "unauthorized", 0},
+		{"page of a proxy", says(200, `<html>`), "unavailable", 0},
+		{"another template", says(200, `{"template_id":"`+jobID+`","variables":{"x":{"type":"text"}}}`), "other", 0},
+		{"outage", says(503, ``), "unavailable", 10 * time.Second},
+		{"nothing", func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}, "deadline_exceeded", 10 * time.Second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				server := &templateServer{answer: test.answer}
+				client := newClient(t, server, creatify.WithTemplateCheck(time.Hour),
+					creatify.WithLogger(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+				start := time.Now()
+				for range 3 {
+					_, err := client.Jobs.CreatePreview(t.Context(), misspelt())
+					assert.NoError(t, err)
+				}
+				assert.LessOrEqual(t, time.Since(start), test.took)
+				var line map[string]string
+				require.NoError(t, json.Unmarshal(log.Bytes(), &line), "one warning: %s", log.String())
+				delete(line, "time")
+				assert.Equal(t, map[string]string{"level": "WARN", "msg": "creatify: template not checked",
+					"template_id": creatifytest.TemplateID, "reason": test.reason}, line)
+				server.answer, server.variables = nil, demo
+				time.Sleep(time.Minute)
+				_, err := client.Jobs.CreatePreview(t.Context(), misspelt())
+				assert.ErrorIs(t, err, creatify.ErrInvalidParams, "it is tried again after a minute")
+			})
+		})
+	}
+}
+
+func TestWithTemplateCheck_of_concurrent_creates_shares_one_read(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &templateServer{}
+		server.answer = func(req *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return respond(req, 200, `{"variables":`+demo+`}`), nil
+		}
+		client := newClient(t, server, creatify.WithTemplateCheck(time.Hour))
+		var group sync.WaitGroup
+		for i := range 100 {
+			group.Go(func() {
+				if i%2 == 0 {
+					_, err := client.Jobs.CreatePreview(t.Context(), demoParams())
+					assert.NoError(t, err)
+					return
+				}
+				_, err := client.Jobs.CreatePreview(t.Context(), misspelt())
+				assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+			})
+		}
+		group.Wait()
+		assert.LessOrEqual(t, server.reads, 2, "one for all, and one before the refusals")
+		assert.Equal(t, 50, server.creates)
+	})
+}
+
+func TestWithTemplateCheck_passes_on_the_read_of_a_create_that_ends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		server := &templateServer{}
+		server.answer = func(req *http.Request) (*http.Response, error) {
+			select {
+			case <-time.After(5 * time.Second):
+				return respond(req, 200, `{"variables":`+demo+`}`), nil
+			case <-req.Context().Done():
+				return nil, req.Context().Err()
+			}
+		}
+		client := newClient(t, server, creatify.WithTemplateCheck(time.Hour), creatify.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		first, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var group sync.WaitGroup
+		group.Go(func() {
+			_, err := client.Jobs.CreatePreview(first, demoParams())
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, creatify.ChargedNo, creatify.Charged(err))
+		})
+		synctest.Wait()
+		second, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		for _, ctx := range []context.Context{second, t.Context(), t.Context()} {
+			group.Go(func() {
+				_, err := client.Jobs.CreatePreview(ctx, misspelt())
+				if ctx == second {
+					assert.ErrorIs(t, err, context.DeadlineExceeded)
+				} else {
+					assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+				}
+			})
+		}
+		group.Wait()
+		assert.Zero(t, server.creates)
+		assert.Empty(t, log.String(), "an ended create is no reason to warn")
+	})
+}
+
+func TestWithTemplateCheck_keeps_1000_templates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &templateServer{variables: demo}
+		client := newClient(t, server, creatify.WithTemplateCheck(time.Hour))
+		ids := manyIDs(1001)
+		create := func(id string) {
+			p := demoParams()
+			p.TemplateID = id
+			_, err := client.Jobs.CreatePreview(t.Context(), p)
+			require.NoError(t, err)
+			time.Sleep(time.Millisecond)
+		}
+		for _, id := range ids {
+			create(id)
+		}
+		assert.Equal(t, 1001, server.reads)
+		create(ids[1000])
+		create(ids[1])
+		assert.Equal(t, 1001, server.reads)
+		create(ids[0])
+		assert.Equal(t, 1002, server.reads, "the oldest is read again")
+	})
+}
+
+func TestWithTemplateCheck_without_an_age_is_refused(t *testing.T) {
+	for _, age := range []time.Duration{0, -time.Second} {
+		_, err := creatify.New("id", "key", creatify.WithTemplateCheck(age))
+		assert.Equal(t, []creatify.Problem{{Field: "WithTemplateCheck", Message: "must be above zero, not " + age.String()}}, problemsOf(t, err))
+	}
 }

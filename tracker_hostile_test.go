@@ -2,19 +2,16 @@ package creatify_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"path"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/creatify-community/creatify-go"
-	"github.com/creatify-community/creatify-go/creatifytest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -326,67 +323,5 @@ func TestAnIDInAnotherSpellingIsTheSameJob(t *testing.T) {
 			require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
 		}
 		assert.Len(t, tracker.Pending(), 4, "IDs that are no UUIDs are taken by the letter")
-	})
-}
-
-func TestABudgetIsNotSettledByFiguresFromBefore(t *testing.T) {
-	charged, video, used := 0.0, "null", 0.0
-	budget := creatify.NewBudget(10, 0)
-	client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-		switch {
-		case strings.HasSuffix(req.URL.Path, "preview_async/"):
-			charged, used = charged+1, 1
-			return respond(req, 201, `{"id":"`+jobID+`","status":"pending"}`), nil
-		case req.Method == http.MethodPost:
-			charged += 4
-		}
-		return respond(req, 200, fmt.Sprintf(`{"id":"%s","status":"done","preview":"https://x.test","video_output":%s,"credits_used":%v}`, jobID, video, used)), nil
-	}), creatify.WithBudget(budget))
-	_, err := client.Jobs.CreatePreview(t.Context(), params())
-	require.NoError(t, err)
-	_, err = client.Jobs.Get(t.Context(), jobID)
-	require.NoError(t, err)
-	video = `"https://x.test/v"` // which the API shows before it has counted the credits
-	for range 20 {
-		if _, err = client.Jobs.Render(t.Context(), jobID); err != nil {
-			break
-		}
-		client.Jobs.Get(t.Context(), jobID)
-	}
-	assert.ErrorIs(t, err, creatify.ErrBudgetExceeded)
-	assert.LessOrEqual(t, charged, 10.0)
-}
-
-func TestTheWebhookHandlerIsNotHurried(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		api := creatifytest.New(creatifytest.Config{})
-		client := newClient(t, api)
-		preview := any(nil)
-		api.NextJob(creatifytest.Life{Duration: 1, Reply: func(job map[string]any) { job["preview"] = preview }})
-		job, err := client.Jobs.CreatePreview(t.Context(), params())
-		require.NoError(t, err)
-		time.Sleep(time.Second)
-		var got []string
-		h := &hook{t: t, handler: client.Jobs.WebhookHandler(creatify.WebhookOptions{}, func(_ context.Context, job *creatify.Job) error {
-			time.Sleep(time.Minute)
-			got = append(got, job.Preview)
-			return nil
-		})}
-		assert.Equal(t, 503, h.post(notice(job.ID, "done")).StatusCode, "done without a preview is not done")
-		preview = "https://x.test"
-		var posts sync.WaitGroup
-		for range 3 {
-			posts.Go(func() { assert.Equal(t, 204, h.post(notice(job.ID, "done")).StatusCode) })
-		}
-		synctest.Wait()
-		cut := h.post(notice(job.ID, "done"), func(r *http.Request) {
-			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
-			t.Cleanup(cancel)
-			*r = *r.WithContext(ctx)
-		})
-		assert.Equal(t, 503, cut.StatusCode, "whose turn did not come")
-		posts.Wait()
-		assert.Equal(t, []string{"https://x.test"}, got, "once")
-		assert.Equal(t, 500, (&hook{t: t, handler: client.Jobs.WebhookHandler(creatify.WebhookOptions{}, nil)}).post(notice(job.ID, "done")).StatusCode)
 	})
 }

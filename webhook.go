@@ -8,10 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
+	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
+	"os"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -21,298 +22,336 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// WebhookEvent is what a webhook says about a job. Notices carry no signature, so that anybody can send one: it is a hint to read
-// the job, and proves nothing.
+// WebhookEvent is the body of a webhook. Events are not signed, so they prove nothing: read the job before acting on one.
 type WebhookEvent struct {
 	JobID        string // never empty
-	Status       Status // what the sender says that the job has come to
-	FailedReason string // empty when there is none
-	VideoOutput  string // URL of the rendered video; empty when there is none
+	Status       Status // never empty; any value
+	FailedReason string // empty if there is none
+	VideoOutput  string // URL of the rendered video; empty if there is none
 }
 
-const maxNotice = 64 << 10
+const maxEvent = 64 << 10
 
-// ParseWebhook reads the body of a webhook, in either of its two documented forms. A body of more than 64 KiB, without an ID
-// or a status, or not a JSON object, is [ErrInvalidWebhook]. Any status is taken.
+// ParseWebhook parses the body of a webhook, in either of its two documented forms. A body that is not a JSON object, lacks
+// an ID or a status, or exceeds 64 KiB is [ErrInvalidWebhook].
 //
 // API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func ParseWebhook(body []byte) (*WebhookEvent, error) {
-	if len(body) > maxNotice {
-		return nil, fmt.Errorf("%w: it is larger than %d KiB", ErrInvalidWebhook, maxNotice>>10)
+	if len(body) > maxEvent {
+		return nil, fmt.Errorf("%w: the body exceeds %d KiB", ErrInvalidWebhook, maxEvent>>10)
 	}
-	n := &WebhookEvent{}
+	e := &WebhookEvent{}
 	whole := lenient.Members(body, func(name []byte, v lenient.Value) {
 		switch string(name) {
 		case "id":
-			n.JobID = v.String()
+			e.JobID = v.String()
 		case "status":
-			n.Status = Status(v.String())
+			e.Status = Status(v.String())
 		case "failed_reason":
-			n.FailedReason = v.Text()
-		case "video_output", "output": // the pages contradict each other
-			n.VideoOutput = cmp.Or(v.String(), n.VideoOutput)
+			e.FailedReason = v.Text()
+		case "video_output", "output": // the documentation has both
+			e.VideoOutput = cmp.Or(v.String(), e.VideoOutput)
 		}
 	})
 	switch {
 	case !whole:
-		return nil, fmt.Errorf("%w: it is not a JSON object", ErrInvalidWebhook)
-	case len(jobIDProblems(n.JobID)) > 0 || n.Status == "":
-		return nil, fmt.Errorf("%w: it lacks an ID or a status", ErrInvalidWebhook)
+		return nil, fmt.Errorf("%w: the body is not a JSON object", ErrInvalidWebhook)
+	case len(jobIDProblems(e.JobID)) > 0 || e.Status == "":
+		return nil, fmt.Errorf("%w: the body lacks an ID or a status", ErrInvalidWebhook)
 	}
-	return n, nil
+	return e, nil
 }
 
-// The query parameters that WebhookURL adds.
+// WebhookOptions sets how webhooks are received. The zero value is ready for use.
+type WebhookOptions struct {
+	// Secret is the value of the URL's parameter "secret"; see URL. If empty, requests are not authenticated.
+	Secret string
+	// ReadsPerSecond limits on average how often events cause a read of a job; bursts may be ten times as large. Events over
+	// the limit get 503 and Retry-After. 0 or less means 5.
+	ReadsPerSecond float64
+}
+
+// The query parameters that URL adds.
 const (
 	referenceParameter = "ref"
 	secretParameter    = "secret"
 )
 
-// WebhookURL makes a URL for [JobParams.WebhookURL] that carries the caller's own reference, such as an order's number, to
-// [WebhookReference], and a secret, to be checked by [WebhookOptions]. Either may be empty. So a service that got
-// [ErrOutcomeUnknown] learns the job's ID from the notice, if the API sends one: for previews that is not documented.
-//
-// A URL that is not absolute, or too long for the API with its 200 characters, is [ErrInvalidParams].
-func WebhookURL(base, reference, secret string) (string, error) {
-	if !isWebURL(base) {
+// URL returns base with the secret and a reference of the caller's, such as an order's number, for [JobParams.WebhookURL].
+// The rest of base is kept byte for byte. A base that is not absolute, has a fragment or one of the parameters "ref" and
+// "secret" already, or gets longer than the API's 200 characters, is [ErrInvalidParams].
+func (o WebhookOptions) URL(base, reference string) (string, error) {
+	switch {
+	case !isWebURL(base):
 		return "", invalid("base", "must be an absolute http or https URL")
+	case strings.Contains(base, "#"):
+		return "", invalid("base", "must not have a fragment, which is never sent")
 	}
 	u, _ := url.Parse(base)
-	query := u.Query()
-	for name, value := range map[string]string{referenceParameter: reference, secretParameter: secret} {
-		if value != "" {
-			query.Set(name, value)
+	present := u.Query() // less what Go does not parse, which is no obstacle: the handler parses in the same way
+	for _, p := range []struct{ name, value string }{{referenceParameter, reference}, {secretParameter, o.Secret}} {
+		switch {
+		case p.value == "":
+			continue
+		case present.Has(p.name):
+			return "", invalid("base", "must not have the parameter %q, which is added", p.name)
+		case !strings.Contains(base, "?"):
+			base += "?"
+		case !strings.HasSuffix(base, "?"):
+			base += "&"
 		}
+		base += p.name + "=" + url.QueryEscape(p.value)
 	}
-	u.RawQuery = query.Encode()
-	if n := utf8.RuneCountInString(u.String()); n > maxWebhookURL {
-		return "", invalid("webhook_url", "has %d characters with the reference and the secret, more than %d", n, maxWebhookURL)
+	if n := utf8.RuneCountInString(base); n > maxWebhookURL {
+		return "", invalid("base", "has %d characters with the reference and the secret, more than %d", n, maxWebhookURL)
 	}
-	return u.String(), nil
+	return base, nil
 }
 
 type referenceKey struct{}
 
-// WebhookReference returns the reference that [WebhookURL] has put into the URL, in the context of a [JobsService.WebhookHandler]'s
-// function. It is empty when there is none. Whoever knows the URL and its secret can send any reference.
+// WebhookReference returns the reference that [WebhookOptions.URL] put into the URL, from the context that a
+// [JobsService.WebhookHandler] passes on. It is empty if there is none. Who knows the URL can send any reference.
 func WebhookReference(ctx context.Context) string {
 	reference, _ := ctx.Value(referenceKey{}).(string)
 	return reference
 }
 
-// WebhookOptions sets how webhooks are received. The zero value is ready for use.
-type WebhookOptions struct {
-	// Secret is what the URL's parameter secret must hold; see [WebhookURL]. Empty, everybody is let in.
-	Secret string
-	// ReadsPerSecond bounds how often notices make the handler read a job, on average; ten times as many at once. What is
-	// beyond it is told to come again. 0 or less means 5.
-	ReadsPerSecond float64
-}
+const (
+	stepWithin   = 10 * time.Second // for the body, for the events before it and for the read of the job, each
+	callWithin   = time.Minute
+	tryAgainIn   = "10" // seconds, for Retry-After
+	defaultReads = 5
 
-// WebhookHandler receives webhooks. It takes a notice as a hint: it reads the job itself, and calls f with that job, once for
-// each job, status and set of outputs, however often the notice comes. A read costs nothing.
+	// renderGrace is how long a rendered job may read as done without its video, as in [JobsService.WaitForVideo].
+	renderGrace = 15 * time.Minute
+)
+
+// WebhookHandler returns a handler that reads the job of each event and calls f with it, once for each status and set of
+// outputs. Free.
 //
-// The sender is answered with 204 only when f has returned nil, now or before, so that it may try again otherwise: 400, 405,
-// 413 and 415 for what is no notice, 403 for a wrong secret, 404 for a job that the API does not know, 500 when f returns an
-// error or is nil, and 503 when the job could not be read, does not yet show what the notice says, or too many notices came. The context
-// of f is the request's, and has the [WebhookReference]; f should be quick, for the sender waits. What was
-// handed over is remembered for the last 10,000 cases, in memory: f must bear to be called again after a restart.
+// The context of f holds the [WebhookReference] and ends after a minute, not when the sender hangs up. f must be idempotent:
+// the last 10,000 deliveries are remembered in memory only. The sender gets 204 once f has returned nil, 500 if f fails, and
+// 503 with Retry-After while the job cannot be read or does not show yet what the event says. Failures are logged at warn.
 func (s *JobsService) WebhookHandler(options WebhookOptions, f func(context.Context, *Job) error) http.Handler {
-	h := &webhookHandler{receiver: newReceiver(options), jobs: s, call: f, handled: newMemory(), unknown: newMemory(),
-		busy: make(map[string]chan struct{})}
-	return http.HandlerFunc(h.serve)
+	if f == nil {
+		f = func(context.Context, *Job) error { return errors.New("creatify: WebhookHandler was given no function") }
+	}
+	return &webhookHandler{receiver: s.newReceiver(options), jobs: s, call: f}
 }
 
 type webhookHandler struct {
 	*receiver
-	jobs *JobsService
-	call func(context.Context, *Job) error
-
-	mu      sync.Mutex
-	handled *memory                  // what f has taken
-	unknown *memory                  // IDs that the API did not know
-	busy    map[string]chan struct{} // closed when the job's notice is done with
+	jobs      *JobsService
+	call      func(context.Context, *Job) error
+	busy      sync.Map // from a job's ID to a chan struct{}, closed when its event has been handled
+	delivered memory   // by stateOf
 }
 
-const (
-	unknownFor   = 15 * time.Second // an ID that the API did not know is not asked for again
-	readWithin   = 10 * time.Second // the job, when a notice has come
-	comeAgain    = "10"             // seconds, for Retry-After
-	remembered   = 10_000
-	handledFor   = 7 * 24 * time.Hour
-	defaultReads = 5
-)
-
-func (h *webhookHandler) serve(w http.ResponseWriter, r *http.Request) {
-	notice := h.receive(w, r)
-	if notice == nil {
+func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	event := h.receive(w, r)
+	if event == nil {
 		return
 	}
-	ctx := context.WithValue(r.Context(), referenceKey{}, r.URL.Query().Get(referenceParameter))
-	status := http.StatusServiceUnavailable // for the turn that does not come in time
-	if leave, ok := h.enter(ctx, foldID(notice.JobID)); ok {
+	status := http.StatusServiceUnavailable
+	if leave, ok := h.enter(r.Context(), foldID(event.JobID)); ok {
 		defer leave()
-		status = h.handle(ctx, notice)
+		// Not the request's context: with an impatient sender f would begin at each attempt, and never finish.
+		ctx := context.WithValue(context.WithoutCancel(r.Context()), referenceKey{}, r.URL.Query().Get(referenceParameter))
+		var err error
+		if status, err = h.handle(ctx, event); err != nil {
+			h.logger.WarnContext(ctx, "creatify: webhook event not delivered", "job", event.JobID, "error", err)
+		}
 	}
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", comeAgain)
-	}
-	w.WriteHeader(status)
+	answer(w, status)
 }
 
-// enter lets in one notice of a job at a time.
+// enter admits one event of a job at a time.
 func (h *webhookHandler) enter(ctx context.Context, id string) (leave func(), ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, stepWithin)
+	defer cancel()
+	done := make(chan struct{})
 	for {
-		h.mu.Lock()
-		before := h.busy[id]
-		if before == nil {
-			done := make(chan struct{})
-			h.busy[id] = done
-			h.mu.Unlock()
-			return func() {
-				h.mu.Lock()
-				delete(h.busy, id)
-				h.mu.Unlock()
-				close(done)
-			}, true
+		before, busy := h.busy.LoadOrStore(id, done)
+		if !busy {
+			return func() { h.busy.Delete(id); close(done) }, true
 		}
-		h.mu.Unlock()
 		select {
-		case <-before:
+		case <-before.(chan struct{}):
 		case <-ctx.Done():
 			return nil, false
 		}
 	}
 }
 
-// handle returns the status to answer with.
-func (h *webhookHandler) handle(ctx context.Context, notice *WebhookEvent) int {
+// handle returns the status to answer with, and the reason if it is worth a warning.
+func (h *webhookHandler) handle(ctx context.Context, event *WebhookEvent) (status int, _ error) {
 	switch {
-	case h.handled.has(stateOf(notice.JobID, notice.Status, notice.VideoOutput != "")):
-		return http.StatusNoContent
-	case h.unknown.has(foldID(notice.JobID)):
-		return http.StatusNotFound
-	case !h.reads.Allow():
-		return http.StatusServiceUnavailable
+	case h.delivered.has(foldID(event.JobID)):
+		return http.StatusNoContent, nil
+	case !h.mayRead(ctx):
+		return http.StatusServiceUnavailable, nil
 	}
-	reading, cancel := context.WithTimeout(ctx, readWithin)
+	reading, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
-	if h.call == nil {
-		return http.StatusInternalServerError
+	job, err := h.jobs.read(reading, transport.Call{JobID: event.JobID, Once: true})
+	if err != nil { // an ErrNotFound as well: an event may come before its job can be read
+		return http.StatusServiceUnavailable, err
 	}
-	job, err := h.jobs.read(reading, transport.Call{JobID: notice.JobID, Once: true})
+	state := stateOf(job.ID, job.Status, job.Preview != "", job.VideoOutput != "")
 	switch {
-	case errors.Is(err, ErrNotFound):
-		h.unknown.add(foldID(notice.JobID), unknownFor)
-		return http.StatusNotFound
-	case err != nil, job.broken, job.Status == StatusDone && job.Preview == "" && job.VideoOutput == "",
-		notice.Status.Terminal() && !job.Status.Terminal(), notice.VideoOutput != "" && job.VideoOutput == "":
-		return http.StatusServiceUnavailable
+	case h.behind(job, event):
+		return http.StatusServiceUnavailable, nil
+	case h.delivered.has(state):
+		return http.StatusNoContent, nil
 	}
-	state := stateOf(job.ID, job.Status, job.VideoOutput != "")
-	if h.handled.has(state) {
-		return http.StatusNoContent
+	calling, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	if err := h.call(calling, job); err != nil {
+		return http.StatusInternalServerError, err
 	}
-	if h.call(ctx, job) != nil {
-		return http.StatusInternalServerError
-	}
-	h.handled.add(state, handledFor)
-	return http.StatusNoContent
+	h.delivered.add(state)
+	return http.StatusNoContent, nil
 }
 
-// stateOf is what a job is handed over once for. A job that is done with its preview is done again with its video.
-func stateOf(id string, status Status, video bool) string {
-	return fmt.Sprintf("%q %t %s", status, video, foldID(id))
+// stateOf names what is delivered once. The last state, done with a video, has the job's name alone: nothing follows it.
+func stateOf(id string, status Status, preview, video bool) string {
+	if status == StatusDone && video {
+		return foldID(id)
+	}
+	return fmt.Sprintf("%s\n%s %t %t", foldID(id), status, preview, video)
 }
 
-// WebhookHandler receives webhooks for the tracker's jobs, and polls such a job at once. Polling by schedule remains, for the
-// notices that are lost. The sender is answered with 204, with 404 for a job that is not tracked, and otherwise as by
-// [JobsService.WebhookHandler].
+// behind reports whether the job does not show yet what the event says.
+//
+// A job is done when its preview is ready, and may read as done again before its rendered video is there: the event of the
+// render then looks like another event of the preview. It is taken for the render's while a render is known of: one that
+// this client has started, or a job that the handler sees at work again after its preview was delivered.
+func (h *webhookHandler) behind(job *Job, event *WebhookEvent) bool {
+	if !job.Status.Terminal() && h.delivered.has(stateOf(job.ID, StatusDone, true, false)) {
+		h.jobs.api.rendering.add(foldID(job.ID))
+	}
+	preview, _ := job.Outcome(KindPreview)
+	video, _ := job.Outcome(KindVideo)
+	ended := video || preview && time.Since(h.jobs.api.rendering.latest(foldID(job.ID))) > renderGrace
+	return job.broken || event.VideoOutput != "" && job.VideoOutput == "" ||
+		(event.Status.Terminal() || job.Status.Terminal()) && !ended
+}
+
+// WebhookHandler returns a handler that expedites the job of each event. Free. The sender gets 204, or 404 for a job that
+// is not tracked. Polls continue as scheduled, for the events that are lost.
 func (t *Tracker) WebhookHandler(options WebhookOptions) http.Handler {
-	receiver := newReceiver(options)
+	receiver := t.jobs.newReceiver(options)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		notice := receiver.receive(w, r)
+		event := receiver.receive(w, r)
 		switch {
-		case notice == nil:
-		case !receiver.reads.Allow():
-			w.Header().Set("Retry-After", comeAgain)
-			w.WriteHeader(http.StatusServiceUnavailable)
-		case !t.Expedite(notice.JobID):
-			w.WriteHeader(http.StatusNotFound)
+		case event == nil:
+		case !receiver.mayRead(r.Context()):
+			answer(w, http.StatusServiceUnavailable)
+		case !t.Expedite(event.JobID):
+			answer(w, http.StatusNotFound)
 		default:
-			w.WriteHeader(http.StatusNoContent)
+			answer(w, http.StatusNoContent)
 		}
 	})
 }
 
-// receiver checks what both handlers check.
+// receiver is what both handlers have in common.
 type receiver struct {
 	secret [sha256.Size]byte
-	open   bool // to everybody
+	open   bool // without a secret
 	reads  *rate.Limiter
+	logger *slog.Logger
+	warn   rate.Sometimes // about what a hostile sender can cause without end
 }
 
-func newReceiver(options WebhookOptions) *receiver {
+func (s *JobsService) newReceiver(options WebhookOptions) *receiver {
 	perSecond := options.ReadsPerSecond
 	if !(perSecond > 0) {
 		perSecond = defaultReads
 	}
 	return &receiver{sha256.Sum256([]byte(options.Secret)), options.Secret == "",
-		rate.NewLimiter(rate.Limit(perSecond), int(min(10*perSecond, 1e6))+1)}
+		rate.NewLimiter(rate.Limit(perSecond), int(min(10*perSecond, 1e6))+1), s.api.logger, rate.Sometimes{Interval: time.Second}}
 }
 
-// receive returns the notice of a request, or nil when it has answered the request itself.
+// receive returns the event of a request, or nil if it has answered the request itself.
 func (c *receiver) receive(w http.ResponseWriter, r *http.Request) *WebhookEvent {
 	refuse := func(status int) *WebhookEvent {
-		http.Error(w, strconv.Itoa(status)+" "+http.StatusText(status), status)
+		answer(w, status)
 		return nil
 	}
+	// For refusals too, since net/http reads on for a while. It ends with the body. Where the writer does not support it,
+	// the server's ReadTimeout is the only limit.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stepWithin))
 	secret := sha256.Sum256([]byte(r.URL.Query().Get(secretParameter)))
-	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
 		return refuse(http.StatusMethodNotAllowed)
 	case !c.open && subtle.ConstantTimeCompare(secret[:], c.secret[:]) != 1:
+		c.warn.Do(func() {
+			c.logger.WarnContext(r.Context(), "creatify: webhook with a wrong secret", "from", r.RemoteAddr)
+		})
 		return refuse(http.StatusForbidden)
-	case mediaType != "application/json":
-		return refuse(http.StatusUnsupportedMediaType)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxNotice))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEvent))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return refuse(http.StatusRequestEntityTooLarge)
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		return refuse(http.StatusRequestTimeout)
 	}
-	notice, parseErr := ParseWebhook(body)
+	event, parseErr := ParseWebhook(body)
 	if err != nil || parseErr != nil {
 		return refuse(http.StatusBadRequest)
 	}
-	return notice
+	return event
 }
 
-// memory remembers strings for a while, the last ones of them.
+func (c *receiver) mayRead(ctx context.Context) bool {
+	allowed := c.reads.Allow()
+	if !allowed {
+		c.warn.Do(func() { c.logger.WarnContext(ctx, "creatify: more webhook events than ReadsPerSecond allows") })
+	}
+	return allowed
+}
+
+func answer(w http.ResponseWriter, status int) {
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", tryAgainIn)
+	}
+	w.WriteHeader(status)
+}
+
+// memory remembers the last 10,000 strings added, and when. The zero value is ready for use.
 type memory struct {
 	mu    sync.Mutex
-	until map[string]time.Time
-	order []string // as they were added
+	added map[string]time.Time
+	order []string // as they were added first
 }
 
-func newMemory() *memory { return &memory{until: make(map[string]time.Time)} }
+const maxMemory = 10_000
 
-func (m *memory) has(s string) bool {
+func (m *memory) add(s string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return time.Now().Before(m.until[s])
-}
-
-func (m *memory) add(s string, d time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, known := m.until[s]; !known {
-		if len(m.order) >= remembered {
-			delete(m.until, m.order[0])
+	if m.added == nil {
+		m.added = make(map[string]time.Time)
+	}
+	if m.added[s].IsZero() {
+		if len(m.order) >= maxMemory {
+			delete(m.added, m.order[0])
 			m.order = m.order[1:]
 		}
 		m.order = append(m.order, s)
 	}
-	m.until[s] = time.Now().Add(d)
+	m.added[s] = time.Now()
 }
+
+// latest returns the time of the latest add, zero for none.
+func (m *memory) latest(s string) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.added[s]
+}
+
+func (m *memory) has(s string) bool { return !m.latest(s).IsZero() }

@@ -38,7 +38,7 @@ func goldenTemplates() []creatifytest.Template {
 	}
 }
 
-func TestTheFileIsAsInTheGoldenOne(t *testing.T) {
+func TestGenerate_golden_file(t *testing.T) {
 	serve(t, goldenTemplates()...)
 	got, _ := mustRun(t, exitOK, "-package", "templates")
 	golden := filepath.Join("testdata", "templates.golden")
@@ -51,7 +51,7 @@ func TestTheFileIsAsInTheGoldenOne(t *testing.T) {
 	typeCheck(t, got, "")
 }
 
-func TestTheOrderOfTheListDoesNotMatter(t *testing.T) {
+func TestGenerate_order_of_the_templates_does_not_matter(t *testing.T) {
 	templates := goldenTemplates()
 	serve(t, templates...)
 	want, _ := mustRun(t, exitOK)
@@ -67,7 +67,7 @@ func TestTheOrderOfTheListDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestHostileNamesAreNoCode(t *testing.T) {
+func TestGenerate_hostile_names_are_not_code(t *testing.T) {
 	hostile := []string{
 		"", " ", "*/", "/*", "//", "\n", "a\nfunc init() { panic(1) }", "\r\nimport \"os\"", "`", "``quoted''", "` + evil + `",
 		`"; os.Exit(1); //`, "\\", `\"`, "\x00", "\xff\xfe", "\ufeff", "\u2028x\u2029y", "\u202eright to left\u202c", "a\u200db",
@@ -88,13 +88,16 @@ func TestHostileNamesAreNoCode(t *testing.T) {
 	}
 	file := typeCheck(t, mustGenerate(t, templates...), "")
 
-	functions := 0
+	functions, variables := 0, 0
+	for _, template := range templates {
+		variables += len(template.Variables)
+	}
 	for _, decl := range file.Decls {
 		switch decl := decl.(type) {
 		case *ast.FuncDecl:
 			functions++
-			if name := decl.Name.Name; decl.Recv == nil && !strings.HasPrefix(name, "New") {
-				t.Errorf("there is a function %s", name)
+			if !decl.Name.IsExported() {
+				t.Errorf("there is a function %s", decl.Name.Name)
 			}
 		case *ast.GenDecl:
 			if decl.Tok == token.VAR || decl.Tok == token.IMPORT && len(decl.Specs) != 1 {
@@ -102,7 +105,7 @@ func TestHostileNamesAreNoCode(t *testing.T) {
 			}
 		}
 	}
-	if want := 3 * len(templates); functions != want {
+	if want := 3*len(templates) + variables; functions != want {
 		t.Errorf("there are %d functions and methods, want %d", functions, want)
 	}
 
@@ -135,14 +138,14 @@ func raw(t *testing.T, v any) creatify.Variable {
 	return creatify.RawVariable(b)
 }
 
-func TestAnAccountWithoutTemplatesGivesAFileThatCompiles(t *testing.T) {
+func TestGenerate_of_no_templates(t *testing.T) {
 	none := []creatifytest.Template{}
 	serve(t, none...)
 	got, _ := mustRun(t, exitOK)
 	typeCheck(t, got, "")
 }
 
-func TestTheCompilerFindsMistakes(t *testing.T) {
+func TestGenerate_mistakes_do_not_compile(t *testing.T) {
 	file := mustGenerate(t, texts(idA, "Demo", "headline", "subline"))
 	tests := []struct {
 		name, code string
@@ -155,11 +158,35 @@ func TestTheCompilerFindsMistakes(t *testing.T) {
 		{"a variable is misspelt", `NewDemo(DemoHeadlin(text), DemoSubline(text))`, "undefined: DemoHeadlin"},
 		{"a field is misspelt", `Demo{Headlin: text}`, "unknown field Headlin"},
 		{"the variables are in the wrong order", `NewDemo(DemoSubline(text), DemoHeadline(text))`, "cannot use DemoSubline"},
-		{"a text says not which variable it is", `NewDemo(text, text)`, "cannot use text"},
+		{"a text does not say which variable it is", `NewDemo(text, text)`, "cannot use text"},
+		{"a constant does not say which variable it is", `NewDemo("a", "b")`, `cannot use "a"`},
+		{"nor does nil", `NewDemo(nil, nil)`, "cannot use nil"},
+		{"nor does a literal by position", `Demo{text, text}`, "cannot use text"},
+		{"nor does a short literal by position", `Demo{"a"}`, `cannot use "a"`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			typeCheck(t, file+"\nvar text string\nvar _ = "+test.code+"\n", test.want)
+		})
+	}
+}
+
+func TestGenerate_code_for_an_older_template_does_not_compile(t *testing.T) {
+	const literal, call = `Demo{PhotoURL: "x"}`, `NewDemo(DemoPhotoURL("x"))`
+	both := mustGenerate(t, texts(idA, "Demo", "photo-url", "photo url"))
+	suffixed := strings.ReplaceAll(literal, "PhotoURL", "PhotoURL"+suffix("photo-url"))
+	tests := []struct{ name, file, code, want string }{
+		{"as it was", mustGenerate(t, texts(idA, "Demo", "photo-url")), literal, ""},
+		{"as it was, by the constructor", mustGenerate(t, texts(idA, "Demo", "photo-url")), call, ""},
+		{"a variable comes that looks alike", both, literal, "unknown field PhotoURL"},
+		{"a variable comes that looks alike, by the constructor", both, call, "undefined: DemoPhotoURL"},
+		{"its suffix depends on its name alone", both, suffixed, ""},
+		{"another such variable comes", mustGenerate(t, texts(idA, "Demo", "photo-url", "photo url", "photo.url")), suffixed, ""},
+		{"the other variable goes", mustGenerate(t, texts(idA, "Demo", "photo-url")), suffixed, "unknown field"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			typeCheck(t, test.file+"\nvar _ = "+test.code+"\n", test.want)
 		})
 	}
 }

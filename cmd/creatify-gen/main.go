@@ -10,14 +10,18 @@
 //	job, err := client.Jobs.CreatePreviewAndWait(ctx, demo.Params())
 //
 // A misspelt variable never compiles. A missing one does not compile as an argument of NewDemo, which takes them all; a
-// literal such as Demo{Headline: "Spring sale"} may leave some out, as every literal in Go may. Each argument has a type of
-// its own, so that none can stand in another's place, even after the template has changed. Write that type around
-// constants too, which Go would take for any of them. What a variable holds is not the compiler's business: an empty text
-// is sent, an empty URL is refused before anything is sent.
+// literal such as Demo{Headline: "Spring sale"} may leave some out.
+//
+// When a template gains, loses or renames a variable, code that is not changed either keeps its meaning or no longer
+// compiles. Each argument has a type of its own. Names that would be the same in Go, such as "photo url" and "photo-url",
+// all get a suffix that depends on the name alone. Where a field of the existing file would fill another variable, or a
+// constant would hold another template's ID, the program writes nothing and says so.
+//
+// What a variable holds is not the compiler's business: an empty text is sent, an empty URL is refused before anything is sent.
 //
 // With -check nothing is written; the program fails when the file is not what it would write, for use in CI.
 //
-// The account is that of CREATIFY_API_ID and CREATIFY_API_KEY. Reading its templates costs nothing.
+// The account is that of CREATIFY_API_ID and CREATIFY_API_KEY. Reading its templates is free.
 package main
 
 import (
@@ -28,6 +32,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"go/parser"
 	"go/token"
 	"io"
 	"io/fs"
@@ -48,16 +53,28 @@ const (
 	exitFailed
 )
 
-const usage = `Usage: creatify-gen [-out file] [-package name] [-template ID]... [-check]
+const help = `Creatify-gen writes a Go file with a type for each custom template of an
+account, so that a missing or misspelt variable does not compile. Free.
 
-Writes a Go file with a type for each custom template of the account, whose
-credentials are in CREATIFY_API_ID and CREATIFY_API_KEY. It costs nothing.
-CREATIFY_BASE_URL is for a server of another address, such as creatify-mock.
+Usage: creatify-gen [flags]
 
-The exit code is 0 if all is well, 1 if -check found a difference, 2 if the
-arguments are wrong, and 3 if the account cannot be read or the file not be
-written.
+  -out file       the file to write (default: standard output)
+  -package name   the file's package (default: $GOPACKAGE, else that of the
+                  existing file, which -check prefers, else the folder's name)
+  -template ID    a template to write; may be repeated (default: all)
+  -check          write nothing; exit 1 if the file is not up to date
 
+Examples:
+  //go:generate creatify-gen -out templates_gen.go
+  creatify-gen -check -out templates_gen.go
+  CREATIFY_BASE_URL=http://127.0.0.1:8080 creatify-gen
+
+Environment:
+  CREATIFY_API_ID, CREATIFY_API_KEY   the account
+  CREATIFY_BASE_URL                   another server, such as creatify-mock
+
+Exit codes: 0 done; 1 -check found a difference; 2 wrong arguments;
+  3 the account cannot be read, or the file cannot be written
 `
 
 func main() {
@@ -68,16 +85,18 @@ func main() {
 
 // run is the program. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	options, err := parseFlags(args, stderr)
+	options, err := parseFlags(args)
 	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, help)
 		return exitOK
 	}
 	if err != nil {
+		fmt.Fprintf(stderr, "creatify-gen: %v (creatify-gen -h explains the flags)\n", err)
 		return exitUsage
 	}
 	err = options.run(ctx, stdout)
 	if errors.Is(err, errDiffers) {
-		fmt.Fprintf(stderr, "creatify-gen: %s does not match the account's templates\n", options.out)
+		fmt.Fprintf(stderr, "creatify-gen: %s %v (run creatify-gen without -check)\n", options.out, err)
 		return exitDiffers
 	}
 	if err != nil {
@@ -89,96 +108,112 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 type options struct {
 	out         string // "-" is the standard output
-	packageName string
-	templateIDs []string // none means all
+	packageName string // "" if it is to be found
+	templateIDs []string
 	check       bool
 }
 
-// parseFlags has told the user what is wrong when it returns an error.
-func parseFlags(args []string, stderr io.Writer) (options, error) {
+func parseFlags(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("creatify-gen", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		flags.PrintDefaults()
-	}
-	flags.StringVar(&o.out, "out", "-", "`file` to write, or - for the standard output")
-	flags.StringVar(&o.packageName, "package", "", "the file's package; by default $GOPACKAGE, which go generate\nsets, or else what the folder's `name` allows")
-	flags.Func("template", "`ID` of a template to write; may be repeated (default all templates)", func(id string) error {
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.out, "out", "-", "")
+	flags.StringVar(&o.packageName, "package", "", "")
+	flags.Func("template", "", func(id string) error {
 		if id == "" {
 			return errors.New("the ID is empty")
 		}
 		o.templateIDs = append(o.templateIDs, id)
 		return nil
 	})
-	flags.BoolVar(&o.check, "check", false, "write nothing, but fail if the file is not what would be written")
+	flags.BoolVar(&o.check, "check", false, "")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
-	var err error
-	if o.packageName == "" {
-		o.packageName, err = defaultPackage(o.out)
-	}
 	switch {
-	case err != nil:
 	case flags.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.out == "":
-		err = errors.New("-out is empty")
+		return options{}, errors.New("-out is empty")
 	case o.check && o.out == "-":
-		err = errors.New("-check needs -out and the file to check")
-	case !token.IsIdentifier(o.packageName) || o.packageName == "_":
-		err = fmt.Errorf("%q cannot be a package's name", o.packageName)
+		return options{}, errors.New("-check needs -out and the file to check")
+	case o.packageName != "" && !isPackageName(o.packageName):
+		return options{}, fmt.Errorf("%q cannot be the name of a package", o.packageName)
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, "creatify-gen:", err)
-		flags.Usage()
-	}
-	return o, err
-}
-
-func defaultPackage(out string) (string, error) {
-	if name := os.Getenv("GOPACKAGE"); name != "" {
-		return name, nil
-	}
-	path, err := filepath.Abs(out) // of "-", that is a file in the working directory
-	return packageName(filepath.Base(filepath.Dir(path))), err
+	return o, nil
 }
 
 func (o options) run(ctx context.Context, stdout io.Writer) error {
+	var old []byte
+	if o.out != "-" {
+		var err error
+		if old, err = os.ReadFile(o.out); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		old = bytes.ReplaceAll(old, []byte("\r\n"), []byte("\n")) // as git may check it out
+	}
+	if !o.check && len(old) > 0 && !bytes.Contains(old, []byte(header)) {
+		return fmt.Errorf("%s was not written by creatify-gen, so it is left alone (choose another file)", o.out)
+	}
+	name, err := o.findPackage(old)
+	if err != nil {
+		return err
+	}
 	templates, err := fetch(ctx, o.templateIDs)
 	if err != nil {
 		return err
 	}
-	source, err := generate(o.packageName, templates)
-	if err != nil {
+	source, err := generate(name, templates)
+	switch {
+	case err != nil:
 		return err
-	}
-	if o.out == "-" {
+	case o.out == "-":
 		_, err := stdout.Write(source)
 		return err
-	}
-	old, err := os.ReadFile(o.out)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	old = bytes.ReplaceAll(old, []byte("\r\n"), []byte("\n")) // as git may check it out
-	switch {
 	case bytes.Equal(old, source):
 		return nil
 	case o.check:
 		fmt.Fprint(stdout, difference(old, source))
 		return errDiffers
-	case len(old) > 0 && !bytes.Contains(old, []byte(header)):
-		return fmt.Errorf("%s was not written by creatify-gen, so it is left alone", o.out)
+	}
+	if lines := changed(old, source); len(lines) > 0 {
+		return fmt.Errorf("%[1]s is left alone, since code that uses it would compile and mean something else (check that code, "+
+			"delete %[1]s, and run creatify-gen again):\n  %[2]s", o.out, strings.Join(lines, "\n  "))
 	}
 	return write(o.out, source)
 }
 
-var errDiffers = errors.New("the file differs")
+var errDiffers = errors.New("does not match the account's templates")
 
-// fetch reads the templates with these IDs, or all, each once.
+// findPackage returns the package of the file that replaces old. A check asks old itself, since $GOPACKAGE is set only by go
+// generate.
+func (o options) findPackage(old []byte) (string, error) {
+	path, err := filepath.Abs(o.out) // of "-", this is a file in the working directory
+	if err != nil {
+		return "", err
+	}
+	environment, clause := os.Getenv("GOPACKAGE"), packageClause(old)
+	if o.check {
+		environment, clause = clause, environment
+	}
+	name := cmp.Or(o.packageName, environment, clause, packageName(filepath.Base(filepath.Dir(path))))
+	if !isPackageName(name) {
+		return "", fmt.Errorf("%q cannot be the name of a package (set -package)", name)
+	}
+	return name, nil
+}
+
+func packageClause(source []byte) string {
+	file, err := parser.ParseFile(token.NewFileSet(), "", source, parser.PackageClauseOnly)
+	if err != nil {
+		return ""
+	}
+	return file.Name.Name
+}
+
+func isPackageName(name string) bool { return token.IsIdentifier(name) && name != "_" }
+
+// fetch reads the templates with these IDs, or all, each once. The order is that of the IDs.
 func fetch(ctx context.Context, ids []string) ([]*creatify.Template, error) {
 	client, err := creatify.NewFromEnv()
 	if err != nil {
@@ -200,10 +235,10 @@ func fetch(ctx context.Context, ids []string) ([]*creatify.Template, error) {
 			return nil, fmt.Errorf("template %q: %w", id, err)
 		}
 		if !strings.EqualFold(template.ID, id) {
-			return nil, fmt.Errorf("template %q: the reply is about another one, %q", id, template.ID)
+			return nil, fmt.Errorf("template %q: the response is about another template, %q", id, template.ID)
 		}
 		if template.Variables == nil && !saysNoVariables(template) {
-			return nil, fmt.Errorf("template %q: the reply does not list its variables by name", id)
+			return nil, fmt.Errorf("template %q: the response does not list its variables by name (name the other templates with -template)", id)
 		}
 		templates = append(templates, template)
 	}
@@ -211,16 +246,16 @@ func fetch(ctx context.Context, ids []string) ([]*creatify.Template, error) {
 	return slices.CompactFunc(templates, func(a, b *creatify.Template) bool { return a.ID == b.ID }), nil
 }
 
-// saysNoVariables tells a template without variables from a reply in an unknown form, for which a type without fields would
-// be wrong.
+// saysNoVariables reports whether a template's variables are null. In a response in an unknown form they are not, and a type
+// without fields would be wrong.
 func saysNoVariables(t *creatify.Template) bool {
-	var reply struct {
+	var body struct {
 		Variables json.RawMessage `json:"variables"`
 	}
-	return json.Unmarshal(t.RawJSON(), &reply) == nil && string(reply.Variables) == "null"
+	return json.Unmarshal(t.RawJSON(), &body) == nil && string(body.Variables) == "null"
 }
 
-// write replaces the file in one step: nobody sees half of it, and a failure leaves the old one.
+// write replaces a file in one step: nobody sees half of it, and a failure leaves the old file.
 func write(path string, source []byte) (err error) {
 	mode := fs.FileMode(0o644)
 	if info, err := os.Stat(path); err == nil {

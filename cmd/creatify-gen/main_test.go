@@ -16,8 +16,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// TestTheFileCompilesAndRuns has the go command build a program with the file, in a module of its own.
-func TestTheFileCompilesAndRuns(t *testing.T) {
+// TestRun_writes_a_file_that_compiles has the go command build a program with the file, in a module of its own.
+func TestRun_writes_a_file_that_compiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes the go command seconds")
 	}
@@ -54,7 +54,7 @@ func main() {
 	json.NewEncoder(os.Stdout).Encode([]creatify.JobParams{
 		NewDemo(DemoHeadline("Spring sale"), DemoPhoto("https://files.test/photo.png")).Params(),
 		every.Params(),
-		NewTwin_ffffffff().Params(),
+		NewTwin`+suffix("ffffffff-0d44-4b50-8888-8dd25736052a")+`().Params(),
 	})
 }
 `)
@@ -97,7 +97,7 @@ func main() {
 	}
 }
 
-func TestTemplatesMayBeNamed(t *testing.T) {
+func TestRun_template_flag(t *testing.T) {
 	serve(t, demo(), creatifytest.Template{ID: idB, Name: "Other"})
 	tests := []struct {
 		name string
@@ -126,7 +126,7 @@ func TestTemplatesMayBeNamed(t *testing.T) {
 	}
 }
 
-func TestTheFilesPackage(t *testing.T) {
+func TestRun_package(t *testing.T) {
 	tests := []struct {
 		name      string
 		goPackage string
@@ -162,7 +162,73 @@ func TestTheFilesPackage(t *testing.T) {
 	}
 }
 
-func TestTheFileIsWrittenOnlyWhenItChanges(t *testing.T) {
+func TestRun_check_reads_the_package_of_the_file(t *testing.T) {
+	serve(t, demo())
+	path := filepath.Join(t.TempDir(), "templates_gen.go")
+	t.Setenv("GOPACKAGE", "main") // as under go generate
+	mustRun(t, exitOK, "-out", path)
+	for _, goPackage := range []string{"", "elsewhere", "not a name"} {
+		t.Setenv("GOPACKAGE", goPackage)
+		mustRun(t, exitOK, "-check", "-out", path)
+	}
+	t.Setenv("GOPACKAGE", "")
+	mustRun(t, exitOK, "-out", path)
+	if got := readFile(t, path); !strings.Contains(got, "\npackage main\n") {
+		t.Errorf("without go generate, the package has become another one:\n%s", got)
+	}
+	mustRun(t, exitDiffers, "-check", "-out", path, "-package", "ads")
+	t.Setenv("GOPACKAGE", "not a name")
+	if _, stderr := mustRun(t, exitFailed, "-out", path); !strings.Contains(stderr, "(set -package)") {
+		t.Errorf("it does not say what to do: %s", stderr)
+	}
+}
+
+func TestRun_leaves_a_file_alone_whose_names_would_change_their_meaning(t *testing.T) {
+	tests := []struct {
+		name          string
+		before, after creatifytest.Template
+		want          string // "" if the file is written
+	}{
+		{"a variable is renamed to one that looks alike", creatifytest.Template{ID: idA, Name: "Demo", Variables: map[string]string{"photo-url": "image"}},
+			creatifytest.Template{ID: idA, Name: "Demo", Variables: map[string]string{"photo url": "image"}},
+			`Demo.PhotoURL = Image "photo-url", which would be Image "photo url"`},
+		{"a variable gets another type", demo(),
+			creatifytest.Template{ID: idA, Name: "Demo", Variables: map[string]string{"headline": "text", "photo": "text"}},
+			`Demo.Photo = Image "photo", which would be Text "photo"`},
+		{"another template gets the name", demo(), creatifytest.Template{ID: idB, Name: "Demo", Variables: demo().Variables},
+			`DemoTemplateID = "` + idA + `", which would be "` + idB + `"`},
+		{"a variable comes that looks alike", creatifytest.Template{ID: idA, Name: "Demo", Variables: map[string]string{"photo-url": "image"}},
+			creatifytest.Template{ID: idA, Name: "Demo", Variables: map[string]string{"photo url": "image", "photo-url": "image"}}, ""},
+		{"a variable goes and another comes", demo(),
+			creatifytest.Template{ID: idA, Name: "Demo", Variables: map[string]string{"headline": "text", "music": "audio"}}, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "templates_gen.go")
+			serve(t, test.before)
+			mustRun(t, exitOK, "-out", path, "-package", "templates")
+			before := readFile(t, path)
+			serve(t, test.after)
+			if test.want == "" {
+				mustRun(t, exitOK, "-out", path)
+				return
+			}
+			_, stderr := mustRun(t, exitFailed, "-out", path)
+			if !strings.Contains(stderr, test.want) || !strings.Contains(stderr, "delete "+path) {
+				t.Errorf("it prints %s, want %s and what to do", stderr, test.want)
+			}
+			if readFile(t, path) != before {
+				t.Error("it has written the file")
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			mustRun(t, exitOK, "-out", path)
+		})
+	}
+}
+
+func TestRun_writes_only_changes(t *testing.T) {
 	serve(t, demo())
 	dir := t.TempDir()
 	path := filepath.Join(dir, "templates_gen.go")
@@ -205,7 +271,7 @@ func stat(t *testing.T, path string) fs.FileInfo {
 	return info
 }
 
-func TestAFileOfSomebodyElsesIsLeftAlone(t *testing.T) {
+func TestRun_leaves_foreign_files_alone(t *testing.T) {
 	serve(t, demo())
 	path := filepath.Join(t.TempDir(), "main.go")
 	const precious = "package main\n"
@@ -218,7 +284,7 @@ func TestAFileOfSomebodyElsesIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestRun_check(t *testing.T) {
 	serve(t, demo(), creatifytest.Template{ID: idB, Name: "Other"})
 	written, _ := mustRun(t, exitOK, "-package", "templates")
 	change := func(old, new string) string { return strings.ReplaceAll(written, old, new) }
@@ -232,14 +298,14 @@ func TestCheck(t *testing.T) {
 		{"git has changed its line ends", change("\n", "\r\n"), exitOK, ""},
 		{"there is no file", "", exitDiffers, "there is no such file, or it is empty\n"},
 		{"a variable has another name", change(`"photo"`, `"picture"`), exitDiffers,
-			"- Demo: \"picture\" is creatify.Image(t.Photo)\n+ Demo: \"photo\" is creatify.Image(t.Photo)\n"},
+			"- Demo.Photo = Image \"picture\"\n+ Demo.Photo = Image \"photo\"\n"},
 		{"a variable has another type", change("creatify.Image", "creatify.Video"), exitDiffers,
-			"- Demo: \"photo\" is creatify.Video(t.Photo)\n+ Demo: \"photo\" is creatify.Image(t.Photo)\n"},
+			"- Demo.Photo = Video \"photo\"\n+ Demo.Photo = Image \"photo\"\n"},
 		{"a template has another ID", change(idB, creatifytest.TemplateID), exitDiffers,
 			"- OtherTemplateID = \"" + creatifytest.TemplateID + "\"\n+ OtherTemplateID = \"" + idB + "\"\n"},
 		{"there is no template yet", header + "\npackage templates\n", exitDiffers,
-			"+ DemoTemplateID = \"" + idA + "\"\n+ Demo: \"headline\" is creatify.Text(t.Headline)\n" +
-				"+ Demo: \"photo\" is creatify.Image(t.Photo)\n+ OtherTemplateID = \"" + idB + "\"\n"},
+			"+ DemoTemplateID = \"" + idA + "\"\n+ Demo.Headline = Text \"headline\"\n" +
+				"+ Demo.Photo = Image \"photo\"\n+ OtherTemplateID = \"" + idB + "\"\n"},
 		{"the package is another", change("package templates", "package ads"), exitDiffers,
 			"the templates are the same, but not the package, a comment or other code\n"},
 		{"the file is no Go", "To do", exitDiffers, "the file is not valid Go\n"},
@@ -268,7 +334,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestBadArgumentsAreExplained(t *testing.T) {
+func TestRun_explains_bad_arguments(t *testing.T) {
 	api := serve(t, demo())
 	tests := []struct {
 		name string
@@ -280,15 +346,15 @@ func TestBadArgumentsAreExplained(t *testing.T) {
 		{"no file", []string{"-out", ""}, "-out is empty"},
 		{"nothing to check", []string{"-check"}, "-check needs -out"},
 		{"an empty ID", []string{"-template", ""}, "the ID is empty"},
-		{"a package that is a keyword", []string{"-package", "func"}, `"func" cannot be a package's name`},
-		{"a package that is code", []string{"-package", "x; import \"os\""}, "cannot be a package's name"},
-		{"a blank package", []string{"-package", "_"}, `"_" cannot be a package's name`},
+		{"a package that is a keyword", []string{"-package", "func"}, `"func" cannot be the name of a package`},
+		{"a package that is code", []string{"-package", "x; import \"os\""}, "cannot be the name of a package"},
+		{"a blank package", []string{"-package", "_"}, `"_" cannot be the name of a package`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			stdout, stderr := mustRun(t, exitUsage, test.args...)
-			if !strings.Contains(stderr, test.want) || !strings.Contains(stderr, "Usage: creatify-gen") || stdout != "" {
-				t.Errorf("it prints %q, want %q and the usage", stderr, test.want)
+			if !strings.Contains(stderr, test.want) || !strings.Contains(stderr, "creatify-gen -h") || stdout != "" {
+				t.Errorf("it prints %q, want %q and where to read on", stderr, test.want)
 			}
 		})
 	}
@@ -297,13 +363,20 @@ func TestBadArgumentsAreExplained(t *testing.T) {
 	}
 }
 
-func TestHelpIsNoError(t *testing.T) {
-	if _, stderr := mustRun(t, exitOK, "-h"); !strings.Contains(stderr, "Usage: creatify-gen") {
-		t.Errorf("it prints %q, want the usage", stderr)
+func TestRun_help(t *testing.T) {
+	stdout, stderr := mustRun(t, exitOK, "-h")
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if stdout != help || stderr != "" || len(lines) > 24 {
+		t.Errorf("it prints %d lines: %s%s", len(lines), stdout, stderr)
+	}
+	for _, line := range lines {
+		if len(line) > 80 {
+			t.Errorf("the line is %d characters wide: %s", len(line), line)
+		}
 	}
 }
 
-func TestAnAccountThatCannotBeReadIsAnError(t *testing.T) {
+func TestRun_of_an_account_that_cannot_be_read(t *testing.T) {
 	tests := []struct {
 		name  string
 		fault creatifytest.Fault
@@ -313,9 +386,9 @@ func TestAnAccountThatCannotBeReadIsAnError(t *testing.T) {
 		{"the credentials are wrong", creatifytest.Fault{Status: http.StatusUnauthorized, Body: `{"detail": "Invalid key."}`}, nil, "401"},
 		{"a template is unknown", creatifytest.Fault{}, []string{"-template", idB}, `template "` + idB + `": `},
 		{"an ID cannot be one", creatifytest.Fault{}, []string{"-template", ".."}, "cannot be an ID"},
-		{"the list is none", creatifytest.Fault{Call: creatifytest.CallListTemplates, Body: `{"results": []}`}, nil, "not a list"},
+		{"the list is none", creatifytest.Fault{Call: creatifytest.CallListTemplates, Body: `{"detail": "odd"}`}, nil, "not a list"},
 		{"an item of the list has no ID", creatifytest.Fault{Call: creatifytest.CallListTemplates, Body: `[{}]`}, nil, "template_id: is empty"},
-		{"the reply is about another template", templateReply(`{"template_id": "` + idB + `", "variables": {}}`), nil, "about another one"},
+		{"the reply is about another template", templateReply(`{"template_id": "` + idB + `", "variables": {}}`), nil, "about another template"},
 		{"the variables are not there", templateReply(`{"template_id": "` + idA + `"}`), nil, "does not list its variables by name"},
 		{"the variables are a list", templateReply(`{"variables": [{"name": "headline"}]}`), nil, "does not list its variables by name"},
 	}
@@ -345,7 +418,7 @@ func templateReply(body string) creatifytest.Fault {
 	return creatifytest.Fault{Call: creatifytest.CallGetTemplate, Body: body}
 }
 
-func TestATemplateWhoseVariablesAreNullHasNone(t *testing.T) {
+func TestRun_of_a_template_whose_variables_are_null(t *testing.T) {
 	serve(t, demo()).Inject(templateReply(`{"name": "Bare", "variables": null}`))
 	got, _ := mustRun(t, exitOK)
 	if !strings.Contains(got, "type Bare struct") || !strings.Contains(got, "func NewBare() Bare") {
@@ -354,7 +427,7 @@ func TestATemplateWhoseVariablesAreNullHasNone(t *testing.T) {
 	typeCheck(t, got, "")
 }
 
-func TestMissingCredentialsAreAnError(t *testing.T) {
+func TestRun_without_credentials(t *testing.T) {
 	serve(t, demo())
 	t.Setenv("CREATIFY_API_KEY", "")
 	if _, stderr := mustRun(t, exitFailed); !strings.Contains(stderr, "CREATIFY_API_KEY") {
@@ -362,12 +435,12 @@ func TestMissingCredentialsAreAnError(t *testing.T) {
 	}
 }
 
-func TestAFolderThatIsNotThereIsAnError(t *testing.T) {
+func TestRun_without_the_folder(t *testing.T) {
 	serve(t, demo())
 	mustRun(t, exitFailed, "-out", filepath.Join(t.TempDir(), "nowhere", "templates_gen.go"), "-package", "x")
 }
 
-func TestTheOutputIsFormatted(t *testing.T) {
+func TestRun_output_is_formatted(t *testing.T) {
 	serve(t, goldenTemplates()...)
 	got, _ := mustRun(t, exitOK)
 	if formatted, err := format.Source([]byte(got)); err != nil || string(formatted) != got {

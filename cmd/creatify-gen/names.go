@@ -1,27 +1,15 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"go/token"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// scope holds the identifiers that are taken.
-type scope map[string]bool
-
-// claim takes the name, or the first of name_2, name_3 and so on that is free.
-func (s scope) claim(name string) string {
-	free := name
-	for n := 2; s[free]; n++ {
-		free = name + "_" + strconv.Itoa(n)
-	}
-	s[free] = true
-	return free
-}
-
-// noTemplateName is the type of a template in whose name is no letter or digit.
+// noTemplateName begins the type of a template whose name has no letter or digit.
 const noTemplateName = "Template"
 
 func typeName(template string) string { return exported(template, noTemplateName) }
@@ -31,8 +19,8 @@ func fieldName(variable string) string { return exported(variable, "V") }
 // maxName is in characters. It keeps code readable whose names come from whole paragraphs.
 const maxName = 60
 
-// exported makes an exported identifier without underscores of any text. The prefix precedes what could not begin one: a
-// digit, a letter of a script without upper case, or nothing at all.
+// exported makes an exported identifier without underscores of any text. The prefix precedes what cannot begin one: a digit
+// or a letter of a script without upper case. It also stands for text without letters and digits.
 func exported(text, prefix string) string {
 	words := strings.FieldsFunc(strings.Map(dropInvisible, text), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
@@ -53,8 +41,8 @@ func exported(text, prefix string) string {
 	return string(name)
 }
 
-// dropInvisible is for strings.Map. Accents of their own and marks of direction are in the midst of words, but cannot be in
-// identifiers; some blank letters can, but must not.
+// dropInvisible is for strings.Map. Combining accents and marks of direction occur within words but not in identifiers;
+// blank letters could be in both.
 func dropInvisible(r rune) rune {
 	if unicode.In(r, unicode.M, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) {
 		return -1
@@ -62,18 +50,14 @@ func dropInvisible(r rune) rune {
 	return r
 }
 
-// idSuffix tells templates of one name apart.
-func idSuffix(id string) string {
-	id = strings.Map(func(r rune) rune {
-		if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
-			return r
-		}
-		return -1
-	}, id)
-	return "_" + id[:min(len(id), 8)]
+// suffix tells apart what would have the same identifier. It depends on the variable's name or the template's ID alone, and
+// never on what else there is, so that an identifier keeps its meaning when others come and go.
+func suffix(wire string) string {
+	hash := sha256.Sum256([]byte(wire))
+	return "_" + strings.ToLower(base32.StdEncoding.EncodeToString(hash[:])[:6])
 }
 
-// paramName makes an identifier of a field's that hides nothing a constructor needs.
+// paramName makes a parameter of a field's name. It hides nothing that a constructor uses.
 func paramName(field string) string {
 	first, size := utf8.DecodeRuneInString(field)
 	name := string(unicode.ToLower(first)) + field[size:]
@@ -83,13 +67,13 @@ func paramName(field string) string {
 	if first, _ = utf8.DecodeRuneInString(name); unicode.IsUpper(first) { // some have no lower case
 		name = "v" + name
 	}
-	if token.IsKeyword(name) || name == "string" || name == "creatify" {
+	if token.IsKeyword(name) || name == "creatify" {
 		name += "_"
 	}
 	return name
 }
 
-// packageName makes a package's name of a folder's.
+// packageName makes a package name of a folder's.
 func packageName(folder string) string {
 	name := strings.ToLower(strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"go/token"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/creatify-community/creatify-go"
 )
 
-func TestIdentifiers(t *testing.T) {
+func TestExported(t *testing.T) {
 	tests := []struct {
 		name, text          string
 		field, param, type_ string
@@ -29,8 +34,7 @@ func TestIdentifiers(t *testing.T) {
 		{"a letter without upper case gets a prefix", "ß", "Vß", "vß", "Templateß"},
 		{"a letter without lower case gives a prefix to the parameter", "𝐀b", "𝐀b", "v𝐀b", "𝐀b"},
 		{"a keyword is one only as a parameter", "type", "Type", "type_", "Type"},
-		{"a name the constructor needs is another as a parameter", "string", "String", "string_", "String"},
-		{"so is the library's", "creatify", "Creatify", "creatify_", "Creatify"},
+		{"the name of the library's package is another as a parameter", "creatify", "Creatify", "creatify_", "Creatify"},
 		{"no name at all", "", "V", "v", "Template"},
 		{"nothing but white space", " \t\n", "V", "v", "Template"},
 		{"nothing but underscores", "__", "V", "v", "Template"},
@@ -58,41 +62,65 @@ func TestIdentifiers(t *testing.T) {
 	}
 }
 
-func TestFieldsThatCollideAreNumbered(t *testing.T) {
-	code := describe(templates(texts(idA, "Demo", "a-b", "a b", "A.B", "Variables", "params", "ABC", "abc")))[0]
-	var got []string
-	for _, v := range code.Variables {
-		got = append(got, v.Name+" "+v.Field+" "+v.Type+" "+v.Param)
+// mustDescribe fails the test where templates cannot be described.
+func mustDescribe(t *testing.T, templates ...*creatify.Template) []templateCode {
+	t.Helper()
+	all, err := describe(templates)
+	if err != nil {
+		t.Fatal(err)
 	}
-	want := "A.B AB DemoAB ab, ABC ABC DemoABC abc, Variables Variables_2 DemoVariables_2 variables_2, a b AB_2 DemoAB_2 ab_2, " +
-		"a-b AB_3 DemoAB_3 ab_3, abc Abc DemoAbc abc_2, params Params_2 DemoParams_2 params_2"
-	if got := strings.Join(got, ", "); got != want {
-		t.Errorf("the names are %s\nwant %s", got, want)
+	return all
+}
+
+func TestDescribe_tells_fields_apart_by_their_names(t *testing.T) {
+	code := mustDescribe(t, texts(idA, "Demo", "a-b", "a b", "A.B", "Variables", "params", "template_id", "ABC", "abc", "other"))[0]
+	want := []struct{ name, base, param string }{
+		{"A.B", "AB", "ab"}, {"ABC", "ABC", "abc"}, {"Variables", "Variables", "variables"}, {"a b", "AB", "ab"}, {"a-b", "AB", "ab"},
+		{"abc", "Abc", "abc"}, {"other", "Other", "other"}, {"params", "Params", "params"}, {"template_id", "TemplateID", "templateID"},
+	}
+	if len(code.Variables) != len(want) {
+		t.Fatalf("there are %d variables, want %d", len(code.Variables), len(want))
+	}
+	for i, w := range want {
+		suffix := suffix(w.name)
+		if w.name == "other" {
+			suffix = ""
+		}
+		expected := w.name + " " + w.base + suffix + " Demo" + w.base + suffix + " " + w.param + suffix
+		v := code.Variables[i]
+		if got := strings.Join([]string{v.Name, v.Field, v.Arg, v.Param}, " "); got != expected {
+			t.Errorf("the names are %s, want %s", got, expected)
+		}
 	}
 }
 
-func TestTemplatesThatCollideAreToldApartByID(t *testing.T) {
+func TestDescribe_tells_templates_apart_by_their_IDs(t *testing.T) {
+	a, b := suffix(idA), suffix(idB)
 	tests := []struct {
 		name      string
-		templates [][2]string // ID and name
+		templates [][3]string // ID, name and the one variable
 		want      string      // types, in the order of names and IDs
 	}{
-		{"one has the name alone", [][2]string{{idA, "Demo"}, {idB, "Other"}}, "Demo Other"},
-		{"two have one name", [][2]string{{idB, "Demo"}, {idA, "Demo"}}, "Demo_aaaaaaaa Demo_bbbbbbbb"},
-		{"two names look alike", [][2]string{{idA, "demo"}, {idB, "Demo"}}, "Demo_bbbbbbbb Demo_aaaaaaaa"},
-		{"the IDs begin alike", [][2]string{{idA + "2", "Demo"}, {idA + "1", "Demo"}}, "Demo_aaaaaaaa Demo_aaaaaaaa_2"},
-		{"one has no name", [][2]string{{idA, ""}}, "Template_aaaaaaaa"},
-		{"an ID is of other letters", [][2]string{{"日本", ""}, {"語", ""}}, "Template_ Template__2"},
-		{"a name is that of a constructor", [][2]string{{idA, "Demo"}, {idB, "New Demo"}}, "Demo NewDemo"},
+		{"each has a name of its own", [][3]string{{idA, "Demo"}, {idB, "Other"}}, "Demo Other"},
+		{"same name", [][3]string{{idB, "Demo"}, {idA, "Demo"}}, "Demo" + a + " Demo" + b},
+		{"names that look alike", [][3]string{{idA, "demo"}, {idB, "Demo"}}, "Demo" + b + " Demo" + a},
+		{"IDs that begin alike", [][3]string{{idA + "2", "Demo"}, {idA + "1", "Demo"}}, "Demo" + suffix(idA+"1") + " Demo" + suffix(idA+"2")},
+		{"no name", [][3]string{{idA, ""}}, "Template" + a},
+		{"IDs in another script", [][3]string{{"日本", ""}, {"語", ""}}, "Template" + suffix("日本") + " Template" + suffix("語")},
+		{"name of a constructor", [][3]string{{idA, "Demo"}, {idB, "New Demo"}}, "Demo" + a + " NewDemo" + b},
+		{"name of an argument", [][3]string{{idA, "Demo", "photo"}, {idB, "Demo Photo"}}, "Demo" + a + " DemoPhoto" + b},
+		{"name of a constant", [][3]string{{idA, "Demo"}, {idB, "Demo Template ID"}}, "Demo" + a + " DemoTemplateID" + b},
+		{"a constructor's name for an argument of the same template", [][3]string{{idA, "New", "new"}}, "New"},
+		{"arguments of two templates", [][3]string{{idA, "Demo", "photo url"}, {idB, "Demo photo", "url"}}, "Demo" + a + " DemoPhoto" + b},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			all := templates()
-			for _, idAndName := range test.templates {
-				all = append(all, texts(idAndName[0], idAndName[1], "headline"))
+			for _, entry := range test.templates {
+				all = append(all, texts(entry[0], entry[1], cmp.Or(entry[2], "headline")))
 			}
 			var got []string
-			for _, code := range describe(all) {
+			for _, code := range mustDescribe(t, all...) {
 				got = append(got, code.Type)
 			}
 			if got := strings.Join(got, " "); got != test.want {
@@ -103,7 +131,69 @@ func TestTemplatesThatCollideAreToldApartByID(t *testing.T) {
 	}
 }
 
-func TestPackageNames(t *testing.T) {
+func TestDescribe_refuses_equal_suffixes(t *testing.T) {
+	// The hashes of both names begin with the same 30 bits.
+	one, two := equalSuffixes(t)
+	_, err := describe(templates(texts(idA, "Demo", one, two)))
+	if err == nil || !strings.Contains(err.Error(), "(rename a template or a variable)") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// equalSuffixes finds two names with one suffix and one field, which takes about 40,000 tries.
+func equalSuffixes(t *testing.T) (one, two string) {
+	t.Helper()
+	seen := make(map[string]string)
+	for n := 1; n < 1_000_000; n++ {
+		name := "a" + strings.Map(func(r rune) rune { return rune(" -"[r-'0']) }, strconv.FormatInt(int64(n), 2))
+		if other, ok := seen[suffix(name)]; ok {
+			return other, name
+		}
+		seen[suffix(name)] = name
+	}
+	t.Fatal("no two names have one suffix")
+	return "", ""
+}
+
+// Each of the spellings may come, go or replace another, in any combination: code that is not changed keeps its meaning, or no
+// longer compiles, or the file is not written.
+func TestNames_keep_their_meaning_when_others_come_and_go(t *testing.T) {
+	var spellings []string
+	for _, separator := range []string{" ", "-", "_", ".", "  ", "/", "\n", "🎉", "\u202e ", ""} {
+		for _, words := range [][2]string{{"photo", "url"}, {"Photo", "url"}, {"photo", "URL"}, {"PHOTO", "URL"}, {"photo", "Url"},
+			{"template", "id"}, {"New", "Demo"}, {"日", "本"}, {"2nd", "line"}, {"", "variables"}, {"params", ""}} {
+			spellings = append(spellings, words[0]+separator+words[1])
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	pick := func() *creatify.Template {
+		template := texts(idA, "Demo")
+		for range random.IntN(12) {
+			template.Variables[spellings[random.IntN(len(spellings))]] = creatify.Text("")
+		}
+		return template
+	}
+	for range 150 {
+		before, after := pick(), pick()
+		old, current := mustGenerate(t, before), mustGenerate(t, after)
+		if len(changed([]byte(old), []byte(current))) > 0 {
+			continue // the program refuses to write this file
+		}
+		fields := make(map[string]string)
+		for _, v := range mustDescribe(t, before)[0].Variables {
+			fields[v.Field], fields[v.Arg] = v.Name, v.Name
+		}
+		for _, v := range mustDescribe(t, after)[0].Variables {
+			for _, name := range []string{v.Field, v.Arg} {
+				if wire, ok := fields[name]; ok && wire != v.Name {
+					t.Errorf("%s filled %q and fills %q now", name, wire, v.Name)
+				}
+			}
+		}
+	}
+}
+
+func TestPackageName(t *testing.T) {
 	tests := []struct{ name, folder, want string }{
 		{"a name that can be one", "videos", "videos"},
 		{"upper case, hyphens and dots", "My-Videos.v2", "myvideosv2"},

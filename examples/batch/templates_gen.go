@@ -7,28 +7,35 @@ import "github.com/creatify-community/creatify-go"
 // DemoTemplateID is the ID of the template "Demo".
 const DemoTemplateID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 
-// Demo fills the template "Demo". [NewDemo] takes all of its variables; a literal may leave some out.
+// Demo fills the template "Demo". [NewDemo] takes all of its variables; a
+// literal may leave some out.
 type Demo struct {
+	_ struct{} // literals name their fields
+
 	Headline string // the text "headline"
 	Photo    string // the URL of the image "photo"
 }
 
-// The arguments of [NewDemo].
-type (
-	DemoHeadline string // the text "headline"
-	DemoPhoto    string // the URL of the image "photo"
-)
-
-// NewDemo takes every variable of the template.
+// NewDemo takes every variable of the template, each by the function of its name.
 func NewDemo(
-	headline DemoHeadline,
-	photo DemoPhoto,
+	headline argDemoHeadline,
+	photo argDemoPhoto,
 ) Demo {
 	return Demo{
-		Headline: string(headline),
-		Photo:    string(photo),
+		Headline: headline.value,
+		Photo:    photo.value,
 	}
 }
+
+// DemoHeadline returns an argument of [NewDemo]: the text "headline".
+func DemoHeadline(value string) argDemoHeadline { return argDemoHeadline{value} }
+
+type argDemoHeadline struct{ value string }
+
+// DemoPhoto returns an argument of [NewDemo]: the URL of the image "photo".
+func DemoPhoto(value string) argDemoPhoto { return argDemoPhoto{value} }
+
+type argDemoPhoto struct{ value string }
 
 // Variables returns the variables by their names in the template.
 func (t Demo) Variables() creatify.Variables {

@@ -3,33 +3,39 @@ package main
 import (
 	"math"
 	"math/rand/v2"
+	"time"
 )
 
-// distribution is one of how long jobs take.
+// distribution is a distribution of durations.
 type distribution struct {
 	name     string
 	quantile func(u float64) float64 // in seconds, for u in (0, 1)
-	constant bool
 }
 
 var distributions = []distribution{
-	{name: "lognormal", quantile: func(u float64) float64 { return lognormal(u, 60, 0.5) }},
-	{name: "bimodal", quantile: func(u float64) float64 {
+	{"lognormal", func(u float64) float64 { return lognormal(u, 60, 0.5) }},
+	{"bimodal", func(u float64) float64 {
 		if u < 0.6 {
 			return lognormal(u/0.6, 20, 0.2)
 		}
 		return lognormal((u-0.6)/0.4, 300, 0.2)
 	}},
-	{name: "heavy tail", quantile: func(u float64) float64 { return 15 * math.Pow(1-u, -1/1.3) }},
-	{name: "normal", quantile: func(u float64) float64 { return max(120+15*normal(u), 1) }},
-	{name: "gamma", quantile: gamma},
-	{name: "constant", quantile: func(float64) float64 { return 6 }, constant: true},
+	{"heavy tail", func(u float64) float64 { return 15 * math.Pow(1-u, -1/1.3) }},
+	{"normal", func(u float64) float64 { return max(120+15*normal(u), 1) }},
+	{"gamma", gamma},
+}
+
+// constants are durations that all jobs share, in seconds.
+var constants = []float64{2, 3, 6, 10, 20, 30, 60, 120, 300, 600}
+
+func constant(seconds float64) distribution {
+	return distribution{"constant", func(float64) float64 { return seconds }}
 }
 
 func normal(u float64) float64                   { return math.Sqrt2 * math.Erfinv(2*u-1) }
 func lognormal(u, median, sigma float64) float64 { return median * math.Exp(sigma*normal(u)) }
 
-// gamma is of shape 2 and scale 30 s, found by bisection.
+// gamma has shape 2 and scale 30 s. It is found by bisection.
 func gamma(u float64) float64 {
 	low, high := 0.0, 60.0
 	for range 60 {
@@ -42,39 +48,44 @@ func gamma(u float64) float64 {
 	return 30 * low
 }
 
-// longest is where durations are cut off, in seconds, for the schedules and the optimum alike.
+// longest cuts the durations off, in seconds, for the schedules and the optimum alike.
 const longest = 12 * 60 * 60
 
-// points returns n durations that are equally likely, in order.
-func (d distribution) points(n int) []float64 {
-	points := make([]float64, n)
-	for i := range points {
-		points[i] = min(d.quantile((float64(i)+0.5)/float64(n)), longest)
-	}
-	return points
-}
+func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
 
-// sample draws n durations, one from each n-th of the distribution and in random order: so the tail has its due share
-// in every sample.
-func (d distribution) sample(r *rand.Rand, n int) []float64 {
-	sample := make([]float64, n)
-	for i, at := range r.Perm(n) {
-		sample[i] = min(d.quantile((float64(at)+r.Float64())/float64(n)), longest)
+func (d distribution) at(u float64) time.Duration { return duration(min(d.quantile(u), longest)) }
+
+// sample draws n durations, one from each n-th of the distribution and in random order, so that each sample
+// has its share of the tail.
+func (d distribution) sample(r *rand.Rand, n int) []time.Duration {
+	sample := make([]time.Duration, n)
+	for i, part := range r.Perm(n) {
+		sample[i] = d.at((float64(part) + r.Float64()) / float64(n))
 	}
 	return sample
 }
 
-// draw draws n durations, each by itself.
-func (d distribution) draw(r *rand.Rand, n int) []float64 {
-	drawn := make([]float64, n)
+// draw draws n durations independently.
+func (d distribution) draw(r *rand.Rand, n int) []time.Duration {
+	drawn := make([]time.Duration, n)
 	for i := range drawn {
-		drawn[i] = min(d.quantile(r.Float64()), longest)
+		drawn[i] = d.at(r.Float64())
 	}
 	return drawn
 }
 
-// optimum returns the polls and the lag in seconds, per job, of somebody who knows that these durations are equally
-// likely, and to whom a second of lag is worth lambda polls. They are in order. Each poll is best at one of them.
+// points returns n durations in seconds that are equally likely, in order.
+func (d distribution) points(n int) []float64 {
+	points := make([]float64, n)
+	for i := range points {
+		points[i] = d.at((float64(i) + 0.5) / float64(n)).Seconds()
+	}
+	return points
+}
+
+// optimum returns the polls and the lag in seconds, per job, of somebody who knows that these durations are
+// equally likely, and to whom a second of lag costs as much as lambda polls. The durations are in order. Each
+// best poll is at one of them.
 func optimum(ends []float64, lambda float64) (polls, lag float64) {
 	n := len(ends)
 	upTo := make([]float64, n+1)
@@ -82,7 +93,7 @@ func optimum(ends []float64, lambda float64) (polls, lag float64) {
 		upTo[i+1] = upTo[i] + end
 	}
 	late := func(i, j int) float64 { return ends[j-1]*float64(j-i) - (upTo[j] - upTo[i]) }
-	cost := make([]float64, n+1) // of all jobs from one on, which have not ended when those before have
+	cost := make([]float64, n+1) // of the jobs from an index on, once those before have ended
 	next := make([]int, n)
 	for i := n - 1; i >= 0; i-- {
 		cost[i] = math.Inf(1)

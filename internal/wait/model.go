@@ -11,8 +11,9 @@ type Model struct {
 	edges, prior []float64
 }
 
-// NewModel returns a model with the prior of this API. Jobs of a sibling API were seen to take from 6 s to 5 min, and nine
-// tenths of the prior lie there. It is a sum of lognormal kernels, evenly spread in log time, so that neither end is sharp.
+// NewModel returns a model with the prior of this API. Jobs of a sibling API were seen to take from 6 s to 5
+// min, and nine tenths of the prior lie there. It is a sum of lognormal kernels, evenly spread in log time,
+// so that neither end is sharp.
 func NewModel() *Model {
 	const (
 		shortest, longest = 6, 160 // seconds, the medians of the outer kernels
@@ -32,8 +33,8 @@ func NewModel() *Model {
 	return m
 }
 
-// Seen is a job that ended between two polls. After is its age at the last poll that found it alive, By at the poll that
-// found its end.
+// Seen is a job that ended between two polls. After is its age at the last poll that found it alive, By at
+// the poll that found its end.
 type Seen struct {
 	After, By time.Duration
 }
@@ -50,9 +51,9 @@ func (m *Model) Prior() Belief { return Belief{m.edges, m.prior, 1} }
 
 // Learn returns the belief after these jobs.
 //
-// Each of them is known to an interval only. Expectation-maximization finds the distribution that explains the intervals
-// best; each round is followed by smoothing in log time. The bandwidth is the one that predicts intervals best that were
-// left out, so two peaks stay two and a constant stays one.
+// Each of them is known to an interval only. Expectation-maximization finds the distribution that explains
+// the intervals best; each round is followed by smoothing in log time. The bandwidth is the one that predicts
+// intervals best that were left out, so two peaks stay two and a constant stays one.
 func (m *Model) Learn(seen []Seen) Belief {
 	spans := make([]span, len(seen))
 	for i, s := range seen {
@@ -67,8 +68,8 @@ func (m *Model) Learn(seen []Seen) Belief {
 	return m.explain(spans, bandwidth, 15)
 }
 
-// bandwidths are the candidates for smoothing, in cells: a standard deviation of 60 % of the time down to 1 %. The widest
-// comes first and wins a tie.
+// bandwidths are the candidates for smoothing, in cells: a standard deviation of 60 % of the time down to 1
+// %. The widest comes first and wins a tie.
 var bandwidths = [...]int{48, 24, 14, 8, 4, 2, 1}
 
 // span is a range of cells, both ends included.
@@ -104,8 +105,8 @@ func (m *Model) crossValidate(spans []span, bandwidth int) float64 {
 	return sum
 }
 
-// explain returns the belief that explains the spans. The prior keeps the weight of two spans, so that an unusually late
-// job is still polled.
+// explain returns the belief that explains the spans. The prior keeps the weight of two spans, so that an
+// unusually late job is still polled.
 func (m *Model) explain(spans []span, bandwidth, rounds int) Belief {
 	const weight = 2
 	n := float64(len(spans))
@@ -142,8 +143,8 @@ func sums(values []float64) []float64 {
 	return upTo
 }
 
-// smooth applies three running means, which come close to a normal kernel with a standard deviation of width cells. The
-// time it takes does not depend on the width.
+// smooth applies three running means, which come close to a normal kernel with a standard deviation of width
+// cells. The time it takes does not depend on the width.
 func smooth(mass []float64, width int) {
 	out := make([]float64, len(mass))
 	for range 3 {

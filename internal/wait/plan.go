@@ -6,22 +6,23 @@ import (
 	"time"
 )
 
-// Cells divide the time since a job's creation: the first ends at firstEdge seconds, each later one is longer than the one
-// before it by the factor step, and the last ends after two hours. Within a cell every moment is equally likely.
+// Cells divide the time since a job's creation: the first ends at firstEdge seconds, each later one is longer
+// than the one before it by the factor step, and the last ends after two hours. Within a cell every moment is
+// equally likely.
 const (
 	cells     = 780
 	firstEdge = 0.5
-	step      = 1.0123
+	step      = 1.0125
 )
 
-// The worst duration ends right after a poll, so its lag is a whole interval. Until jobs were seen to end, intervals are
-// therefore bounded: any duration from 2 s to 10 min is noticed, on average, within 0.60 × max(duration, 6 s). That allows
-// (2 s + 0.60 × 6 s) / 1.025 for the first poll, since jitter adds 2.5 % on average. The growth is the largest that keeps
-// the promise, found by trying: internal/pollbench measures 0.60 with 1.652. An exact 1 + 0.60 / 1.025 is less, because
-// jitter also spreads the polls before.
+// A duration that ends right after a poll is the worst: its lag is a whole interval. While nothing is
+// learned, intervals are bounded, so that the mean lag of each duration from 2 s to 10 min is at most 0.60 ×
+// max(duration, 6 s). The first poll may come at (2 s + 0.60 × 6 s) / 1.025, since jitter adds 2.5 % on
+// average. The growth is found by trying: pollbench measures a worst of 0.594 with it, and of 0.603 with
+// 1.655. Polls fall on edges, so another step needs another growth.
 const (
-	firstPoll  = 5.46  // seconds since the job's creation
-	pollGrowth = 1.648 // the age at a poll over that at the poll before, at most
+	firstPoll  = 5.46 // seconds since the job's creation
+	pollGrowth = 1.65 // the age at a poll over the age at the poll before, at most
 )
 
 // makeEdges returns the bounds of the cells, in seconds.
@@ -51,9 +52,10 @@ type Plan struct {
 
 // Plan returns the polls that cost least for the belief, where a second of lag costs as much as a poll.
 //
-// It works by dynamic programming from the last edge backwards. Each edge weighs every next poll by the lag that it leaves
-// and by the cost from there on. That is optimal to the width of a cell, also at narrow peaks and in the gaps between them,
-// where the continuous rule of one poll for each unit of the integral of sqrt(hazard/2) is not.
+// It works by dynamic programming from the last edge backwards. Each edge weighs every next poll by the lag
+// that it leaves and by the cost from there on. That is optimal to the width of a cell, also at narrow peaks
+// and in the gaps between them, where the continuous rule of one poll for each unit of the integral of
+// sqrt(hazard/2) is not.
 func (b Belief) Plan() *Plan {
 	p := &Plan{Belief: b, upTo: sums(b.mass), mean: make([]float64, cells+1), cost: make([]float64, cells+1)}
 	for i, m := range b.mass {
@@ -65,8 +67,8 @@ func (b Belief) Plan() *Plan {
 	return p
 }
 
-// Next returns the time from age to the next poll, between Floor and Ceiling, for a job that had not ended by age. A
-// forecast sharpens the belief; the zero Forecast leaves it as it is.
+// Next returns the time from age to the next poll, between Floor and Ceiling, for a job that had not ended by
+// age. A forecast sharpens the belief; the zero Forecast leaves it as it is.
 func (p *Plan) Next(age time.Duration, forecast Forecast) time.Duration {
 	t := max(age, 0).Seconds()
 	poll := t + Ceiling.Seconds()
@@ -82,9 +84,9 @@ func (p *Plan) Next(age time.Duration, forecast Forecast) time.Duration {
 	return min(max(delay, Floor), Ceiling)
 }
 
-// best returns the best next poll for a job that lasts longer than t, in the given cell, and the cost from t on, times the
-// probability that a job lasts that long. The poll is at an edge: the first one after Floor, or one before Ceiling and the
-// bound for a belief that rests on the prior.
+// best returns the best next poll for a job that lasts longer than t, in the given cell, and the cost from t
+// on, times the probability that a job lasts that long. The poll is at an edge: the first one after Floor, or
+// one before Ceiling and the bound for a belief that rests on the prior.
 func (p *Plan) best(t float64, cell int) (poll, cost float64) {
 	rest := p.rest(t, cell)
 	before := p.upTo[cell+1] - rest
@@ -127,8 +129,8 @@ type Forecast struct {
 	width float64 // its likely error
 }
 
-// NewForecast extrapolates from two readings of the progress, in [0, 1], at two ages. It returns the zero Forecast if the
-// progress did not grow or is complete.
+// NewForecast extrapolates from two readings of the progress, in [0, 1], at two ages. It returns the zero
+// Forecast if the progress did not grow or is complete.
 func NewForecast(fromAge time.Duration, from float64, age time.Duration, progress float64) Forecast {
 	moved, took := progress-from, (age - fromAge).Seconds()
 	if !(moved > 0) || !(took > 0) || !(progress < 1) {
@@ -155,8 +157,8 @@ func (f Forecast) weight(t float64) float64 {
 // unswayed is the part of the belief that a forecast does not change, since progress may mislead.
 const unswayed = 0.1
 
-// bestWith returns the next poll for the belief weighted by the forecast. The plan does not hold for that belief, so the
-// poll comes by the continuous rule: when the integral of sqrt(hazard/2) has grown by one.
+// bestWith returns the next poll for the belief weighted by the forecast. The plan does not hold for that
+// belief, so the poll comes by the continuous rule: when the integral of sqrt(hazard/2) has grown by one.
 func (p *Plan) bestWith(f Forecast, t float64, cell int) float64 {
 	believed, weighted := 0.0, 0.0
 	for i := cell; i < cells; i++ {

@@ -1,0 +1,35 @@
+package creatify
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestBudget_memory(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		jobs int
+		used float64 // by each; 0 leaves them unsettled
+		kept int
+	}{
+		{"holds_none_of_a_million_settled_jobs", 1_000_000, 3, 0},
+		{"holds_100,000_jobs_that_are_not_settled", 150_000, 0, 100_000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := NewBudget(BudgetOptions{Credits: 1e9})
+			for i := range tt.jobs {
+				r, err := b.reserve(OperationPreview, &Job{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.end(&Job{ID: strconv.Itoa(i), Status: StatusDone, Preview: "https://x.test", CreditsUsed: tt.used}, nil)
+			}
+			b.find("")
+			assert.Len(t, b.jobs, tt.kept)
+			assert.Equal(t, tt.kept, b.order.Len())
+			assert.Equal(t, max(1, tt.used)*float64(tt.jobs), b.Spent())
+		})
+	}
+}
