@@ -71,7 +71,7 @@ func newChaos(t *testing.T, d Dialect) *chaos {
 	c.fake = newAPI(t, creatifytest.Config{Credits: 1e6, Life: creatifytest.Life{Duration: 2 * time.Second,
 		Render: creatifytest.RenderLife{Duration: 4 * time.Second}}})
 	for _, call := range []creatifytest.Call{creatifytest.CallCreatePreview, creatifytest.CallRender} {
-		c.fake.Inject(creatifytest.Fault{Call: call, Times: -1, Delay: 100 * time.Millisecond})
+		require.NoError(t, c.fake.Inject(creatifytest.Fault{Call: call, Times: -1, Delay: 100 * time.Millisecond}))
 	}
 	c.client = c.fake.client(t)
 	c.queue = c.at.queue(t, quickOptions(c.client))
@@ -159,19 +159,13 @@ type books struct {
 // books compares the orders with what the fake has charged.
 func (c *chaos) books() books {
 	ctx := context.Background()
-	type charge struct {
-		jobs    []string
-		renders float64
-	}
-	charges := map[string]*charge{} // by the preview order's ID
-	for _, id := range c.fake.Jobs() {
-		job, err := c.client.Jobs.Get(ctx, id)
-		require.NoError(c.t, err)
-		if charges[job.Name] == nil {
-			charges[job.Name] = &charge{}
+	charges := map[string][]string{} // the jobs of each order that was charged
+	for _, charge := range c.fake.Charges() {
+		id := charge.Name
+		if charge.Call == creatifytest.CallRender {
+			id += "-video"
 		}
-		charges[job.Name].jobs = append(charges[job.Name].jobs, id)
-		charges[job.Name].renders += (job.CreditsUsed - 1) / 4
+		charges[id] = append(charges[id], charge.JobID)
 	}
 	b := books{states: map[State]int{}}
 	violate := func(format string, args ...any) { b.violations = append(b.violations, fmt.Sprintf(format, args...)) }
@@ -181,13 +175,7 @@ func (c *chaos) books() books {
 		require.NoError(c.t, err)
 		b.states[order.State]++
 		credits += order.Credits
-		n, job := 0, ""
-		if order.Kind == Preview && charges[id] != nil {
-			n, job = len(charges[id].jobs), charges[id].jobs[0]
-		}
-		if order.Kind == Render && charges[order.Of] != nil {
-			n, job = int(charges[order.Of].renders), charges[order.Of].jobs[0]
-		}
+		n := len(charges[id])
 		switch {
 		case n > 1:
 			violate("%s was charged %d times", id, n)
@@ -195,8 +183,8 @@ func (c *chaos) books() books {
 			violate("%s was charged and is %s", id, order.State)
 		case n == 0 && order.State != StateUnknown:
 			violate("%s was not charged and is %s", id, order.State)
-		case order.State == StateDone && order.JobID != job:
-			violate("%s has job %s, not %s", id, order.JobID, job)
+		case order.State == StateDone && order.JobID != charges[id][0]:
+			violate("%s has job %s, not %s", id, order.JobID, charges[id][0])
 		}
 	}
 	counts, err := c.queue.Counts(ctx)

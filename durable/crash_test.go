@@ -60,7 +60,7 @@ func TestCrash(t *testing.T) {
 					order, paid = Order{ID: "victim", Kind: Render, Of: "preview"}, 1
 				}
 				if test.fault != nil {
-					fake.Inject(*test.fault)
+					require.NoError(t, fake.Inject(*test.fault))
 				}
 				mustSubmit(t, q, order)
 
@@ -113,7 +113,7 @@ func TestQueue_Run_wakes_after_its_rescue(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			fake := newAPI(t, creatifytest.Config{Life: creatifytest.Life{Duration: time.Second}})
-			fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Delay: 700 * time.Millisecond})
+			require.NoError(t, fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Delay: 700 * time.Millisecond}))
 			at := newPlace(t, d.dialect)
 			q := at.queue(t, quickOptions(fake.client(t)))
 			mustSubmit(t, q, previewOrder("a"))

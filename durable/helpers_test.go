@@ -232,7 +232,8 @@ func newClient(url string, options ...creatify.Option) (*creatify.Client, error)
 func quick() *timing {
 	return &timing{call: 2 * time.Second, grace: time.Second, slack: 500 * time.Millisecond, transaction: 2 * time.Second,
 		block: 2 * time.Second, pollTimeout: 4 * time.Second, rescue: 5 * time.Second, margin: time.Second, fetch: 50 * time.Millisecond,
-		sweep: time.Second, overdue: 3 * time.Second, probe: time.Second, softStop: 5 * time.Second}
+		sweep: time.Second, overdue: 3 * time.Second, probe: time.Second, softStop: 5 * time.Second, lostSwap: 100 * time.Millisecond, refused: time.Second,
+		afterFail: time.Second}
 }
 
 func quickOptions(c *creatify.Client) Options {

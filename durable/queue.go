@@ -76,6 +76,9 @@ type timing struct {
 	overdue     time.Duration
 	probe       time.Duration // between tries while paused
 	softStop    time.Duration
+	lostSwap    time.Duration // until a poll is made again whose result another write made void
+	refused     time.Duration // between polls while the account is refused
+	afterFail   time.Duration // until OnEnd is called again
 
 	at func(point string, r *row) // called between steps, to stop there
 }
@@ -87,6 +90,7 @@ func defaultTiming() *timing {
 		call: time.Minute, grace: 10 * time.Second, slack: time.Minute, transaction: 10 * time.Second, block: 20 * time.Second,
 		pollTimeout: 30 * time.Second, rescue: 45 * time.Second, margin: 20 * time.Second, fetch: 250 * time.Millisecond, sweep: 30 * time.Second,
 		overdue: time.Minute, probe: time.Minute, softStop: 20 * time.Second,
+		lostSwap: time.Second, refused: time.Minute, afterFail: 10 * time.Second,
 	}
 }
 
@@ -285,6 +289,10 @@ func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }
 
+// longestStop is for how long a process may be stopped and still take a response when it wakes. A call is bounded by its
+// context, whose end the grace follows; an attempt's own limit would be over before the response is read.
+const longestStop = time.Hour
+
 // SetClient replaces the client of [Options], for a key that has changed. Calls that are under way end with the old one. A
 // client with a rate limit of its own is a [*creatify.ValidationError].
 //
@@ -295,7 +303,7 @@ func (q *Queue) SetClient(c *creatify.Client) error {
 		return &creatify.ValidationError{Problems: []creatify.Problem{{Field: "Client", Message: "is nil"}}}
 	}
 	own, err := c.With(creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}), creatify.WithLimiter(q.slots),
-		creatify.WithTimeout(q.timing.call), creatify.WithPaidGrace(q.timing.grace))
+		creatify.WithTimeout(longestStop), creatify.WithPaidGrace(q.timing.grace))
 	if err != nil {
 		return err
 	}

@@ -164,6 +164,7 @@ func (q *Queue) tryClaim(ctx context.Context, r *row, estimate float64, probe bo
 			return err
 		}
 		committing = true
+		q.timing.point("committing", claimed)
 		return nil
 	})
 	switch {
@@ -176,10 +177,14 @@ func (q *Queue) tryClaim(ctx context.Context, r *row, estimate float64, probe bo
 	return q.findClaim(ctx, r.ID, token)
 }
 
-// findClaim looks for a claim by its token until the database answers. Without certainty nothing is sent.
-func (q *Queue) findClaim(ctx context.Context, id, token string) (*row, error) {
+// findClaim looks for a claim by its token until the database answers. Without certainty nothing is sent. The lock waits for a
+// commit that is still under way.
+func (q *Queue) findClaim(ctx context.Context, id, token string) (r *row, err error) {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		r, err := q.get(ctx, q.db, id)
+		err = q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			r, err = scan(q.queryRow(ctx, tx, sqlGetLocked, id))
+			return err
+		})
 		switch {
 		case err == nil && r.token == token && r.State == StateSending:
 			return r, nil

@@ -13,7 +13,8 @@ import (
 )
 
 // All SQL is here, once for both dialects. Times are microseconds since 1970. In a statement, {s} is the schema's prefix,
-// {now} the database's clock, {greatest} the larger of two, {lock} passes over rows that others hold, and $n a parameter.
+// {now} the database's clock, {greatest} the larger of two, {lock} passes over rows that others hold, {wait} waits for
+// them, and $n is a parameter.
 
 // Dialect is the kind of database.
 type Dialect int
@@ -26,12 +27,12 @@ const (
 
 func (d Dialect) replacer(schema string) *strings.Replacer {
 	if d == SQLite {
-		return strings.NewReplacer("$", "?", "{s}", "", "{greatest}", "max", "{lock}", "",
+		return strings.NewReplacer("$", "?", "{s}", "", "{greatest}", "max", "{lock}", "", "{wait}", "",
 			"{now}", "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)",
 			"{scheduled}", "CAST(unixepoch(j.scheduled_at, 'subsec') * 1000000 AS INTEGER)",
 			"{attempted}", "CAST(unixepoch(j.attempted_at, 'subsec') * 1000000 AS INTEGER)")
 	}
-	return strings.NewReplacer("{s}", quote(schema)+".", "{greatest}", "greatest", "{lock}", "FOR UPDATE OF o SKIP LOCKED",
+	return strings.NewReplacer("{s}", quote(schema)+".", "{greatest}", "greatest", "{lock}", "FOR UPDATE OF o SKIP LOCKED", "{wait}", "FOR UPDATE",
 		"{now}", "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
 		"{scheduled}", "CAST(extract(epoch FROM j.scheduled_at) * 1000000 AS bigint)",
 		"{attempted}", "CAST(extract(epoch FROM j.attempted_at) * 1000000 AS bigint)")
@@ -124,8 +125,10 @@ const (
 	sqlInsertData = `INSERT INTO {s}order_data (order_id, params) VALUES ($1, $2)`
 	sqlSetRiver   = `UPDATE {s}orders SET river_id = $2 WHERE id = $1`
 	sqlGet        = `SELECT ` + columns + ` FROM {s}orders WHERE id = $1`
-	sqlData       = `SELECT params, job FROM {s}order_data WHERE order_id = $1`
-	sqlSetJob     = `UPDATE {s}order_data SET job = $2 WHERE order_id = $1`
+	// A transaction that holds the row has ended when this returns.
+	sqlGetLocked = `SELECT ` + columns + ` FROM {s}orders WHERE id = $1 {wait}`
+	sqlData      = `SELECT params, job FROM {s}order_data WHERE order_id = $1`
+	sqlSetJob    = `UPDATE {s}order_data SET job = $2 WHERE order_id = $1`
 
 	// A webhook names an order by its reference, or by its job.
 	sqlByReference = `SELECT id FROM {s}orders WHERE reference = $1`

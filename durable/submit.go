@@ -20,13 +20,17 @@ import (
 // [ErrNotReady].
 func (q *Queue) Submit(ctx context.Context, order Order) (stored *Order, err error) {
 	if err := q.usable(ctx, q.db); err != nil {
-		return nil, fmt.Errorf("durable: submit: %w", err)
+		return nil, fmt.Errorf("durable: submit %q: %w", order.ID, err)
 	}
+	var r *row
 	err = q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		stored, err = q.SubmitTx(ctx, tx, order)
+		r, err = q.submit(ctx, tx, order)
 		return err
 	})
-	return stored, err
+	if err != nil {
+		return nil, fmt.Errorf("durable: submit %q: %w", order.ID, err)
+	}
+	return &r.Order, nil
 }
 
 // SubmitTx is [Queue.Submit] in the caller's transaction, which must be one of the queue's database. The order is sent when

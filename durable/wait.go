@@ -72,12 +72,6 @@ func (w *waiter) Work(ctx context.Context, job *river.Job[waitArgs]) error {
 	return river.JobSnooze(again)
 }
 
-const (
-	lostSwap  = time.Second      // until a poll whose result somebody else's write made void is made again
-	notOurs   = time.Minute      // until the next poll while the account is refused
-	afterFail = 10 * time.Second // until OnEnd is tried again
-)
-
 // poll makes one poll. It returns when to make the next, or a negative time when the wait is over.
 func (q *Queue) poll(ctx, run context.Context, r *row, poller *creatify.Poller) (again time.Duration, err error) {
 	turn, cancel := context.WithTimeout(run, q.timing.block)
@@ -95,7 +89,7 @@ func (q *Queue) poll(ctx, run context.Context, r *row, poller *creatify.Poller) 
 	if over {
 		job, err := poller.Result()
 		if accountRefused(err) {
-			return jitter(notOurs), nil // the state from before the poll stays
+			return jitter(q.timing.refused), nil // the state from before the poll stays
 		}
 		q.timing.point("seen", r)
 		if err := q.finish(ctx, r, job, err); err != nil {
@@ -112,7 +106,7 @@ func (q *Queue) poll(ctx, run context.Context, r *row, poller *creatify.Poller) 
 		return 0, err
 	}
 	if saved == 0 {
-		return lostSwap, nil
+		return q.timing.lostSwap, nil
 	}
 	return max(time.Until(poller.Next()), 0), nil
 }
@@ -170,10 +164,10 @@ func (q *Queue) finish(ctx context.Context, r *row, job *creatify.Job, cause err
 	err := q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error { return q.finishTx(ctx, tx, r, job, cause) })
 	if _, broken := errors.AsType[*onEndError](err); broken {
 		q.log.ErrorContext(ctx, "creatify: OnEnd failed; it will be called again", "order", r.ID, "error", err)
-		return river.JobSnooze(afterFail)
+		return river.JobSnooze(q.timing.afterFail)
 	}
 	if errors.Is(err, errSwapLost) {
-		return river.JobSnooze(lostSwap)
+		return river.JobSnooze(q.timing.lostSwap)
 	}
 	if err == nil {
 		q.timing.point("ended", r)
