@@ -27,7 +27,7 @@ func (s *shop) handler() http.Handler {
 	private.HandleFunc("GET /orders/{id}", s.getOrder)
 	private.HandleFunc("POST /orders/{id}/approve", s.postApproval)
 	private.HandleFunc("GET /videos/{id}", s.getVideo)
-	private.Handle("/status/", http.StripPrefix("/status", s.queue.StatusHandler()))
+	// private.Handle("/status/", http.StripPrefix("/status", s.queue.StatusHandler()))
 	mux := http.NewServeMux()
 	mux.Handle("GET /web/style.css", http.FileServerFS(web))
 	mux.Handle("POST /hooks/creatify", s.queue.WebhookHandler()) // has its own secret
