@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -10,7 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/creatify-community/creatify-go"
@@ -28,7 +29,7 @@ type flags struct {
 }
 
 const about = `Makes a preview of a Creatify custom template, waits for it, and prints the URL of its page: on standard output, and
-nothing else there. Progress, notices and errors go to standard error.
+nothing else there. Progress and errors go to standard error.
 
   go run ./examples/preview                    try it, against a fake of the API that is built in
   go run ./examples/preview -template ID -var headline=text:Hello -var photo=image:https://example.com/a.jpg
@@ -42,11 +43,11 @@ costs credits. With neither set it uses the fake, and nothing is charged. Resumi
 const exitCodes = `
 Exit codes (go run prints them, and itself exits with 1):
   0  the preview is ready
-  1  there is no preview: the job failed or was rejected, or the API refused the call or was not reached, in which case
-     nothing was charged; the reason is printed
+  1  there is no preview, and the reason is printed: the job failed or was rejected; or the API refused to create it or was
+     not reached, and nothing was charged; or the URL could not be written
   2  bad usage; nothing was sent
-  3  not known yet: the wait was interrupted or took too long, or the reply that creates the job was lost; what to do is
-     printed
+  3  not known yet, and what to do is printed: the wait was interrupted or too long, its polls failed, or the response that
+     creates the job was lost
 `
 
 // parseFlags reads the command line and looks in the environment for an account.
@@ -87,8 +88,8 @@ func parseFlags(args []string, stderr io.Writer) (*flags, error) {
 	return f, f.settle(given)
 }
 
-// account says whether there is one in the environment. Half of one is an error: somebody who means the real API must not
-// get the fake.
+// account reports whether there is an account in the environment. Half of one is an error: somebody who means the real API must
+// not get the fake.
 func account() (bool, error) {
 	const id, key = "CREATIFY_API_ID", "CREATIFY_API_KEY"
 	hasID, hasKey := os.Getenv(id) != "", os.Getenv(key) != ""
@@ -156,48 +157,112 @@ func (f *flags) addVariable(arg string) error {
 	return nil
 }
 
-// progress shows how far a job is: by a bar on a terminal, else by lines.
+// silence is how long the program shows nothing before it says what it is waiting for.
+const silence = 5 * time.Second
+
+// progress shows how far a job is: by a bar on a terminal, by lines elsewhere.
 type progress struct {
-	show func(*creatify.Job)
-	stop func()
+	out   io.Writer
+	start time.Time
+	tty   bool
+
+	mu      sync.Mutex
+	what    string // what the program is waiting for; empty while it shows progress
+	silence *time.Timer
+	status  string
+	bars    *mpb.Progress
+	bar     *mpb.Bar
 }
 
-func newProgress(w io.Writer) progress {
+func newProgress(w io.Writer) *progress {
+	p := &progress{out: w, start: time.Now()}
 	if file, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
-			return barProgress(w)
+		width, _, err := term.GetSize(int(file.Fd()))
+		p.tty = err == nil && width > 0
+	}
+	return p
+}
+
+// say prints a line, above the bar if there is one.
+func (p *progress) say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sayLocked(format, args...)
+}
+
+func (p *progress) sayLocked(format string, args ...any) {
+	w := p.out
+	if p.bars != nil {
+		w = p.bars
+	}
+	fmt.Fprintf(w, format+"\n", args...)
+}
+
+// await says from time to time what the program is waiting for, until there is progress to show.
+func (p *progress) await(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.what = what
+	p.silence = time.AfterFunc(silence, p.stillWaiting)
+}
+
+func (p *progress) stillWaiting() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.what == "" {
+		return
+	}
+	p.sayLocked("Waiting for %s (%.0f s)…", p.what, time.Since(p.start).Seconds())
+	p.silence.Reset(2 * silence)
+}
+
+// poll is the hook around each poll: it says why a poll failed.
+func (p *progress) poll(ctx context.Context, poll creatify.PollCall) (context.Context, func(creatify.PollResult)) {
+	return ctx, func(r creatify.PollResult) {
+		if r.Err != nil && ctx.Err() == nil {
+			p.say("Poll %d failed, and is tried again: %v", poll.Number, r.Err)
 		}
 	}
-	start := time.Now()
-	return progress{
-		show: func(job *creatify.Job) {
-			fmt.Fprintf(w, "%.0fs %s %.0f %%\n", time.Since(start).Seconds(), job.Status, 100*job.Progress)
-		},
-		stop: func() {},
-	}
 }
 
-func barProgress(w io.Writer) progress {
-	var bars *mpb.Progress
-	var bar *mpb.Bar
-	var status atomic.Value
-	return progress{
-		show: func(job *creatify.Job) {
-			status.Store(string(job.Status))
-			if bar == nil {
-				bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))
-				bar = bars.AddBar(0,
-					mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return status.Load().(string) }, decor.WCSyncSpaceR)),
-					mpb.AppendDecorators(decor.Percentage(decor.WC{W: 6}), decor.Elapsed(decor.ET_STYLE_GO, decor.WC{W: 8})))
-				bar.SetTotal(100, false)
-			}
-			bar.SetCurrent(int64(100 * job.Progress))
-		},
-		stop: func() {
-			if bar != nil {
-				bar.Abort(true)
-				bars.Wait()
-			}
-		},
+// show shows a snapshot.
+func (p *progress) show(job *creatify.Job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.what, p.status = "", string(job.Status)
+	if !p.tty {
+		p.sayLocked("%.0fs %s %.0f %%", time.Since(p.start).Seconds(), job.Status, 100*job.Progress)
+		return
+	}
+	if p.bar == nil {
+		p.bars = mpb.New(mpb.WithOutput(p.out), mpb.WithWidth(40))
+		p.bar = p.bars.AddBar(0,
+			mpb.PrependDecorators(decor.Any(p.label, decor.WCSyncSpaceR)),
+			mpb.AppendDecorators(decor.Percentage(decor.WC{W: 6}), decor.Elapsed(decor.ET_STYLE_GO, decor.WC{W: 8})))
+		p.bar.SetTotal(100, false)
+	}
+	p.bar.SetCurrent(int64(100 * job.Progress))
+}
+
+func (p *progress) label(decor.Statistics) string {
+	if !p.mu.TryLock() { // the bar is drawn while its progress is set
+		return ""
+	}
+	defer p.mu.Unlock()
+	return p.status
+}
+
+// stop removes the bar.
+func (p *progress) stop() {
+	p.mu.Lock()
+	bars, bar := p.bars, p.bar
+	p.what, p.bars = "", nil
+	if p.silence != nil {
+		p.silence.Stop()
+	}
+	p.mu.Unlock()
+	if bar != nil {
+		bar.Abort(true)
+		bars.Wait()
 	}
 }

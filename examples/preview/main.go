@@ -1,5 +1,5 @@
-// Preview makes a preview of a custom template, waits for it and prints its URL. Without an account it does so against a
-// fake of the API that is built in. Its flags and exit codes: go run ./examples/preview -h
+// Preview makes a preview of a custom template, waits for it and prints its URL. Without an account it uses a fake of the API
+// that is built in. For its flags and exit codes: go run ./examples/preview -h
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, fake))
 }
 
-// run is the program, less the process around it. The options are for the client of a real account.
+// run is the program without its process. The options are for the client of a real account.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *creatifytest.API, opts ...creatify.Option) int {
 	flags, err := parseFlags(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -46,6 +46,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 		return badUsage
 	}
 
+	progress := newProgress(stderr)
+	opts = append(opts, creatify.WithHooks(creatify.Hooks{Poll: progress.poll}))
 	var client *creatify.Client
 	if flags.account {
 		client, err = creatify.NewFromEnv(opts...)
@@ -58,20 +60,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 		return badUsage
 	}
 
-	progress := newProgress(stderr)
 	options := []creatify.WaitOption{
 		creatify.WithMaxWait(flags.maxWait),
-		creatify.WithLagCost(10), // somebody watches; a service does better with the default
-		creatify.WithOnCreated(func(job *creatify.Job) {
-			// A service stores the ID here: with it the wait can go on after a crash, without a second charge.
-			fmt.Fprintf(stderr, "Job %s is created. %s\n", job.ID, resume(job.ID, flags.account))
+		creatify.WithOnCreated(func(job *creatify.Job) error {
+			// A service stores the ID here: with it, the wait can be resumed after a crash without a second charge.
+			progress.say("Job %s is created. %s", job.ID, resume(job.ID, flags.account))
+			return nil
 		}),
 		creatify.WithOnUpdate(progress.show),
 	}
 	var job *creatify.Job
 	if flags.jobID != "" {
+		progress.await("the API to show job " + flags.jobID)
 		job, err = client.Jobs.WaitForPreview(ctx, flags.jobID, options...)
 	} else {
+		progress.await("the API to create the job")
 		job, err = client.Jobs.CreatePreviewAndWait(ctx, flags.params, options...)
 	}
 	progress.stop()
@@ -83,18 +86,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 	} else {
 		fmt.Fprintln(stderr, "The preview is ready. Its page, made up by the fake API:")
 	}
-	fmt.Fprintln(stdout, job.Preview)
+	if _, err := fmt.Fprintln(stdout, job.Preview); err != nil {
+		fmt.Fprintf(stderr, "The URL could not be written: %v. It is %s\n", err, job.Preview)
+		return noPreview
+	}
 	return ready
 }
 
-// explain says why there is no preview and what to do about it.
+// explain prints why there is no preview and what to do about it.
 func explain(err error, account bool, stderr io.Writer) (exitCode int) {
-	// The wait comes first: its cause may be any of the other errors, but the job exists all the same.
 	if wait, ok := errors.AsType[*creatify.WaitError](err); ok {
 		fmt.Fprintln(stderr, err)
-		if wait.Last == nil && errors.Is(err, creatify.ErrNotFound) {
-			return noPreview // nor a job
-		}
 		fmt.Fprintln(stderr, resume(wait.JobID, account))
 		return notKnownYet
 	}
@@ -116,7 +118,7 @@ func explain(err error, account bool, stderr io.Writer) (exitCode int) {
 	return noPreview
 }
 
-// flagOf names the flag that a parameter comes from.
+// flagOf returns the flag that a parameter comes from.
 func flagOf(parameter string) string {
 	if name, ok := strings.CutPrefix(parameter, "variables."); ok {
 		return "-var " + name
