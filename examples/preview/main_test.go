@@ -88,7 +88,7 @@ func TestOutcomesWithAnAccount(t *testing.T) {
 			name:        "an interruption while the job is created is not known, and not tried again",
 			faults:      []creatifytest.Fault{{Call: creatifytest.CallCreatePreview, Delay: 30 * time.Second}},
 			interruptAt: time.Second,
-			code:        3, says: []string{"may have been charged", "look for the job in the account"}, creates: 1, took: time.Second,
+			code:        3, says: []string{"may have been charged", "look for the job in the account", "stopping when the API has responded"}, creates: 1, took: 11 * time.Second,
 		},
 		{
 			name:   "a lost reply to the create call is not known, and charged once",
@@ -128,13 +128,13 @@ func TestOutcomesWithAnAccount(t *testing.T) {
 		{
 			name:   "an API that is silent is named",
 			faults: []creatifytest.Fault{{Call: creatifytest.CallCreatePreview, Delay: 20 * time.Second}},
-			code:   0, says: []string{"Waiting for the API to create the job (5 s)", "(15 s)"}, resumable: true, charged: 1, creates: 1,
+			code:   0, says: []string{"0s waiting for the API to create the job", "10s waiting"}, resumable: true, charged: 1, creates: 1,
 		},
 		{
 			name:   "polls that fail are reported as they do",
 			args:   []string{"-job=" + someJobID},
 			faults: []creatifytest.Fault{{Times: -1, Drop: creatifytest.Refuse}},
-			code:   3, says: []string{"Poll 1 failed, and is tried again: ", "Waiting for the API to show job " + someJobID, "polls failed"}, silentOf: "charged",
+			code:   3, says: []string{"Poll 1 failed, and is tried again: ", "waiting for the API to show job " + someJobID, "polls failed"}, silentOf: "charged",
 		},
 	}
 	for _, c := range cases {
@@ -214,9 +214,9 @@ func TestWithoutAnAccount(t *testing.T) {
 			}})
 			got := preview(t, t.Context(), api)
 			assert.Equal(t, 0, got.code, got.stderr)
-			assert.Contains(t, got.stderr, "running against the built-in fake API, nothing is charged")
+			assert.Contains(t, got.stderr, "This is a fake API, built in: nothing is charged.")
 			assert.Regexp(t, `(?m)^\d+s running \d+ %$`, got.stderr)
-			assert.Contains(t, got.stderr, "this fake job ends with the program")
+			assert.Contains(t, got.stderr, "the fake ends with the program")
 			assert.Regexp(t, `^https://\S+\n$`, got.stdout)
 			assert.Contains(t, variables, "headline", "the sample variable")
 		})
@@ -230,7 +230,7 @@ func TestWithoutAnAccount(t *testing.T) {
 			got := preview(t, ctx, api)
 			assert.Equal(t, 3, got.code, got.stderr)
 			assert.Contains(t, got.stderr, resumeIt+api.Jobs()[0])
-			assert.True(t, strings.HasSuffix(got.stderr, "this fake job ends with the program.)\n"), got.stderr)
+			assert.True(t, strings.HasSuffix(got.stderr, "the fake ends with the program.)\n"), got.stderr)
 		})
 	})
 }
@@ -313,14 +313,9 @@ func assertBadUsage(t *testing.T, args []string, says ...string) {
 	})
 }
 
-func TestHelpNamesEachFlagAndExitsWithZero(t *testing.T) {
-	unsetAccount(t)
+func TestRun_prints_its_help_on_stdout(t *testing.T) {
 	got := preview(t, t.Context(), creatifytest.New(creatifytest.Config{}), "-h")
-	assert.Equal(t, 0, got.code)
-	for _, name := range []string{"-template ID", "-var name=type:value", "-name", "-model", "-max-wait", "-job ID", "Exit codes"} {
-		assert.Contains(t, got.stderr, name)
-	}
-	assert.Empty(t, got.stdout)
+	assert.Equal(t, result{code: 0, stdout: help}, got)
 }
 
 func TestFlagsBecomeParameters(t *testing.T) {
