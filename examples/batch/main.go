@@ -1,10 +1,9 @@
-// Batch makes previews of a custom template for all rows of a CSV file, under a budget, and writes a CSV of results. It can be
-// stopped or killed at any time and run again without paying twice for a row. Without an account it uses a fake of the API that
-// is built in. For its flags and exit codes: go run ./examples/batch -h
+// Batch makes previews of a custom template for all rows of a CSV file, under a budget, and writes a CSV file of results. It may
+// be stopped or killed at any time, and run again without paying twice for a row. Without an account it uses a fake of the API
+// that is built in. For its flags and exit codes: go run ./examples/batch -h
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	_ "embed"
@@ -12,305 +11,252 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
+	"maps"
+	"math"
 	"os"
-	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
 	"github.com/creatify-community/creatify-go/durable"
+	"github.com/creatify-community/creatify-go/examples/internal/cli"
 	"github.com/gofrs/flock"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
 )
 
 //go:generate go run github.com/creatify-community/creatify-go/cmd/creatify-gen -out templates_gen.go
 
+//go:embed help.txt
+var help string
+
 //go:embed rows.csv
-var sample string
-
-const about = `Makes a preview for each row of a CSV file, which has a column id and one for each
-variable of the template.
-
-  go run ./examples/batch                    try it, with rows that are built in
-  go run ./examples/batch -in rows.csv -out results.csv -budget 20
-
-With CREATIFY_API_ID and CREATIFY_API_KEY set it uses that account, at CREATIFY_BASE_URL
-if that is set, and each preview costs credits. With neither set it uses a fake of the
-API, and nothing is charged. The template is that of templates_gen.go, which go generate
-writes anew for an account.
-
-The orders are in a SQLite file beside the results. Run the same command again after a
-stop or a crash: no row is paid twice, and jobs that exist are waited for, free.
-
-`
-
-const exitCodes = `
-Exit codes (go run prints them, and itself exits with 1):
-  0  all rows are done
-  1  some failed, were rejected or were refused; the reasons are in the results
-  2  bad usage or bad rows; nothing was sent
-  3  not finished: stopped, out of budget, or unknown; what to do is printed
-`
+var sample []byte
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // so that a second Ctrl-C kills
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 4 * time.Second}})
+	cli.Main(func(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+		return run(ctx, args, stdout, stderr, fake)
+	})
 }
 
-type flags struct {
-	account bool // there is one in the environment
-	in, out string
-	budget  float64
+type batch struct {
+	out      string // the file of the results
+	budget   float64
+	orders   []durable.Order // as the rows ask for them
+	queue    *durable.Queue
+	progress *cli.Progress
 }
 
-func parseFlags(args []string, stderr io.Writer) (*flags, error) {
-	f := &flags{}
+// parse reads the flags and the rows.
+func parse(args []string, account bool, stdout io.Writer) (*batch, error) {
+	b, in, text := &batch{}, "", sample
 	set := flag.NewFlagSet("batch", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
-	set.StringVar(&f.in, "in", "", "the `file` of rows; required with an account")
-	set.StringVar(&f.out, "out", "results.csv", "the `file` of results; its orders are in the same with .db")
-	set.Float64Var(&f.budget, "budget", 0, "the most `credits` that the rows may cost, over all runs;\nrequired with an account (default 20 with the fake)")
-	if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
-		set.SetOutput(stderr)
-		fmt.Fprint(stderr, about)
-		set.PrintDefaults()
-		fmt.Fprint(stderr, exitCodes)
-		return nil, err
-	} else if err != nil {
-		return nil, err
+	set.StringVar(&in, "in", "", "")
+	set.StringVar(&b.out, "out", "results.csv", "")
+	set.Float64Var(&b.budget, "budget", 0, "")
+	err := cli.Parse(set, help, args, stdout)
+	if !account {
+		b.budget = cmp.Or(b.budget, 20)
 	}
-	id, key := os.Getenv("CREATIFY_API_ID") != "", os.Getenv("CREATIFY_API_KEY") != ""
-	f.account = id && key
-	if !f.account {
-		f.budget = cmp.Or(f.budget, 20)
-	}
-	input, _ := os.Stat(f.in)
-	output, _ := os.Stat(f.out)
+	input, _ := os.Stat(in)
+	output, _ := os.Stat(b.out)
 	switch {
-	case id != key: // whoever means the real API must not get the fake
-		return nil, errors.New("one of CREATIFY_API_ID and CREATIFY_API_KEY is missing: set both for an account, or neither for the fake")
-	case set.NArg() > 0:
-		return nil, fmt.Errorf("unexpected argument %q: everything is given by flags", set.Arg(0))
-	case f.out == "":
-		return nil, errors.New("-out is empty")
-	case f.account && f.in == "":
+	case err != nil:
+		return nil, err
+	case account && in == "":
 		return nil, errors.New("-in is missing: with an account the rows must be yours")
 	case input != nil && output != nil && os.SameFile(input, output):
 		return nil, errors.New("-in and -out are the same file")
-	case !(f.budget > 0):
-		return nil, errors.New("-budget must be a number above zero")
+	case !(b.budget > 0 && b.budget < math.MaxInt32):
+		return nil, errors.New("-budget must be a number of credits above zero")
+	case in != "":
+		if text, err = os.ReadFile(in); err != nil {
+			return nil, err
+		}
 	}
-	return f, nil
+	if b.orders, err = readRows(text); err != nil {
+		return nil, fmt.Errorf("%s:\n%w", in, err)
+	}
+	return b, nil
 }
 
-// run is the program without its process.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	bad := func(err error) int {
-		fmt.Fprintln(stderr, err)
-		fmt.Fprintln(stderr, "Nothing was sent. For the usage: go run ./examples/batch -h")
-		return 2
-	}
-	flags, err := parseFlags(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	} else if err != nil {
+// run is the program without its process. The options are for the client of a real account.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *creatifytest.API, opts ...creatify.Option) int {
+	bad := func(err error) int { return cli.BadUsage(stderr, "batch", err) }
+	account, err := cli.Account()
+	if err != nil {
 		return bad(err)
 	}
-	input := io.Reader(strings.NewReader(sample))
-	if flags.in != "" {
-		file, err := os.Open(flags.in)
+	b, err := parse(args, account, stdout)
+	if err != nil {
+		return bad(err)
+	}
+	client, err := cli.Client(account, fake, stderr, append(opts, creatify.WithTemplateCheck(time.Hour))...)
+	if err != nil {
+		return bad(err)
+	}
+	database := b.out + ".db"
+	if !account { // the fake's jobs end with this process, and so do the orders
+		dir, err := os.MkdirTemp("", "batch-*")
 		if err != nil {
 			return bad(err)
 		}
-		defer file.Close()
-		input = file
-	}
-	orders, err := readRows(input)
-	if err != nil {
-		return bad(fmt.Errorf("%s:\n%w", cmp.Or(flags.in, "the sample"), err))
-	}
-	database := flags.out + ".db"
-	var client *creatify.Client
-	if flags.account {
-		client, err = creatify.NewFromEnv()
-	} else {
-		fmt.Fprintln(stderr, "No CREATIFY_API_ID and CREATIFY_API_KEY set: running against the built-in fake API, nothing is charged.")
-		dir, tempErr := os.MkdirTemp("", "batch-*") // the fake's jobs end with this process, and so do the orders
-		if tempErr != nil {
-			return bad(tempErr)
-		}
 		defer os.RemoveAll(dir)
 		database = filepath.Join(dir, "fake.db")
-		fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 4 * time.Second}})
-		client, err = creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
-	}
-	if err != nil {
-		return bad(err)
 	}
 	lock := flock.New(database + ".lock")
 	if locked, err := lock.TryLock(); err != nil || !locked {
-		return bad(fmt.Errorf("%s is in use by another run: wait for its end (%w)", database, cmp.Or(err, errors.New("locked"))))
+		return bad(cmp.Or(err, fmt.Errorf("%s is in use by another run: wait for its end", database)))
 	}
 	defer lock.Unlock()
-	queue, err := durable.OpenFile(ctx, database, durable.Options{Client: client, Credits: flags.budget})
-	if err != nil {
+	b.progress = cli.NewProgress(stderr)
+	defer b.progress.Stop()
+	log := slog.New(slog.NewTextHandler(b.progress, nil))
+	if b.queue, err = durable.OpenFile(ctx, database, durable.Options{Client: client, Credits: b.budget, Logger: log}); err != nil {
 		return bad(err)
 	}
-	defer queue.Close()
-	var changed error
-	for _, o := range orders {
-		if _, err := queue.Submit(ctx, o); err != nil {
-			changed = errors.Join(changed, fmt.Errorf("row %s: %w (give a changed row a new id)", o.ID, err))
-		}
+	defer b.queue.Close()
+	if err := b.submit(ctx); err != nil {
+		return bad(err)
 	}
-	if changed != nil {
-		return bad(changed)
-	}
-	final, err := follow(ctx, queue, orders, newProgress(stderr, len(orders)))
-	if err != nil {
-		fmt.Fprintf(stderr, "The orders cannot be read: %v\nRun the same command again; no row is paid twice.\n", err)
+	paused, err := b.follow(ctx)
+	b.progress.Stop()
+	exitCode, reportErr := b.report(context.WithoutCancel(ctx), paused, stdout, stderr)
+	if err = errors.Join(err, reportErr); err != nil {
+		fmt.Fprintf(stderr, "%v\n%s", err, again)
 		return 3
 	}
-	return report(flags, final, stdout, stderr)
+	return exitCode
 }
 
-// follow runs the queue until nothing moves, nothing is sent any more, or ctx ends, and returns the orders as they are then.
-func follow(ctx context.Context, queue *durable.Queue, orders []durable.Order, p *progress) (final []*durable.Order, err error) {
-	defer p.stop()
-	running, stop := context.WithCancel(ctx)
-	var queueErr error
-	var done sync.WaitGroup
-	done.Go(func() { queueErr = queue.Run(running) })
-	for stopped := false; ; {
-		var readErr error
-		if final, readErr = read(context.WithoutCancel(ctx), queue, orders); stopped {
-			return final, errors.Join(readErr, queueErr)
+const again = "Run the same command again to continue. No row is paid twice.\n"
+
+// submit stores the rows beside what earlier runs have stored. It sends none.
+func (b *batch) submit(ctx context.Context) error {
+	rows := map[string]bool{}
+	for _, row := range b.orders {
+		rows[row.ID] = true
+		b.progress.Show(float64(len(rows))/float64(len(b.orders)), "storing the rows")
+		if _, err := b.queue.Submit(ctx, row); errors.Is(err, durable.ErrConflict) {
+			return fmt.Errorf("row %q: an earlier run has it with other values (give a changed row a new id)", row.ID)
+		} else if err != nil {
+			return err
 		}
-		counts, err := queue.Counts(context.WithoutCancel(ctx))
-		if p.show(final); readErr != nil || err != nil || running.Err() != nil || !p.moves(counts.Paused != "") {
+	}
+	all, err := b.queue.List(ctx, durable.Filter{Limit: math.MaxInt32})
+	for _, o := range all {
+		switch {
+		case o.State == durable.StateQueued && !rows[o.ID]: // the row is gone
+			err = errors.Join(err, b.queue.Cancel(ctx, o.ID))
+		case o.State == durable.StateExpired:
+			if err := b.queue.Resolve(ctx, o.ID, o.JobID, "batch"); err != nil {
+				b.progress.Say("%v", err)
+			}
+		}
+	}
+	return errors.Join(err, b.queue.Resume(ctx)) // by now the account may have credits, or the right key
+}
+
+// mostLost is how many responses may be lost in a run. Each leaves a row of which nobody knows whether it was paid.
+const mostLost = 10
+
+// follow runs the queue until nothing moves, nothing is to be sent, or ctx ends. It returns why nothing is sent.
+func (b *batch) follow(ctx context.Context) (paused string, err error) {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	before, err := b.queue.Counts(ctx)
+	ended := make(chan error)
+	go func() { ended <- b.queue.Run(running) }()
+	for ticks := time.Tick(200 * time.Millisecond); ; {
+		counts, lookErr := b.look(context.WithoutCancel(ctx))
+		n := counts.Orders
+		if n[durable.StateUnknown]-before.Orders[durable.StateUnknown] >= mostLost {
+			counts.Paused = "outcome_unknown"
 			stop()
-			done.Wait()
-			stopped = true // and read once more what Run has put down
-			continue
+		}
+		if n[durable.StateSending]+n[durable.StateWaiting] == 0 && (n[durable.StateQueued] == 0 || counts.Paused != "") || lookErr != nil {
+			stop()
 		}
 		select {
-		case <-running.Done():
-		case <-time.After(200 * time.Millisecond):
+		case endErr := <-ended:
+			return counts.Paused, errors.Join(err, endErr, lookErr)
+		case <-ticks:
 		}
 	}
 }
 
-func read(ctx context.Context, queue *durable.Queue, orders []durable.Order) (all []*durable.Order, err error) {
-	for _, o := range orders {
-		now, err := queue.Get(ctx, o.ID)
+// look counts the orders, and shows how far they are.
+func (b *batch) look(ctx context.Context) (durable.Counts, error) {
+	counts, err := b.queue.Counts(ctx)
+	n := counts.Orders
+	open := n[durable.StateQueued] + n[durable.StateSending] + n[durable.StateWaiting]
+	text := summary(n)
+	if first, _ := b.queue.List(ctx, durable.Filter{State: durable.StateQueued, Limit: 1}); len(first) > 0 && first[0].Reason != "" {
+		text += " (" + first[0].Reason + ")"
+	}
+	b.progress.Show(1-float64(open)/float64(len(b.orders)), text)
+	return counts, err
+}
+
+func summary(n map[durable.State]int) string {
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(n)) {
+		parts = append(parts, fmt.Sprintf("%d %s", n[state], state))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// todo is what a person can do about a state, or about the reason of a pause.
+var todo = map[string]string{
+	"failed":    "the results say why",
+	"rejected":  "the results say why",
+	"refused":   "not paid; the results say why (give a corrected row a new id)",
+	"unknown":   "perhaps paid, and not sent again (look in the account for a job of the row's name; without one, give the row a new id)",
+	"cancelled": "missing in an earlier run (give the row a new id)",
+
+	"insufficient_credits": "The account has too few credits: add some. ",
+	"unauthorized":         "The API refuses the key: check CREATIFY_API_ID and CREATIFY_API_KEY. ",
+	"outcome_unknown":      "Too many responses were lost: see whether the API is well. ",
+	"budget_exceeded":      "The budget is used up: give a larger -budget. ",
+}
+
+// report writes the results, and prints what to do about the rows that are not done.
+func (b *batch) report(ctx context.Context, paused string, stdout, stderr io.Writer) (exitCode int, err error) {
+	var final []*durable.Order
+	n, credits := map[durable.State]int{}, map[durable.State]float64{}
+	for _, row := range b.orders {
+		o, err := b.queue.Get(ctx, row.ID)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		all = append(all, now)
-	}
-	return all, nil
-}
-
-// report writes the results and says what to do about the rows that are not done.
-func report(f *flags, orders []*durable.Order, stdout, stderr io.Writer) (exitCode int) {
-	n, spent := map[durable.State]int{}, 0.0
-	for _, o := range orders {
+		final = append(final, o)
 		n[o.State]++
-		spent += o.Credits
+		credits[o.State] += o.Credits
 	}
-	var results bytes.Buffer
-	err := writeResults(&results, orders)
-	if err = errors.Join(err, os.WriteFile(f.out+".tmp", results.Bytes(), 0o600)); err == nil {
-		err = os.Rename(f.out+".tmp", f.out)
+	counts, err := b.queue.Counts(ctx)
+	if err = errors.Join(err, writeResults(b.out, final)); err != nil {
+		return 0, err
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "The results cannot be written: %v\nRun the same command again; nothing is paid twice.\n", err)
-		exitCode = 3
-	} else {
-		fmt.Fprintf(stdout, "Results: %s\n", f.out)
-	}
-	fmt.Fprintf(stdout, "%d rows:", len(orders))
-	for _, state := range []durable.State{durable.StateDone, durable.StateFailed, durable.StateRejected, durable.StateRefused,
-		durable.StateExpired, durable.StateWaiting, durable.StateQueued, durable.StateUnknown} {
-		if n[state] > 0 {
-			fmt.Fprintf(stdout, " %d %s", n[state], state)
+	unknown := credits[durable.StateUnknown] + credits[durable.StateSending]
+	fmt.Fprintf(stdout, "Results: %s\n%d rows: %s\nCredits: %v spent, %v unknown, %v of %v left\n", b.out, len(final), summary(n),
+		counts.Credits-unknown, unknown, b.budget-counts.Credits, b.budget)
+	for _, state := range slices.Sorted(maps.Keys(n)) {
+		if hint := todo[string(state)]; hint != "" {
+			fmt.Fprintf(stderr, "%d %s: %s.\n", n[state], state, hint)
 		}
 	}
-	unknown := n[durable.StateUnknown] + n[durable.StateSending]
-	fmt.Fprintf(stdout, "\nCredits: %v spent or held, %v left, %d rows unknown\n", spent, f.budget-spent, unknown)
-	if unknown > 0 {
-		fmt.Fprintf(stderr, "Unknown: %d. They may have been paid, and are not sent again. Look in the account for jobs named as the rows; give a row "+
-			"that has no job a new id.\n", unknown)
-	}
-	open := n[durable.StateQueued] + n[durable.StateWaiting] + n[durable.StateExpired]
+	open := n[durable.StateQueued] + n[durable.StateSending] + n[durable.StateWaiting] + n[durable.StateExpired]
 	if open > 0 {
-		fmt.Fprintln(stderr, "Run the same command again to continue, with a larger -budget if that is used up. No row is paid twice.")
+		fmt.Fprint(stderr, todo[paused], again)
 	}
 	switch {
-	case exitCode != 0 || open+unknown > 0:
-		return 3
-	case n[durable.StateDone] < len(orders):
-		return 1
+	case open+n[durable.StateUnknown] > 0:
+		return 3, nil
+	case n[durable.StateDone] < len(final):
+		return 1, nil
 	}
-	return 0
-}
-
-// progress is one bar on a terminal, and a line for each change elsewhere.
-type progress struct {
-	out                     io.Writer
-	bars                    *mpb.Progress
-	bar                     *mpb.Bar
-	states                  map[string]durable.State
-	ended, queued, underWay int
-}
-
-func newProgress(out io.Writer, rows int) *progress {
-	p := &progress{out: out, states: map[string]durable.State{}}
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
-		p.bar = p.bars.AddBar(int64(rows), mpb.PrependDecorators(decor.CountersNoUnit("%d of %d rows ")),
-			mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_GO, decor.WC{W: 8})))
-		p.out = p.bars
-	}
-	return p
-}
-
-func (p *progress) show(orders []*durable.Order) {
-	p.ended, p.queued, p.underWay = 0, 0, 0
-	for _, o := range orders {
-		troubled := false
-		switch o.State {
-		case durable.StateQueued:
-			p.queued++
-		case durable.StateSending, durable.StateWaiting:
-			p.underWay++
-		default:
-			p.ended++
-			troubled = o.State != durable.StateDone
-		}
-		if p.states[o.ID] != o.State && o.State != durable.StateQueued && (p.bar == nil || troubled) {
-			fmt.Fprintln(p.out, strings.TrimSpace(fmt.Sprintf("%s: %s %s %s", o.ID, o.State, o.JobID, o.Reason)))
-		}
-		p.states[o.ID] = o.State
-	}
-	if p.bar != nil {
-		p.bar.SetCurrent(int64(p.ended))
-	}
-}
-
-// moves reports whether an order will change by itself. While the queue is paused, nothing queued is sent.
-func (p *progress) moves(paused bool) bool { return p.underWay > 0 || p.queued > 0 && !paused }
-
-func (p *progress) stop() {
-	if p.bars != nil {
-		p.bar.Abort(false)
-		p.bars.Wait()
-	}
+	return 0, nil
 }

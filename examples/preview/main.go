@@ -38,6 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 		return cli.BadUsage(stderr, "preview", err)
 	}
 	progress := cli.NewProgress(stderr)
+	defer progress.Stop()
 	failed := creatify.Hooks{Poll: func(ctx context.Context, poll creatify.PollCall) (context.Context, func(creatify.PollResult)) {
 		return ctx, func(r creatify.PollResult) {
 			if r.Err != nil && ctx.Err() == nil {
@@ -45,16 +46,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 			}
 		}
 	}}
-	opts = append(opts, creatify.WithHooks(failed))
-	var client *creatify.Client
-	if flags.account {
-		client, err = creatify.NewFromEnv(opts...)
-	} else {
-		progress.Say(cli.NoAccount)
-		client, err = creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
-	}
+	client, err := cli.Client(flags.account, fake, stderr, append(opts, creatify.WithHooks(failed))...)
 	if err != nil {
-		progress.Stop()
 		return cli.BadUsage(stderr, "preview", err)
 	}
 

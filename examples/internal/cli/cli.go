@@ -10,6 +10,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/creatify-community/creatify-go"
+	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
 // Main runs a program in this process. Its context ends with the first Ctrl-C or SIGTERM; a second one kills the process.
@@ -53,6 +56,15 @@ func Account() (bool, error) {
 		missing = "CREATIFY_API_KEY"
 	}
 	return false, fmt.Errorf("%s is missing: set CREATIFY_API_ID and CREATIFY_API_KEY for an account, or neither for the built-in fake", missing)
+}
+
+// Client returns a client of the environment's account. Without an account it is the fake's, and stderr says so.
+func Client(account bool, fake *creatifytest.API, stderr io.Writer, opts ...creatify.Option) (*creatify.Client, error) {
+	if account {
+		return creatify.NewFromEnv(opts...)
+	}
+	fmt.Fprintln(stderr, NoAccount)
+	return creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
 }
 
 // NoAccount is what a program says when it uses the fake.

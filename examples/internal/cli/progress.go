@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -16,24 +17,27 @@ import (
 const heartbeat = 10 * time.Second
 
 // Progress is a line that says what a program is doing. A terminal shows it in place, with a bar and the time that has passed.
-// Elsewhere it is printed when it changes, and every 10 s.
+// Elsewhere it is printed when it changes, at most once a second, and every 10 s.
 type Progress struct {
 	out   io.Writer
 	width func() int // of the terminal; nil where there is none
 	start time.Time
-	stop  chan struct{}
+	stop  func() // ends the clock; may be called twice
 	ended sync.WaitGroup
 
 	mu      sync.Mutex
 	text    string
 	done    float64
 	printed time.Time
-	length  int // of what stands on the terminal's last line
+	changed bool // since then
+	length  int  // of what stands on the terminal's last line
 }
 
 // NewProgress begins to show progress. A writer with a method Width is a terminal too.
 func NewProgress(out io.Writer) *Progress {
-	p := &Progress{out: out, start: time.Now(), stop: make(chan struct{})}
+	p := &Progress{out: out, start: time.Now()}
+	stopped := make(chan struct{})
+	p.stop = sync.OnceFunc(func() { close(stopped) })
 	switch out := out.(type) {
 	case *os.File:
 		if term.IsTerminal(int(out.Fd())) {
@@ -42,22 +46,22 @@ func NewProgress(out io.Writer) *Progress {
 	case interface{ Width() int }:
 		p.width = out.Width
 	}
-	p.ended.Go(p.tick)
+	p.ended.Go(func() { p.tick(stopped) })
 	return p
 }
 
-func (p *Progress) tick() {
+func (p *Progress) tick(stopped <-chan struct{}) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
 			p.mu.Lock()
-			if p.width != nil || time.Since(p.printed) >= heartbeat {
+			if p.width != nil || p.changed || time.Since(p.printed) >= heartbeat {
 				p.draw()
 			}
 			p.mu.Unlock()
-		case <-p.stop:
+		case <-stopped:
 			return
 		}
 	}
@@ -74,8 +78,10 @@ func (p *Progress) Show(done float64, text string) {
 		return '?'
 	}, text)
 	if text != p.text || done != p.done {
-		p.text, p.done = text, done
-		p.draw()
+		p.text, p.done, p.changed = text, done, true
+		if p.width != nil || time.Since(p.printed) >= time.Second {
+			p.draw()
+		}
 	}
 }
 
@@ -95,11 +101,23 @@ func (p *Progress) Say(format string, args ...any) {
 
 // Stop ends the display. The line stays.
 func (p *Progress) Stop() {
-	close(p.stop)
+	p.stop()
 	p.ended.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changed {
+		p.draw()
+	}
 	if p.length > 0 {
 		fmt.Fprintln(p.out)
 	}
+	p.text, p.length = "", 0
+}
+
+// Write says a line, for a log.
+func (p *Progress) Write(line []byte) (int, error) {
+	p.Say("%s", bytes.TrimSpace(line))
+	return len(line), nil
 }
 
 const barLength = 20
@@ -108,8 +126,8 @@ func (p *Progress) draw() {
 	if p.text == "" {
 		return
 	}
-	p.printed = time.Now()
-	took := fmt.Sprintf("%.0fs", time.Since(p.start).Seconds())
+	p.printed, p.changed = time.Now(), false
+	took := fmt.Sprintf("%ds", int(time.Since(p.start).Seconds()))
 	percent, bar := "", ""
 	if p.done >= 0 {
 		done := min(p.done, 1)

@@ -37,10 +37,18 @@ func TestProgress_elsewhere(t *testing.T) {
 		p.Show(-1, "waiting")
 		time.Sleep(25 * time.Second)
 		p.Show(0.5, "running")
-		time.Sleep(9 * time.Second)
-		p.Say("Something else.")
+		time.Sleep(8500 * time.Millisecond)
+		for i := range 1000 {
+			p.Show(0.5+float64(i)/2000, "running")
+			time.Sleep(time.Millisecond)
+		}
+		_, err := p.Write([]byte("a line of a log\n"))
+		assert.NoError(t, err)
+		p.Show(1, "done")
+		p.Stop()
 		p.Stop()
 		time.Sleep(time.Minute)
-		assert.Equal(t, "0s waiting\n10s waiting\n20s waiting\n25s running 50 %\nSomething else.\n", out.String())
+		assert.Equal(t, "0s waiting\n10s waiting\n20s waiting\n25s running 50 %\n34s running 50 %\n34s running 75 %\na line of a log\n34s done 100 %\n",
+			out.String())
 	})
 }
