@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/transport"
 	"github.com/creatify-community/creatify-go/internal/wait"
 )
@@ -18,6 +19,7 @@ import (
 // api is what the services share: one call of the API, from checked parameters to a body, a job or an error.
 type api struct {
 	transport *transport.Client
+	files     *fetch.Client
 	learned   *wait.Learner
 	budget    *Budget // nil for none
 	loopback  bool    // the base URL is on this machine: a fake, which may reach any host

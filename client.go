@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/transport"
 	"github.com/creatify-community/creatify-go/internal/wait"
 	"golang.org/x/time/rate"
@@ -146,7 +147,8 @@ func (c config) client(opts []Option, from *api) (*Client, error) {
 		Logger:      c.logger,
 	}
 	a := &api{budget: c.budget, learned: new(wait.Learner), loopback: transport.IsLoopback(base.Hostname()), logger: c.logger, hooks: c.hooks,
-		rendering: new(memory), templates: c.templates}
+		rendering: new(memory), templates: c.templates,
+		files: fetch.New(fetch.Config{HTTPClient: c.httpClient, UserAgent: c.userAgent, Redact: c.credentials.Redact})}
 	var err error
 	if from == nil {
 		a.transport, err = transport.New(calls)

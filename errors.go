@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // An error of this package matches at most one of these sentinels with [errors.Is]. Details are in its type, found with
@@ -52,7 +50,7 @@ var (
 	// ErrTooLarge reports a video larger than [WithMaxSize].
 	ErrTooLarge = errors.New("creatify: video too large")
 	// ErrRefusedURL reports a video's URL, address or redirect that downloads do not follow.
-	ErrRefusedURL = transport.ErrRefusedURL
+	ErrRefusedURL = errors.New("creatify: refused URL")
 )
 
 // Charge tells what a failed call means for the account's credits.
@@ -414,40 +412,42 @@ func (e *WaitError) next() string {
 // Unwrap returns why the wait ended.
 func (e *WaitError) Unwrap() error { return e.Err }
 
-// DownloadError says that a video was not downloaded, or not to its end. It unwraps to the cause.
+// DownloadError says that a video was not downloaded, or not to its end. It unwraps to one of [ErrNoOutput], [ErrJobFailed],
+// [ErrJobRejected], [ErrTooLarge], [ErrRefusedURL], [ErrNotFound], [ErrUnauthorized] and [ErrRateLimited], to the error of the
+// context, the writer or the disk, or to nothing. Downloads are free, so repeat it.
 type DownloadError struct {
 	JobID      string // of the job whose video it is
 	Host       string // of the video's URL, whose other parts may be secret; empty for a job without a video
 	StatusCode int    // with which the host refused; 0 if it did not
-	Written    int64  // bytes; of a DownloadFile, none are left
+	Written    int64  // bytes; DownloadFile leaves none of them
 	Err        error  // why it was not downloaded
 }
 
 func (e *DownloadError) Error() string {
-	text := "creatify: the video of job " + oneLine(e.JobID) + " was not downloaded"
+	from := ""
 	if e.Host != "" {
-		text += fmt.Sprintf(" from %s (%d bytes written)", oneLine(e.Host), e.Written)
+		from = fmt.Sprintf(" from %s, %d bytes written", oneLine(e.Host), e.Written)
 	}
-	return fmt.Sprintf("%s: %v; %s", text, e.Err, e.next())
+	return fmt.Sprintf("creatify: download: job %s%s: %v (%s)", oneLine(e.JobID), from, e.Err, e.next())
 }
 
-// next says what to do about it.
+// next returns what to do about it.
 func (e *DownloadError) next() string {
 	switch {
 	case errors.Is(e.Err, ErrJobFailed) || errors.Is(e.Err, ErrJobRejected):
-		return "there will be none"
+		return "there will be no video: create another job"
 	case errors.Is(e.Err, ErrNoOutput):
-		return "wait for it with WaitForVideo, after Render if its rendering was not started"
+		return "wait with WaitForVideo, after Render if the rendering was not started"
 	case errors.Is(e.Err, ErrTooLarge):
 		return "WithMaxSize sets the limit"
 	case errors.Is(e.Err, ErrRefusedURL):
-		return "look at where its URL leads; WithPrivateAddresses is for a host of your own"
+		return "check where the URL leads; WithPrivateAddresses is for a host of your own"
 	case errors.Is(e.Err, ErrNotFound):
 		return "check that the ID is right and of this account"
 	case errors.Is(e.Err, ErrUnauthorized):
-		return "with the right API ID and key, it can be downloaded again"
+		return "check the API ID and key, and download again"
 	}
-	return "it can be downloaded again, which costs nothing"
+	return "download again, free of charge"
 }
 
 // Unwrap returns the cause.

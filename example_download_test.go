@@ -113,11 +113,11 @@ func ExampleWithIdleTimeout() {
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	_, err := client.Jobs.Download(ctx, id, io.Discard, creatify.WithIdleTimeout(10*time.Millisecond))
-	fmt.Println("nothing came:", errors.Is(err, os.ErrDeadlineExceeded))
-	fmt.Println("the context goes on:", ctx.Err() == nil)
+	if failed, ok := errors.AsType[*creatify.DownloadError](err); ok {
+		fmt.Println(failed.Err)
+	}
 	// Output:
-	// nothing came: true
-	// the context goes on: true
+	// no byte came for 10ms
 }
 
 // Videos come from public addresses and by https only, so that no URL in a reply leads into one's own network. A test with a
@@ -139,10 +139,10 @@ func ExampleWithPrivateAddresses() {
 	// refused: false after 1 request
 }
 
-// The error tells a job that has no video from a host that does not give it. Either way nothing was paid for.
+// The error tells a job without a video from a host that refuses it. Either way, nothing was charged.
 func ExampleDownloadError() {
 	client, fake, id := exampleVideo(100_000)
-	fake.Inject(creatifytest.Fault{Call: creatifytest.CallVideo, Status: http.StatusNotFound, Times: -1})
+	fake.Inject(creatifytest.Fault{Call: creatifytest.CallVideo, Status: http.StatusNotImplemented, Times: -1})
 	_, err := client.Jobs.Download(context.Background(), id, io.Discard)
 	if errors.Is(err, creatify.ErrNoOutput) {
 		fmt.Println("there is no video yet: wait for it")
@@ -150,5 +150,5 @@ func ExampleDownloadError() {
 		fmt.Println(failed.Host, "answered", failed.StatusCode, "after", failed.Written, "bytes")
 	}
 	// Output:
-	// video.creatify.test answered 404 after 0 bytes
+	// video.creatify.test answered 501 after 0 bytes
 }

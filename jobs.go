@@ -107,7 +107,7 @@ func (s *JobsService) create(ctx context.Context, call transport.Call, operation
 	if err := s.api.checkTemplate(ctx, params); err != nil {
 		return nil, err
 	}
-	call.Body, _ = json.Marshal(params)             // checked, so it can be written
+	call.Body, _ = json.Marshal(params) // checked, so it can be written
 	return s.api.pay(ctx, call, operation, params)
 }
 

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/creatify-community/creatify-go/internal/fetch"
 	"github.com/creatify-community/creatify-go/internal/lenient"
-	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // Variables holds the values for a template's variables, by name.
@@ -274,7 +274,7 @@ func isPort(port string) bool {
 func isPublicHost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.Zone() == "" && transport.IsPublic(addr)
+		return addr.Zone() == "" && fetch.IsPublic(addr)
 	}
 	dot := strings.LastIndexByte(host, '.')
 	last := host[dot+1:]

@@ -1,4 +1,5 @@
-// Package contract checks the requests of the client and the responses of the fake API against api/openapi.yaml.
+// Package contract checks the requests of the client and the responses of the fake API against
+// api/openapi.yaml.
 //
 // It is a module of its own, so that the library's users do not get its dependencies. Run it in this folder:
 //
@@ -6,8 +7,9 @@
 //
 // Without -count=1 go test does not notice that the document, which lies outside the module, has changed.
 //
-// Not checked are the responses of the fake that the document does not have: 402 to a preview or a render, 405, 413 and
-// 415, 429 to a reading of the credits or of templates, and to an unknown path, 301 or a 404 in HTML.
+// Not checked are the responses of the fake that the document does not have: 402 to a preview or a render,
+// 405, 413 and 415, 429 to a reading of the credits or of templates, and to an unknown path, 301 or a 404 in
+// HTML.
 package contract
 
 import (
@@ -36,7 +38,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// calls are those that the fake serves. Each is named by its method and its path, as it stands in the document.
+// calls are those that the fake serves. Each is named by its method and its path, as it stands in the
+// document.
 var calls = []creatifytest.Call{
 	creatifytest.CallCreatePreview,
 	creatifytest.CallPreviewSync,
@@ -238,8 +241,17 @@ func TestContract(t *testing.T) {
 		assert.Equal(t, http.StatusPaymentRequired, v.status(t, requestFor(creatifytest.CallCreateVideo, "", validBody)))
 	})
 
+	run("the catalog by default", creatifytest.Config{}, func(t *testing.T, v *validator) {
+		client := v.client(t, creatifytest.APIKey)
+		personas, err := client.Personas.List(t.Context())
+		require.NoError(t, err)
+		voices, err := client.Voices.List(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, creatifytest.PersonaID, personas[0].ID)
+		assert.Equal(t, creatifytest.AccentID, voices[0].Accents[0].ID)
+	})
+
 	for name, config := range map[string]creatifytest.Config{
-		"the catalog by default":   {},
 		"an empty catalog":         {Personas: []creatifytest.Persona{}, Voices: []creatifytest.Voice{}},
 		"a catalog of empty items": {Personas: []creatifytest.Persona{{ID: unknownID}}, Voices: []creatifytest.Voice{{Accents: []creatifytest.Accent{{}}}}},
 	} {
@@ -467,8 +479,8 @@ func load(t *testing.T) *contract {
 	require.NoError(t, err)
 	require.NoError(t, doc.Validate(t.Context()))
 
-	// The document allows keys that it does not name, for the sake of future responses, and variables of any form, since
-	// theirs is not documented. Neither the client nor the fake has reason to make use of that.
+	// The document allows keys that it does not name, for the sake of future responses, and variables of any
+	// form, since theirs is not documented. Neither the client nor the fake has reason to make use of that.
 	schemas := doc.Components.Schemas
 	schemas["Job"].Value.WithoutAdditionalProperties()
 	schemas["JobRequest"].Value.WithoutAdditionalProperties()
@@ -635,8 +647,8 @@ func (v *validator) status(t *testing.T, req *http.Request) int {
 	return resp.StatusCode
 }
 
-// requestFor is a request for a call, about the job or template with the ID if the call is about one. Only if the call
-// takes a body has the request one.
+// requestFor is a request for a call, about the job or template with the ID if the call is about one. Only if
+// the call takes a body has the request one.
 func requestFor(call creatifytest.Call, id, body string) *http.Request {
 	method, path, _ := strings.Cut(string(call), " ")
 	if method == http.MethodGet {

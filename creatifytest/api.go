@@ -1,38 +1,41 @@
-// Package creatifytest is a fake of Creatify's custom-template API, for tests of programs that use it. It lives in
-// memory, costs nothing and contacts nobody.
+// Package creatifytest is a fake of Creatify's custom-template API, for tests of programs that use it. It
+// lives in memory, costs nothing and contacts nobody.
 //
-// An [API] is an [http.RoundTripper], for tests without a socket, and an [http.Handler], for tests over a real
-// connection and for programs in other languages (cmd/creatify-mock serves one):
+// An [API] is an [http.RoundTripper], for tests without a socket, and an [http.Handler], for tests over a
+// real connection and for programs in other languages (cmd/creatify-mock serves one):
 //
 //	api := creatifytest.New(creatifytest.Config{})
-//	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(api.HTTPClient()))
+//	option := creatify.WithHTTPClient(api.HTTPClient())
+//	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, option)
 //
 //	server := httptest.NewServer(creatifytest.New(creatifytest.Config{}))
 //
 // # Time
 //
 // Jobs have no timers: their state is computed from [time.Now] when they are read. Inside a bubble of
-// [testing/synctest], a job that takes minutes is therefore done at once. Only [CallPreviewSync] and a [Fault] with a
-// Delay wait. By a real clock, package creatify does not poll a new job for some seconds: its option WithSchedule,
-// with a short fixed interval, makes such a test quick. A job with [Life.PerRead] counts reads instead of time.
+// [testing/synctest], a job that takes minutes is therefore done at once. Only [CallPreviewSync] and a
+// [Fault] with a Delay wait. By a real clock, package creatify does not poll a new job for some seconds: its
+// option WithSchedule, with a short fixed interval, makes such a test quick. A job with [Life.PerRead] counts
+// reads instead of time.
 //
 // # What a test can set and see
 //
-// [Config], [API.NextJob] and [Config.LifeFor] set how jobs go, [API.Inject] makes calls fail, and [API.AddCredits]
-// tops the account up. [API.Calls], [API.Jobs], [API.Job] and [API.Charges] tell what happened. A job's webhook_url
-// gets events while [API.RunWebhooks] or [API.RunWebhooksTo] runs.
+// [Config], [API.NextJob] and [Config.LifeFor] set how jobs go, [API.Inject] makes calls fail, and
+// [API.AddCredits] tops the account up. [API.Calls], [API.Jobs], [API.Job] and [API.Charges] tell what
+// happened. A job's webhook_url gets events while [API.RunWebhooks] or [API.RunWebhooksTo] runs.
 //
-// The URLs in responses lead to the fake, which answers for every host; for a server, set [Config.BaseURL]. A preview
-// is a page for a browser, and a video an MP4 file that plays for 3 s and supports range requests. Neither takes
-// credentials, and [API.LeakedCredentials] counts who sends them. Previews of templates and voices lead nowhere.
+// The URLs in responses lead to the fake, which answers for every host; for a server, set [Config.BaseURL]. A
+// preview is a page for a browser, and a video an MP4 file that plays for 3 s and supports range requests.
+// Neither takes credentials, and [API.LeakedCredentials] counts who sends them. Previews of templates and
+// voices lead nowhere.
 //
 // # Guesses
 //
-// Where the API's documentation is silent, the fake answers as Django REST Framework does. Guessed are: the responses
-// to wrong credentials, too few credits, too many requests and an impossible render; the status 200 of a blocking
-// preview and of a render; that prices are rounded up to whole 30 s, and how models change them (see [API.Charged]);
-// that a failed job is not refunded; the form of a template's variables; how a video's URL expires; and which webhook
-// events are sent, and how often.
+// Where the API's documentation is silent, the fake answers as Django REST Framework does. Guessed are: the
+// responses to wrong credentials, too few credits, too many requests and an impossible render; the status 200
+// of a blocking preview and of a render; that prices are rounded up to whole 30 s, and how models change them
+// (see [API.Charged]); that a failed job is not refunded; the form of a template's variables; how a video's
+// URL expires; and which webhook events are sent, and how often.
 package creatifytest
 
 import (
@@ -56,8 +59,8 @@ const (
 	AccentID   = "6f8c2a04-51d3-4b7e-9a1f-2c07d5e4b836" // for a voiceover's voice_id
 )
 
-// Config sets how an [API] behaves. The zero value is ready for use. The slices, maps and functions in it are not
-// copied and must not be changed while the API is in use.
+// Config sets how an [API] behaves. The zero value is ready for use. The slices, maps and functions in it are
+// not copied and must not be changed while the API is in use.
 type Config struct {
 	// APIID and APIKey are the credentials to accept. If empty, they are the constants of the same name.
 	APIID, APIKey string
@@ -65,28 +68,28 @@ type Config struct {
 	// Credits is the balance at the start. 0 means 1000; less than 0 means none.
 	Credits float64
 
-	// BaseURL is where clients reach a served API, such as http://127.0.0.1:8080, and the start of the URLs of
-	// previews and videos. If empty, they have the hosts app.creatify.ai and video.creatify.test. A server made by
-	// httptest.NewUnstartedServer has its address before it has a handler.
+	// BaseURL is where clients reach a served API, such as http://127.0.0.1:8080, and the start of the URLs
+	// of previews and videos. If empty, they have the hosts app.creatify.ai and video.creatify.test. A server
+	// made by httptest.NewUnstartedServer has its address before it has a handler.
 	BaseURL string
 
 	// Life is how each job goes for which neither [API.NextJob] nor LifeFor decides.
 	Life Life
 
-	// LifeFor, if not nil, returns how the job goes that a request asks for, unless [API.NextJob] has one waiting.
-	// It may be called by several goroutines, and for requests that are refused afterwards.
+	// LifeFor, if not nil, returns how the job goes that a request asks for, unless [API.NextJob] has one
+	// waiting. It may be called by several goroutines, and for requests that are refused afterwards.
 	LifeFor func(Request) Life
 
 	// Webhooks sets which events go to the webhook_url of jobs, and how.
 	Webhooks Webhooks
 
-	// Templates are the account's templates. nil means one named "Demo" with the ID [TemplateID], a text named
-	// headline and an image named photo.
+	// Templates are the account's templates. nil means one named "Demo" with the ID [TemplateID], a text
+	// named headline and an image named photo.
 	Templates []Template
 
-	// StrictTemplates refuses, with 400 and free of charge, a job of a template that is not among Templates, and
-	// variables that are unknown to the template, of another type, or missing. How the real API refuses them is not
-	// documented.
+	// StrictTemplates refuses, with 400 and free of charge, a job of a template that is not among Templates,
+	// and variables that are unknown to the template, of another type, or missing. How the real API refuses
+	// them is not documented.
 	StrictTemplates bool
 
 	// Personas are the account's avatars. nil means one with the ID [PersonaID].
@@ -95,16 +98,16 @@ type Config struct {
 	// Voices are the account's voices. nil means one whose accent has the ID [AccentID].
 	Voices []Voice
 
-	// LoadImages makes the pages of previews load the jobs' images, from wherever they are. Else a page shows a
-	// placeholder in their place.
+	// LoadImages makes the pages of previews load the jobs' images, from wherever they are. Else a page shows
+	// a placeholder in their place.
 	LoadImages bool
 
-	// RequestsPerMinute is how many requests are served within any 60 s. Those over the limit get 429 and do not
-	// count. 0 means no limit.
+	// RequestsPerMinute is how many requests are served within any 60 s. Those over the limit get 429 and do
+	// not count. 0 means no limit.
 	RequestsPerMinute int
 
-	// Seed determines the IDs of the jobs, and with them the bytes of their videos: two APIs with the same seed give
-	// the same IDs in the same order.
+	// Seed determines the IDs of the jobs, and with them the bytes of their videos: two APIs with the same
+	// seed give the same IDs in the same order.
 	Seed uint64
 }
 
@@ -175,8 +178,8 @@ func (a *API) NextJob(lives ...Life) {
 	a.next = append(a.next, lives...)
 }
 
-// Calls returns the number of requests for a call, refused ones and those hit by a [Fault] included. For "" it returns
-// the number of all requests, those for no known call included.
+// Calls returns the number of requests for a call, refused ones and those hit by a [Fault] included. For ""
+// it returns the number of all requests, those for no known call included.
 func (a *API) Calls(call Call) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -190,8 +193,8 @@ func (a *API) Jobs() []string {
 	return slices.Clone(a.order)
 }
 
-// LeakedCredentials returns the number of requests for a video or a preview's page that carried an X-API-ID or an
-// X-API-KEY. Both are outside the API, so no client should send its credentials there.
+// LeakedCredentials returns the number of requests for a video or a preview's page that carried an X-API-ID
+// or an X-API-KEY. Both are outside the API, so no client should send its credentials there.
 func (a *API) LeakedCredentials() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -124,8 +124,8 @@ func (a *API) template(id string) *Template {
 	return nil
 }
 
-// refuseVariables returns the response that refuses a job whose variables do not fit its template, nil if they do or
-// nobody checks.
+// refuseVariables returns the response that refuses a job whose variables do not fit its template, nil if
+// they do or nobody checks.
 func (a *API) refuseVariables(request Request) *response {
 	if !a.config.StrictTemplates {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// A program that retries a create whose response was lost pays twice. By the name of the job, or by the reference in
-// its webhook URL, a test sees for which order.
+// A program that retries a create whose response was lost pays twice. By the name of the job, or by the
+// reference in its webhook URL, a test sees for which order.
 func ExampleAPI_Charges() {
 	api := creatifytest.New(creatifytest.Config{})
 	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(api.HTTPClient()))

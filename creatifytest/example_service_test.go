@@ -11,8 +11,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// A service that is called by webhooks is tested in virtual time: jobs take minutes, events come late and twice, and
-// the API fails now and then. The service must render each preview once.
+// A service that is called by webhooks is tested in virtual time: jobs take minutes, events come late and
+// twice, and the API fails now and then. The service must render each preview once.
 func Example_service() {
 	var t *testing.T // in a test, its argument
 	synctest.Test(t, testService)

@@ -263,8 +263,8 @@ func ExampleAPI_HTTPClient() {
 	// 1000 credits
 }
 
-// A test over a real connection uses the fake as a server's handler. With a BaseURL, the URLs in responses lead to
-// that server.
+// A test over a real connection uses the fake as a server's handler. With a BaseURL, the URLs in responses
+// lead to that server.
 func ExampleAPI_ServeHTTP() {
 	server := httptest.NewUnstartedServer(nil)
 	server.Config.Handler = creatifytest.New(creatifytest.Config{

@@ -9,8 +9,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// Events go to the handler of the service under test, which needs a client and so is made after the fake. A test runs
-// this in virtual time, on a goroutine of its own: see the example of a service.
+// Events go to the handler of the service under test, which needs a client and so is made after the fake. A
+// test runs this in virtual time, on a goroutine of its own: see the example of a service.
 func ExampleAPI_RunWebhooksTo() {
 	api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
 	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(api.HTTPClient()))

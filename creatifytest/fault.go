@@ -17,15 +17,15 @@ type Fault struct {
 	// Skip is how many matching requests pass first.
 	Skip int
 
-	// Times is how many requests are hit. 0 means 1, or with For all that come while it lasts. Less than 0 means all
-	// until [API.ClearFaults].
+	// Times is how many requests are hit. 0 means 1, or with For all that come while it lasts. Less than 0
+	// means all until [API.ClearFaults].
 	Times int
 
 	// For is how long after [API.Inject] the fault lasts. 0 means until it has hit its Times.
 	For time.Duration
 
-	// Delay is how long a request waits, after it has arrived and before anything is done with it. If its context ends
-	// meanwhile, nothing is.
+	// Delay is how long a request waits, after it has arrived and before anything is done with it. If its
+	// context ends meanwhile, nothing is.
 	Delay time.Duration
 
 	// Drop is when the connection is lost, if it is.
@@ -34,23 +34,25 @@ type Fault struct {
 	// Status, from 200 to 999, is answered instead of processing the request. 0 processes it.
 	Status int
 
-	// Processed makes a request with a Status be processed and charged first, as behind a gateway that gives up waiting.
+	// Processed makes a request with a Status be processed and charged first, as behind a gateway that gives
+	// up waiting.
 	Processed bool
 
 	// Header is added to the response, in place of its headers of the same names.
 	Header http.Header
 
-	// Body is the body for Status. Its content type is detected, unless Header has one. Without a Status, a Body that
-	// is not empty replaces that of the processed response.
+	// Body is the body for Status. Its content type is detected, unless Header has one. Without a Status, a
+	// Body that is not empty replaces that of the processed response.
 	Body string
 
-	// Cut, if more than 0 and less than the length of the response's body, is the number of bytes after which the body
-	// is truncated, while its Content-Length promises all.
+	// Cut, if more than 0 and less than the length of the response's body, is the number of bytes after which
+	// the body is truncated, while its Content-Length promises all.
 	Cut int
 }
 
-// Drop is when a connection is lost. Without a socket, the client gets a [net.OpError] with ECONNRESET or ECONNREFUSED
-// of package syscall, on any system. A real connection is closed, which clients see as a reset or an unexpected end.
+// Drop is when a connection is lost. Without a socket, the client gets a [net.OpError] with ECONNRESET or
+// ECONNREFUSED of package syscall, on any system. A real connection is closed, which clients see as a reset
+// or an unexpected end.
 type Drop int
 
 const (
@@ -60,15 +62,16 @@ const (
 	// DropBefore resets the connection before the request is processed.
 	DropBefore
 
-	// DropAfter resets the connection when the request is processed and charged, so that the response is lost.
+	// DropAfter resets the connection when the request is processed and charged, so that the response is
+	// lost.
 	DropAfter
 
 	// Refuse refuses the connection, so that nothing leaves the client. On a socket it is DropBefore.
 	Refuse
 )
 
-// Validate returns an error for a fault that could never hit, or not as it says: an unknown Call or Drop, a Status out
-// of range, or a negative Skip, For, Delay or Cut.
+// Validate returns an error for a fault that could never hit, or not as it says: an unknown Call or Drop, a
+// Status out of range, or a negative Skip, For, Delay or Cut.
 func (f Fault) Validate() error {
 	switch {
 	case f.Call != "" && !f.Call.known():
@@ -89,11 +92,11 @@ type activeFault struct {
 	until time.Time // zero without a For
 }
 
-// Inject adds faults. A request is hit by at most one: the first added that matches it and has nothing left to skip.
-// Later faults do not count that request.
+// Inject adds faults. A request is hit by at most one: the first added that matches it and has nothing left
+// to skip. Later faults do not count that request.
 //
-// A fault that [Fault.Validate] rejects is an error, and none is added. So that no test passes without looking at that
-// error, every request fails with it until [API.ClearFaults].
+// A fault that [Fault.Validate] rejects is an error, and none is added. Until [API.ClearFaults], every request
+// then fails with that error, so that no test passes that ignores it.
 func (a *API) Inject(faults ...Fault) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -119,8 +122,8 @@ func (a *API) Inject(faults ...Fault) error {
 	return nil
 }
 
-// Faults returns the faults that may still hit, with what is left of their Skip, Times and For. A test can assert that
-// none is left over.
+// Faults returns the faults that may still hit, with what is left of their Skip, Times and For. A test can
+// assert that none is left over.
 func (a *API) Faults() []Fault {
 	a.mu.Lock()
 	defer a.mu.Unlock()

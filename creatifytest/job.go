@@ -25,8 +25,8 @@ type Job struct {
 	Request  Request // that created it
 }
 
-// Job returns a job as the API shows it now, and whether there is one of that ID. It counts as no request and no read,
-// and [Life.Reply] does not edit it.
+// Job returns a job as the API shows it now, and whether there is one of that ID. It counts as no request and
+// no read, and [Life.Reply] does not edit it.
 func (a *API) Job(id string) (Job, bool) {
 	j := a.job(id)
 	if j == nil {
@@ -137,8 +137,9 @@ func (a *API) getJob(id string) response {
 	return j.response(http.StatusOK, j.now())
 }
 
-// now is the time by the job's clock, always after what was last done to the job: a job of a nanosecond has ended when
-// it is read, even where the clock stalls, as in a bubble of [testing/synctest] and, for milliseconds, on some systems.
+// now is the time by the job's clock, always after what was last done to the job: a job of a nanosecond has
+// ended when it is read, even where the clock stalls, as in a bubble of [testing/synctest] and, for
+// milliseconds, on some systems.
 func (j *job) now() time.Time {
 	now, before := time.Now(), j.created
 	if j.life.PerRead > 0 {
@@ -182,7 +183,8 @@ func (j *job) response(status int, now time.Time) response {
 	return jsonResponse(status, edited)
 }
 
-// shownJob is a job as responses show it, in the order of https://docs.creatify.ai/api-reference/custom-template-jobs.
+// shownJob is a job as responses show it, in the order of
+// https://docs.creatify.ai/api-reference/custom-template-jobs.
 type shownJob struct {
 	ID           string          `json:"id"`
 	CreatedAt    string          `json:"created_at"`

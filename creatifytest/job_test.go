@@ -51,13 +51,13 @@ func TestGetJob(t *testing.T) {
 				want: map[string]any{"preview": nil, "media_job": "uuid", "duration": nil, "failed_reason": nil, "credits_used": 1.0},
 			},
 			{
-				name: "credits_used stays when a job goes on after its end",
+				name: "credits_used stays when a job continues after its end",
 				life: creatifytest.Life{Steps: []creatifytest.Step{{At: 2 * time.Second, Status: "done"}, {At: 3 * time.Second, Status: "running"}}},
 				at:   4 * time.Second,
 				want: map[string]any{"preview": nil, "duration": nil, "credits_used": 1.0},
 			},
 			{
-				name: "a job that goes on after its end shows no price before it",
+				name: "a job that continues after its end shows no price before it",
 				life: creatifytest.Life{Steps: []creatifytest.Step{{At: 3 * time.Second, Status: "running"}, {At: 2 * time.Second, Status: "done"}}},
 				at:   time.Second,
 				want: map[string]any{"credits_used": 0.0},

@@ -24,10 +24,10 @@ func (a *API) Charges() []Charge {
 	return slices.Clone(a.charges)
 }
 
-// Charged returns the sum of all charges, in credits. For each 30 s of video or part of them, a preview costs 1 credit,
-// a video without a preview 5, and a render 4. With the model aurora_v1 a video or render costs 1 credit per second
-// instead, with aurora_v1_fast half a credit: these prices are documented, but not how models and calls combine. A job
-// is charged in full when it is accepted.
+// Charged returns the sum of all charges, in credits. For each 30 s of video or part of them, a preview costs
+// 1 credit, a video without a preview 5, and a render 4. With the model aurora_v1 a video or render costs 1
+// credit per second instead, with aurora_v1_fast half a credit: these prices are documented, but not how
+// models and calls combine. A job is charged in full when it is accepted.
 func (a *API) Charged() float64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()

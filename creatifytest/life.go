@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Life sets how a job goes from its creation to its end. The zero value is a job that is done after 20 s. The slice and
-// the function in it are not copied and must not be changed while the API is in use.
+// Life sets how a job goes from its creation to its end. The zero value is a job that is done after 20 s. The
+// slice and the function in it are not copied and must not be changed while the API is in use.
 type Life struct {
-	// Duration is the time from the job's creation to its end. 0 means 20 s. Less than 0 means that the job never ends:
-	// it goes as one of 20 s does, but stays running.
+	// Duration is the time from the job's creation to its end. 0 means 20 s. Less than 0 means that the job
+	// never ends: it goes as one of 20 s does, but stays running.
 	Duration time.Duration
 
 	// End is the last status: "done", "failed" or "rejected". If empty, it is "done".
@@ -19,8 +19,8 @@ type Life struct {
 	// Reason is the failed_reason of a failed or rejected job; "" shows as null.
 	Reason string
 
-	// VideoSeconds is the length of the video, which determines the price and, once the job is done, its duration.
-	// 0 means 15.
+	// VideoSeconds is the length of the video, which determines the price and, once the job is done, its
+	// duration. 0 means 15.
 	VideoSeconds float64
 
 	// VideoSize is the length of the video's file in bytes. 0 means 64 KiB for each of the VideoSeconds.
@@ -29,19 +29,19 @@ type Life struct {
 	// Render sets how the render of the job goes, if one is requested.
 	Render RenderLife
 
-	// Steps, if there are any, replace the usual way, and Duration and End with it. They may be in any order. The usual
-	// way is pending, in_queue after 10 % of the time, running after 20 %, and then End; progress rises evenly from 0
-	// to 1.
+	// Steps, if there are any, replace the usual way, and Duration and End with it. They may be in any order.
+	// The usual way is pending, in_queue after 10 % of the time, running after 20 %, and then End; progress
+	// rises evenly from 0 to 1.
 	Steps []Step
 
-	// PerRead, if more than 0, makes the job's clock count reads instead of time: each [CallGetJob] moves it on by
-	// PerRead, so that with 10 s a job of 20 s is done at its second read. [CallPreviewSync] responds at once then, and
-	// the job sends no webhook events.
+	// PerRead, if more than 0, makes the job's clock count reads instead of time: each [CallGetJob] moves it
+	// on by PerRead, so that with 10 s a job of 20 s is done at its second read. [CallPreviewSync] responds
+	// at once then, and the job sends no webhook events.
 	PerRead time.Duration
 
-	// Reply, if not nil, edits each response that shows the job before it is encoded, to make it malformed: a progress
-	// that is a string, say, a missing key or an unknown status. Numbers in the map are float64. It may be called by
-	// several goroutines at once.
+	// Reply, if not nil, edits each response that shows the job before it is encoded, to make it malformed: a
+	// progress that is a string, say, a missing key or an unknown status. Numbers in the map are float64. It
+	// may be called by several goroutines at once.
 	Reply func(job map[string]any)
 }
 

@@ -117,7 +117,7 @@ func TestLife_Preview(t *testing.T) {
 }
 
 func TestLife_PerRead(t *testing.T) {
-	t.Run("a job goes on with each read", func(t *testing.T) {
+	t.Run("a job continues with each read", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{PerRead: 3 * time.Second, Render: creatifytest.RenderLife{Duration: 6 * time.Second}}})
 			id := create(t, api)["id"]

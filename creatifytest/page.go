@@ -25,7 +25,8 @@ var previewHTML string
 
 var previewPage = template.Must(template.New("preview").Parse(previewHTML))
 
-// servePreview answers a request for the page of a preview, which shows the job also while there is no preview.
+// servePreview answers a request for the page of a preview, which shows the job also while there is no
+// preview.
 func (a *API) servePreview(id string) response {
 	j := a.job(id)
 	if j == nil {
@@ -127,8 +128,15 @@ func variablesOf(raw json.RawMessage) []variable {
 	return all
 }
 
+// maxDepth is how deep a JSON value may be nested to be indented: without a bound, the spaces grow with its
+// square.
+const maxDepth = 10
+
 // indent returns a JSON value for people: over lines, with no escapes but those that JSON needs.
 func indent(value json.RawMessage) string {
+	if depthOf(value) > maxDepth {
+		return string(value)
+	}
 	decoder := json.NewDecoder(bytes.NewReader(value))
 	decoder.UseNumber()
 	var decoded any
@@ -139,4 +147,24 @@ func indent(value json.RawMessage) string {
 	encoder.SetIndent("", "  ")
 	_ = encoder.Encode(decoded)
 	return indented.String()
+}
+
+// depthOf returns how deep a valid JSON value is nested.
+func depthOf(value json.RawMessage) int {
+	depth, deepest, inString := 0, 0, false
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
 }

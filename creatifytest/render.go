@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// RenderLife sets how the render of a job goes, from the call for it to its end. The zero value is a render that is done
-// after 20 s. The job keeps its preview all the while, and none of its later Steps happen.
+// RenderLife sets how the render of a job goes, from the call for it to its end. The zero value is a render
+// that is done after 20 s. The job keeps its preview all the while, and none of its later Steps happen.
 type RenderLife struct {
-	// Lag is how long after the call the job still reads "done" without a video, as the real API may. Then it is
-	// running, and its progress rises evenly from 0 to 1.
+	// Lag is how long after the call the job still reads "done" without a video, as the real API may. Then it
+	// is running, and its progress rises evenly from 0 to 1.
 	Lag time.Duration
 
-	// Duration is the time from the call to the end. 0 means 20 s. Less than 0 means that the render never ends: it
-	// goes as one that takes 20 s after the lag, but stays running.
+	// Duration is the time from the call to the end. 0 means 20 s. Less than 0 means that the render never
+	// ends: it goes as one that takes 20 s after the lag, but stays running.
 	Duration time.Duration
 
 	// End is the last status: "done", "failed" or "rejected". If empty, it is "done".
@@ -23,13 +23,14 @@ type RenderLife struct {
 	// Reason is the failed_reason of a failed or rejected render; "" shows as null.
 	Reason string
 
-	// URLLifetime is how long the URL of the job's video serves it; 0 means for ever. Each response that shows the job
-	// then has a new URL, and an expired one gets 403. It holds for a video that was made without a preview, too.
+	// URLLifetime is how long the URL of the job's video serves it; 0 means for ever. Each response that
+	// shows the job then has a new URL, and an expired one gets 403. It holds for a video that was made
+	// without a preview, too.
 	URLLifetime time.Duration
 }
 
-// at returns what the job shows some time after the call for its render, which the step's At counts from. It returns
-// false while the job shows nothing of the render.
+// at returns what the job shows some time after the call for its render, which the step's At counts from. It
+// returns false while the job shows nothing of the render.
 func (l *RenderLife) at(elapsed time.Duration) (Step, bool) {
 	lag := max(l.Lag, 0)
 	duration := cmp.Or(l.Duration, defaultDuration)

@@ -27,7 +27,8 @@ type Request struct {
 	Variables    json.RawMessage // the object as sent; must not be changed
 }
 
-// Reference returns the caller's own reference, which package creatify puts into the webhook URL as its parameter ref.
+// Reference returns the caller's own reference, which package creatify puts into the webhook URL as its
+// parameter ref.
 func (r Request) Reference() string {
 	u, err := url.Parse(r.WebhookURL)
 	if err != nil {

@@ -71,8 +71,8 @@ const notFoundPage = `<!doctype html>
 </html>
 `
 
-// unrouted answers a request for a path that no call has. As in Django, a path that lacks only the slash at its end is
-// redirected, and neither response asks for credentials.
+// unrouted answers a request for a path that no call has. As in Django, a path that lacks only the slash at
+// its end is redirected, and neither response asks for credentials.
 func unrouted(r *http.Request) response {
 	if call, _ := callOf(r.URL.Path + "/"); call == "" {
 		return htmlResponse(http.StatusNotFound, notFoundPage)

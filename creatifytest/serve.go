@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// ServeHTTP serves the API on a real connection. To lose the connection, as a [Fault] may demand, it panics with
-// [http.ErrAbortHandler].
+// ServeHTTP serves the API on a real connection. To lose the connection, as a [Fault] may demand, it panics
+// with [http.ErrAbortHandler].
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault := a.receive(r)
 	// The body comes first: until it is read, the server does not notice that a client has gone.
@@ -32,9 +32,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	resp.write(w, fault.Cut)
 }
 
-// RoundTrip serves the API without a socket, on the caller's goroutine. To a [httptrace.ClientTrace] in the request's
-// context it reports GetConn, GotConn (with a connection that has addresses only), WroteHeaderField, WroteHeaders,
-// WroteRequest and GotFirstResponseByte, as far as the request gets.
+// RoundTrip serves the API without a socket, on the caller's goroutine. To a [httptrace.ClientTrace] in the
+// request's context it reports GetConn, GotConn (with a connection that has addresses only),
+// WroteHeaderField, WroteHeaders, WroteRequest and GotFirstResponseByte, as far as the request gets.
 func (a *API) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()
@@ -98,8 +98,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// process answers a request as the API does when nothing goes wrong. The order of the checks is that of Django REST
-// Framework.
+// process answers a request as the API does when nothing goes wrong. The order of the checks is that of
+// Django REST Framework.
 func (a *API) process(r *http.Request, body []byte) response {
 	call, id := callOf(r.URL.Path)
 	if call == "" {

@@ -3,7 +3,9 @@ package creatifytest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -443,19 +445,34 @@ func TestThrottle(t *testing.T) {
 }
 
 func BenchmarkRoundTrip(b *testing.B) {
-	api := creatifytest.New(creatifytest.Config{})
-	resp, err := api.RoundTrip(newRequest(b.Context(), "POST", previewURL, validBody))
-	if err != nil {
-		b.Fatal(err)
-	}
-	resp.Body.Close()
-	req := newRequest(b.Context(), "GET", jobsURL+api.Jobs()[0]+"/", "")
-	b.ReportAllocs()
-	for b.Loop() {
-		resp, err := api.RoundTrip(req)
+	send := func(b *testing.B, api *creatifytest.API, method, url, body string) {
+		resp, err := api.RoundTrip(newRequest(b.Context(), method, url, body))
 		if err != nil {
 			b.Fatal(err)
 		}
 		resp.Body.Close()
+	}
+	for _, jobs := range []int{1, 20_000} {
+		b.Run(fmt.Sprintf("create beside %d jobs", jobs), func(b *testing.B) {
+			api := creatifytest.New(creatifytest.Config{Credits: math.MaxFloat64, Webhooks: creatifytest.Webhooks{Shuffle: time.Hour}})
+			for range jobs {
+				send(b, api, "POST", previewURL, hookedBody)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				send(b, api, "POST", previewURL, hookedBody)
+			}
+		})
+		b.Run(fmt.Sprintf("read beside %d jobs", jobs), func(b *testing.B) {
+			api := creatifytest.New(creatifytest.Config{Credits: math.MaxFloat64})
+			for range jobs {
+				send(b, api, "POST", previewURL, validBody)
+			}
+			url := jobsURL + api.Jobs()[0] + "/"
+			b.ReportAllocs()
+			for b.Loop() {
+				send(b, api, "GET", url, "")
+			}
+		})
 	}
 }

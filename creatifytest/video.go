@@ -16,7 +16,8 @@ import (
 // filesURL is where files are said to be if [Config.BaseURL] is empty. Nothing under .test exists.
 const filesURL = "https://video.creatify.test/"
 
-// videoURL returns the URL of the job's video, for a response of the time now. No two URLs that expire are the same.
+// videoURL returns the URL of the job's video, for a response of the time now. No two URLs that expire are
+// the same.
 func (j *job) videoURL(now time.Time) string {
 	url := filesURL
 	if j.api.config.BaseURL != "" {
@@ -31,7 +32,8 @@ func (j *job) videoURL(now time.Time) string {
 	return url + "?expires=" + expires + "&n=" + strconv.FormatInt(j.api.videoURLs.Add(1), 10)
 }
 
-// serveVideo answers a request for a video. Credentials are not checked, since the real API's files are elsewhere.
+// serveVideo answers a request for a video. Credentials are not checked, since the real API's files are
+// elsewhere.
 func (a *API) serveVideo(r *http.Request, id string) response {
 	j := a.job(id)
 	if j == nil || j.show(j.now()).VideoOutput == nil {
@@ -77,12 +79,12 @@ func (l *Life) videoSize() int64 {
 //go:embed video.mp4
 var clip string
 
-// fakeHead begins a video that is too short for the clip: a box that declares an MP4 file, and the head of one that
-// goes on to the file's end.
+// fakeHead begins a video that is too short for the clip: a box that declares an MP4 file, and the head of
+// one that goes on to the file's end.
 const fakeHead = "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + "\x00\x00\x00\x00mdat"
 
-// video reads as the file of a job's video, of which no byte is kept: a head, and noise that no other job's video has.
-// To a player, the noise behind the clip is a box of free space.
+// video reads as the file of a job's video, of which no byte is kept: a head, and noise that no other job's
+// video has. To a player, the noise behind the clip is a box of free space.
 type video struct {
 	head         string
 	seed         uint64

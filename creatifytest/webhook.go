@@ -17,33 +17,35 @@ import (
 )
 
 // Webhooks sets which events go to the webhook_url of jobs, and how. They wait until [API.RunWebhooks] or
-// [API.RunWebhooksTo] runs. Which statuses the real API sends is not documented in full, nor whether it tries again:
-// these are guesses.
+// [API.RunWebhooksTo] runs. Which statuses the real API sends is not documented in full, nor whether it tries
+// again: these are guesses.
 //
-// An event is an object with the keys id, status, failed_reason and video_output. [Life.Reply] does not edit it.
+// An event is an object with the keys id, status, failed_reason and video_output. [Life.Reply] does not edit
+// it.
 type Webhooks struct {
 	// Client sends the events of [API.RunWebhooks].
 	Client *http.Client
 
-	// VideoField is the key of the video's URL in an event. If empty, it is "video_output"; the documentation of renders
-	// has "output" instead.
+	// VideoField is the key of the video's URL in an event. If empty, it is "video_output"; the documentation
+	// of renders has "output" instead.
 	VideoField string
 
-	// Statuses are those that a job sends an event for when it takes them. nil means done, failed and rejected.
+	// Statuses are those that a job sends an event for when it takes them. nil means done, failed and
+	// rejected.
 	Statuses []string
 
 	// Delay is the time from then until the event is sent.
 	Delay time.Duration
 
-	// Shuffle delays each sending by a time of its own, below Shuffle, so that one may overtake another. [Config.Seed]
-	// determines the times.
+	// Shuffle delays each sending by a time of its own, below Shuffle, so that one may overtake another.
+	// [Config.Seed] determines the times.
 	Shuffle time.Duration
 
 	// Duplicates is how many times more than once each event is sent.
 	Duplicates int
 
-	// Lose, if not nil, reports whether the nth sending is lost on the way, which the sender does not notice. Counting
-	// is from 0, in the order in which they are due; duplicates count, later attempts do not.
+	// Lose, if not nil, reports whether the nth sending is lost on the way, which the sender does not notice.
+	// Counting is from 0, in the order in which they are due; duplicates count, later attempts do not.
 	Lose func(n int) bool
 }
 
@@ -56,14 +58,14 @@ const (
 	webhookTimeout = 10 * time.Second
 )
 
-// RunWebhooks sends events with [Webhooks.Client] when they are due, until ctx ends, and returns the cause of that. It
-// starts no goroutine of its own and can run inside a bubble of [testing/synctest]:
+// RunWebhooks sends events with [Webhooks.Client] when they are due, until ctx ends, and returns the cause of
+// that. It starts no goroutine of its own and can run inside a bubble of [testing/synctest]:
 //
 //	go api.RunWebhooks(t.Context())
 //
-// It sends one event after the other, in the order in which they are due, and waits up to 10 s for each response. An
-// event that does not get 2xx is sent again 10 s later and, if need be, a last time 20 s after that. Without a Client,
-// or if it runs already, it returns an error at once.
+// It sends one event after the other, in the order in which they are due, and waits up to 10 s for each
+// response. An event that does not get 2xx is sent again 10 s later and, if need be, a last time 20 s after
+// that. Without a Client, or if it runs already, it returns an error at once.
 func (a *API) RunWebhooks(ctx context.Context) error {
 	if a.config.Webhooks.Client == nil {
 		return errors.New("creatifytest: RunWebhooks without a Config.Webhooks.Client (set it, or use RunWebhooksTo)")
@@ -71,8 +73,8 @@ func (a *API) RunWebhooks(ctx context.Context) error {
 	return a.runWebhooks(ctx, a.config.Webhooks.Client)
 }
 
-// RunWebhooksTo is [API.RunWebhooks] without a socket: whatever their URL, the handler gets all events, on this
-// goroutine. The handler may be made after the API, with a client of it.
+// RunWebhooksTo is [API.RunWebhooks] without a socket: whatever their URL, the handler gets all events, on
+// this goroutine. The handler may be made after the API, with a client of it.
 func (a *API) RunWebhooksTo(ctx context.Context, handler http.Handler) error {
 	if handler == nil {
 		return errors.New("creatifytest: RunWebhooksTo without a handler")
@@ -103,8 +105,8 @@ func (a *API) runWebhooks(ctx context.Context, client *http.Client) error {
 	return context.Cause(ctx)
 }
 
-// startWebhooks returns the channel that tells of new events. It is made here, since it must belong to the bubble of
-// RunWebhooks.
+// startWebhooks returns the channel that tells of new events. It is made here, since it must belong to the
+// bubble of RunWebhooks.
 func (a *API) startWebhooks() (wake <-chan struct{}, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -227,8 +229,8 @@ func (a *API) plan(e *event) {
 	}
 }
 
-// nextEvent takes the next event that is due. If there is none, it returns nil and the time until there is one, 0 if
-// that is unknown.
+// nextEvent takes the next event that is due. If there is none, it returns nil and the time until there is
+// one, 0 if that is unknown.
 func (a *API) nextEvent(now time.Time) (e *event, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -244,8 +246,8 @@ func (a *API) nextEvent(now time.Time) (e *event, wait time.Duration) {
 	return nil, 0
 }
 
-// happened reports whether the job came to what the event tells, and was not rendered before. The caller holds the
-// mutex.
+// happened reports whether the job came to what the event tells, and was not rendered before. The caller
+// holds the mutex.
 func (a *API) happened(e *event) bool {
 	rendered := a.jobs[e.job].rendered
 	return e.ofRender || rendered.IsZero() || !e.at.After(rendered)

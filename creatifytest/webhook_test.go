@@ -168,7 +168,7 @@ func TestRunWebhooks(t *testing.T) {
 			{"a video", jobsURL, creatifytest.Life{}, "", map[string]any{"status": "done", "failed_reason": nil, "video_output": "video"}},
 			{"a video by the other name", jobsURL, creatifytest.Life{}, "output", map[string]any{"status": "done", "failed_reason": nil, "output": "video"}},
 			{"a failure", previewURL, creatifytest.Life{End: "failed", Reason: "no such voice"}, "", map[string]any{"status": "failed", "failed_reason": "no such voice", "video_output": nil}},
-			{"a job whose replies are edited", previewURL, creatifytest.Life{Reply: func(job map[string]any) { clear(job) }}, "",
+			{"a job whose answers are edited", previewURL, creatifytest.Life{Reply: func(job map[string]any) { clear(job) }}, "",
 				map[string]any{"status": "done", "failed_reason": nil, "video_output": nil}},
 		}
 		for _, test := range tests {
@@ -317,7 +317,7 @@ func TestRunWebhooks(t *testing.T) {
 		accepted := func(*http.Request) (int, error) { return 204, nil }
 		tests := []struct {
 			name    string
-			replies []func(*http.Request) (int, error) // the last stands for those after it, too
+			answers []func(*http.Request) (int, error) // the last stands for those after it, too
 			want    []string
 		}{
 			{"what is accepted at once", []func(*http.Request) (int, error){accepted}, []string{"20s done"}},
@@ -335,7 +335,7 @@ func TestRunWebhooks(t *testing.T) {
 				}}}
 				hooked(t, config, func(t *testing.T, api *creatifytest.API, box *inbox) {
 					box.response = func(req *http.Request) (int, error) {
-						return test.replies[min(len(box.got), len(test.replies))-1](req)
+						return test.answers[min(len(box.got), len(test.answers))-1](req)
 					}
 					createHooked(t, api)
 					time.Sleep(time.Hour)

@@ -156,10 +156,10 @@ type row struct {
 
 // Event is one line of an order's history.
 type Event struct {
-	Time   time.Time
-	Who    string // a person as the caller named them; empty for the queue
-	What   string // the transition's name
-	Detail string // may name a job or an error
+	Time   time.Time `json:"time"`
+	Who    string    `json:"who,omitempty"`    // a person as the caller named them; empty for the queue
+	What   string    `json:"what"`             // the transition's name, or the state that ended the order
+	Detail string    `json:"detail,omitempty"` // may name a job or an error
 }
 
 // Counts says how the queue is doing.

@@ -53,6 +53,9 @@ type Options struct {
 	// page is read-only.
 	Authorize func(*http.Request) (who string, ok bool)
 
+	// Hosts are the names under which the status page is seen, beside localhost and IP addresses.
+	Hosts []string
+
 	timing *timing // for tests
 }
 

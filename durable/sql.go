@@ -297,6 +297,11 @@ func (q *Queue) note(ctx context.Context, tx *sql.Tx, id, who, what, detail stri
 func (q *Queue) tx(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, q.timing.transaction)
 	defer cancel()
+	return q.begin(ctx, f)
+}
+
+// begin is tx without the limit.
+func (q *Queue) begin(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error {
 	options := &sql.TxOptions{}
 	if q.options.Dialect == Postgres { // each statement must see what others have committed before it
 		options.Isolation = sql.LevelReadCommitted

@@ -16,8 +16,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// control serves the paths below /_mock/, which the real API does not have. They take JSON only, and nothing from
-// pages of other origins.
+// control serves the paths below /_mock/, which the real API does not have. They take JSON only, and nothing
+// from pages of other origins.
 type control struct {
 	api    *creatifytest.API
 	paths  map[string]map[string]http.HandlerFunc // by path and method
@@ -80,9 +80,15 @@ func specsOf(api *creatifytest.API) []faultSpec {
 	return specs
 }
 
+const maxFaults = 100
+
 func (c *control) addFault(w http.ResponseWriter, r *http.Request) {
 	var spec faultSpec
 	if !decode(w, r, &spec) {
+		return
+	}
+	if len(c.api.Faults()) >= maxFaults { // each request looks at all of them
+		refuse(w, http.StatusConflict, "too many faults wait (clear them by DELETE /_mock/faults)")
 		return
 	}
 	fault, err := spec.fault()

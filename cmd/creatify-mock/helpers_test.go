@@ -22,7 +22,8 @@ type program struct {
 	stop   func() (code int, stderr string)
 }
 
-// start runs the program until it has printed its URL. The test stops it in the end, if it was not stopped before.
+// start runs the program until it has printed its URL. The test stops it in the end, if it was not stopped
+// before.
 func start(t *testing.T, args ...string) program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -1,11 +1,11 @@
-// Creatify-mock is the sandbox that Creatify does not have: a fake of its custom-template API, in memory, to try
-// programs in any language without an account and without paying.
+// Creatify-mock is the sandbox that Creatify does not have: a fake of its custom-template API, in memory, to
+// try programs in any language without an account and without paying.
 //
 //	creatify-mock [flags]
 //
-// It prints its URL and the environment variables to set, logs requests to standard error, and runs until it is
-// interrupted. Its page at / shows the jobs and charges, and how to point a client at it; POST /_mock/faults makes
-// calls fail. creatify-mock -h lists the flags.
+// It prints its URL and the environment variables to set, logs requests to standard error, and runs until it
+// is interrupted. Its page at / shows the jobs and charges, and how to point a client at it; POST
+// /_mock/faults makes calls fail. creatify-mock -h lists the flags.
 package main
 
 import (
@@ -119,8 +119,8 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-// serve serves the handler and sends webhook events until ctx ends. Requests under way may then finish, for as long as
-// shutdownTimeout.
+// serve serves the handler and sends webhook events until ctx ends. Requests under way may then finish, for
+// as long as shutdownTimeout.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, api *creatifytest.API, webhooks bool, logger *slog.Logger) error {
 	var running sync.WaitGroup
 	defer running.Wait()

@@ -111,7 +111,8 @@ func (p *indexPage) index() index {
 	return i
 }
 
-// exampleBody returns the body of a request for a preview with the first of the templates, for single quotes in a shell.
+// exampleBody returns the body of a request for a preview with the first of the templates, for single quotes
+// in a shell.
 func exampleBody(templates []creatifytest.Template) string {
 	id, types := creatifytest.TemplateID, map[string]string{"headline": "text", "photo": "image"}
 	if len(templates) > 0 {

@@ -12,7 +12,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// sandbox returns the handler of the whole program: the API, and beside it the page at / and the control below /_mock/.
+// sandbox returns the handler of the whole program: the API, and beside it the page at / and the control
+// below /_mock/.
 func sandbox(api *creatifytest.API, options options, baseURL string, logger *slog.Logger) http.Handler {
 	page := &indexPage{api: api, options: options, baseURL: baseURL}
 	control := newControl(api)
@@ -32,8 +33,8 @@ func sandbox(api *creatifytest.API, options options, baseURL string, logger *slo
 	}), logger)
 }
 
-// onlyHosts refuses requests whose Host is a foreign name. A page elsewhere that makes its own name lead here (DNS
-// rebinding) would otherwise be of the same origin.
+// onlyHosts refuses requests whose Host is a foreign name. A page elsewhere that makes its own name lead here
+// (DNS rebinding) would otherwise be of the same origin.
 func onlyHosts(baseURL string, next http.Handler) http.Handler {
 	base, _ := url.Parse(baseURL) // parseFlags has checked it
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -55,8 +56,8 @@ func hostname(host string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 }
 
-// watched logs each request and bounds the sending of its response, but not the time before it, which is that of the
-// job or of a fault's delay. Headers, bodies and queries are not logged, since they may hold secrets.
+// watched logs each request and bounds the sending of its response, but not the time before it, which is that
+// of the job or of a fault's delay. Headers, bodies and queries are not logged, since they may hold secrets.
 func watched(next http.Handler, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		watch := &watch{ResponseWriter: w, controller: http.NewResponseController(w)}
@@ -68,7 +69,8 @@ func watched(next http.Handler, logger *slog.Logger) http.Handler {
 	})
 }
 
-// watch keeps the status of a response, 0 if there was none, and sets the deadline for sending it when it begins.
+// watch keeps the status of a response, 0 if there was none, and sets the deadline for sending it when it
+// begins.
 type watch struct {
 	http.ResponseWriter
 	controller *http.ResponseController

@@ -10,12 +10,13 @@ import (
 	"syscall"
 )
 
-// webhookClient returns the client that sends webhook events. Unless it may connect anywhere, it connects to this
-// machine only, after a redirect too, and does not look up other names: whoever reaches the sandbox could otherwise
-// make it call any host that this machine reaches.
+// webhookClient returns the client that sends webhook events. Unless it may connect anywhere, it connects to
+// this machine only, after a redirect too, and does not look up other names: whoever reaches the sandbox
+// could otherwise make it call any host that this machine reaches.
 func webhookClient(logger *slog.Logger, anywhere bool) *http.Client {
 	var dialer net.Dialer
-	// A proxy would connect to hosts that the dialer does not see. Connections are not kept, so that none is left over.
+	// A proxy would connect to hosts that the dialer does not see. Connections are not kept, so that none is
+	// left over.
 	transport := &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}
 	if !anywhere {
 		dialer.Control = toLoopback

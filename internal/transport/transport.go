@@ -51,8 +51,6 @@ type Client struct {
 	creds   *Credentials
 	logger  *slog.Logger
 
-	next http.RoundTripper                          // the transport of free calls and of files
-	ours bool                                       // next was made here, with nothing of the caller's in it
 	veto func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
 }
 
@@ -89,7 +87,6 @@ func assemble(config Config, from *Client) (*Client, error) {
 	} else {
 		c.wire = newWire(config)
 	}
-	c.next, c.ours = c.wire.kept, c.wire.ours != nil
 	c.chain = c.wire
 	for i := range config.Middleware {
 		if c.chain = config.Middleware[len(config.Middleware)-1-i](c.chain); c.chain == nil {

@@ -1,0 +1,193 @@
+package durable
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/creatify-community/creatify-go/creatifytest"
+)
+
+// What River, a person at its page or a foreign client does to a job is healed.
+func TestQueue_Run_lost_river_jobs(t *testing.T) {
+	finalized := ", finalized_at = CURRENT_TIMESTAMP"
+	tests := []struct {
+		name string
+		harm string
+	}{
+		{"deleted", "DELETE FROM {s}river_job"},
+		{"discarded", "UPDATE {s}river_job SET state = 'discarded'" + finalized},
+		{"cancelled", "UPDATE {s}river_job SET state = 'cancelled'" + finalized},
+		{"completed", "UPDATE {s}river_job SET state = 'completed'" + finalized},
+		{"far_away", "UPDATE {s}river_job SET state = 'scheduled', scheduled_at = '2099-01-01 00:00:00.000'"},
+		{"pending", "UPDATE {s}river_job SET state = 'pending'"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, at place) {
+				t.Parallel()
+				fake := newAPI(t, done1s)
+				q := at.queue(t, quickOptions(fake.client(t)))
+				mustSubmit(t, q, previewOrder("a"))
+				_, err := q.exec(t.Context(), q.db, test.harm)
+				require.NoError(t, err)
+				run(t, q)
+				reaches(t, q, "a", StateDone)
+				assert.Equal(t, 1.0, fake.Charged())
+			})
+		})
+	}
+}
+
+// Orders that wait in River's queue are not given new jobs: a long backlog would grow for nothing.
+func TestQueue_sweep_leaves_a_backlog_alone(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		q := at.queue(t, quickOptions(newAPI(t, creatifytest.Config{}).client(t)))
+		for i := range 20 {
+			mustSubmit(t, q, previewOrder(fmt.Sprint("order-", i)))
+		}
+		time.Sleep(q.timing.overdue + 100*time.Millisecond)
+		require.NoError(t, q.sweep(t.Context()))
+		var jobs int
+		require.NoError(t, q.queryRow(t.Context(), q.db, "SELECT count(*) FROM {s}river_job").Scan(&jobs))
+		assert.Equal(t, 20, jobs)
+	})
+}
+
+func TestOptions_Retention(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		t.Parallel()
+		fake := newAPI(t, done1s)
+		options := quickOptions(fake.client(t))
+		options.Retention = 500 * time.Millisecond
+		q := at.queue(t, options)
+		run(t, q)
+		mustSubmit(t, q, previewOrder("a"))
+		reaches(t, q, "a", StateDone)
+		require.Eventually(t, func() bool {
+			order, err := q.Get(t.Context(), "a")
+			history, historyErr := q.History(t.Context(), "a")
+			return err == nil && historyErr == nil && order.Job == nil && order.Params.TemplateID == "" && len(history) == 0
+		}, 20*time.Second, 50*time.Millisecond)
+		assert.Equal(t, StateDone, mustSubmit(t, q, previewOrder("a")).State, "the ID stays taken")
+		mustSubmit(t, q, Order{ID: "v", Kind: Render, Of: "a"})
+		reaches(t, q, "v", StateDone)
+		assert.Equal(t, 5.0, fake.Charged())
+	})
+}
+
+func TestQueue_Run(t *testing.T) {
+	t.Run("preview_then_render", func(t *testing.T) {
+		onBoth(t, func(t *testing.T, at place) {
+			fake := newAPI(t, done1s)
+			q := at.queue(t, quickOptions(fake.client(t)))
+			run(t, q)
+
+			mustSubmit(t, q, previewOrder("order-17"))
+			order, err := q.Wait(t.Context(), "order-17")
+			require.NoError(t, err)
+			assert.Equal(t, StateDone, order.State)
+			assert.NotEmpty(t, order.Job.Preview)
+			assert.Equal(t, "Spring sale", order.Params.Variables["headline"].Value())
+
+			mustSubmit(t, q, Order{ID: "order-17-video", Kind: Render, Of: "order-17"})
+			video, err := q.Wait(t.Context(), "order-17-video")
+			require.NoError(t, err)
+			assert.Equal(t, StateDone, video.State)
+			assert.Equal(t, order.JobID, video.JobID)
+			assert.NotEmpty(t, video.Job.VideoOutput)
+
+			assert.Equal(t, 5.0, fake.Charged())
+			assert.Equal(t, 1.0, order.Credits)
+			assert.Equal(t, 4.0, video.Credits)
+			counts, err := q.Counts(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, 5.0, counts.Credits)
+			assert.Equal(t, map[State]int{StateDone: 2}, counts.Orders)
+		})
+	})
+	t.Run("ends_of_jobs", func(t *testing.T) {
+		onBoth(t, func(t *testing.T, at place) {
+			fake := newAPI(t, creatifytest.Config{LifeFor: func(r creatifytest.Request) creatifytest.Life {
+				return creatifytest.Life{Duration: time.Second, End: r.Name, Reason: "the photo\n is missing"}
+			}})
+			q := at.queue(t, quickOptions(fake.client(t)))
+			run(t, q)
+			for _, end := range []State{StateDone, StateFailed, StateRejected} {
+				order := previewOrder(string(end))
+				order.Params.Name = string(end)
+				mustSubmit(t, q, order)
+			}
+			reaches(t, q, "done", StateDone)
+			assert.Equal(t, "the photo  is missing", reaches(t, q, "failed", StateFailed).Reason)
+			assert.NotNil(t, reaches(t, q, "rejected", StateRejected).Job)
+		})
+	})
+	t.Run("urgent_orders_first", func(t *testing.T) {
+		onBoth(t, func(t *testing.T, at place) {
+			fake := newAPI(t, done1s)
+			options := quickOptions(fake.client(t))
+			options.Sends = 1
+			q := at.queue(t, options)
+			for i, priority := range []int{4, 4, 0, 1} {
+				order := previewOrder(fmt.Sprint(i))
+				order.Priority, order.Params.Name = priority, fmt.Sprint(i)
+				mustSubmit(t, q, order)
+			}
+			run(t, q)
+			reaches(t, q, "1", StateDone)
+			var order []string
+			for _, charge := range fake.Charges() {
+				order = append(order, charge.Name)
+			}
+			assert.Equal(t, []string{"3", "2", "0", "1"}, order)
+		})
+	})
+	t.Run("twice", func(t *testing.T) {
+		onBoth(t, func(t *testing.T, at place) {
+			q := at.queue(t, quickOptions(newAPI(t, creatifytest.Config{}).client(t)))
+			stop := run(t, q)
+			require.Eventually(t, q.running.Load, 10*time.Second, time.Millisecond)
+			assert.ErrorIs(t, q.Run(t.Context()), ErrRunning)
+			stop()
+			run(t, q)
+		})
+	})
+}
+
+// Nothing that Run has started outlives it.
+func TestQueue_Run_leaves_nothing_running(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, done1s)
+		q := at.queue(t, quickOptions(fake.client(t)))
+		for i := range 2 {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- q.Run(ctx) }()
+			id := fmt.Sprint("order-", i)
+			mustSubmit(t, q, previewOrder(id))
+			reaches(t, q, id, StateDone)
+			cancel()
+			require.NoError(t, <-done)
+		}
+		var left string
+		assert.Eventually(t, func() bool {
+			buffer := make([]byte, 1<<20)
+			stacks := strings.Split(string(buffer[:runtime.Stack(buffer, true)]), "\n\n")
+			left = ""
+			for _, stack := range stacks {
+				if strings.Contains(stack, "river") || strings.Contains(stack, "durable.(*Queue)") {
+					left += stack + "\n\n"
+				}
+			}
+			return left == ""
+		}, 5*time.Second, 50*time.Millisecond)
+		assert.Empty(t, left)
+	})
+}

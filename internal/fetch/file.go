@@ -1,0 +1,74 @@
+package fetch
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// PathProblem returns why a path cannot be downloaded to, or "". What only a write can tell is not known yet.
+func PathProblem(path string) string {
+	if path == "" || os.IsPathSeparator(path[len(path)-1]) {
+		return "names no file"
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return "exists and is not a regular file"
+	}
+	return ""
+}
+
+// ToFile downloads a file and returns its size. Until it is whole and on the disk, it has another name in the same folder.
+func (c *Client) ToFile(ctx context.Context, f File, path string) (int64, error) {
+	d := c.newDownload(f)
+	part, err := createPart(path)
+	if part != nil {
+		defer func() { _ = os.Remove(part.Name()) }() // after the rename there is none
+		defer part.Close()
+	}
+	if err != nil {
+		return 0, d.fail(ctx, notWritten(err))
+	}
+	d.out = part
+	d.rewind = func() error {
+		_, err := part.Seek(0, io.SeekStart)
+		return errors.Join(err, part.Truncate(0))
+	}
+	if err := d.run(ctx); err != nil {
+		return 0, err
+	}
+	if err := commit(part, path); err != nil {
+		return 0, d.fail(ctx, notWritten(err))
+	}
+	return d.done, nil
+}
+
+// createPart makes a file beside path, with the permissions of the one that it replaces.
+func createPart(path string) (*os.File, error) {
+	old, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // such as a name too long
+		return nil, err
+	}
+	name := filepath.Join(filepath.Dir(path), ".creatify-"+rand.Text()+".part")
+	part, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) //nolint:gosec // less the umask, as os.Create
+	if err == nil && old != nil {
+		err = part.Chmod(old.Mode().Perm())
+	}
+	return part, err
+}
+
+// commit renames a part to path once the disk has it.
+func commit(part *os.File, path string) error {
+	for _, step := range []func() error{part.Sync, part.Close, func() error { return os.Rename(part.Name(), path) }} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if dir, err := os.Open(filepath.Dir(path)); err == nil {
+		_ = errors.Join(dir.Sync(), dir.Close()) // not every system can
+	}
+	return nil
+}

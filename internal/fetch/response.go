@@ -1,0 +1,119 @@
+package fetch
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/creatify-community/creatify-go/internal/transport"
+)
+
+// refusal judges a status without a file.
+func refusal(resp *http.Response) *Error {
+	status := resp.StatusCode
+	e := failf(never, "the host answered %d %s", status, http.StatusText(status))
+	e.Status = status
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+		e.retry = missing // 400 is how some storage services refuse a token that has expired
+	case http.StatusRequestTimeout, http.StatusRequestedRangeNotSatisfiable, http.StatusTooEarly, http.StatusTooManyRequests:
+		e.retry = soon
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+	default:
+		if status/100 == 5 {
+			e.retry = soon
+		}
+	}
+	e.after, _ = transport.RetryAfter(&transport.Response{Status: status, Header: resp.Header}, time.Now())
+	if e.after > maxRetryAfter {
+		e.retry = never
+	}
+	return e
+}
+
+// otherThanVideo returns the type of a body that is a page or a message, by its declared type or its first bytes; else "".
+// The groups of types are those of https://mimesniff.spec.whatwg.org/#mime-type-groups.
+func otherThanVideo(header http.Header, head []byte) string {
+	head = bytes.TrimPrefix(head, []byte("\uFEFF"))
+	sniffed := http.DetectContentType(head)
+	if strings.HasPrefix(sniffed, "video/") {
+		return "" // whatever it is declared as
+	}
+	declared, _, _ := strings.Cut(strings.ToLower(header.Get("Content-Type")), ";")
+	declared = strings.TrimSpace(declared)
+	kind, subtype, _ := strings.Cut(declared, "/")
+	if kind == "text" || kind == "application" && (subtype == "json" || subtype == "xml") ||
+		strings.HasSuffix(subtype, "+json") || strings.HasSuffix(subtype, "+xml") {
+		return declared
+	}
+	start := bytes.TrimLeft(head, "\t\n\f\r ")
+	if strings.HasPrefix(sniffed, "text/") && len(start) > 0 && strings.IndexByte("<{[", start[0]) >= 0 {
+		return sniffed
+	}
+	return ""
+}
+
+// codings are IANA's content codings, save identity: https://www.iana.org/assignments/http-parameters
+var codings = strings.Fields("aes128gcm br compress dcb dcz deflate exi gzip pack200-gzip x-compress x-gzip zstd")
+
+// codingOf returns the coding of a body, or "" if its bytes are the file's. Anything unregistered, such as aws-chunked, UTF-8
+// or binary, is a leftover of an upload and encodes nothing.
+func codingOf(header http.Header) string {
+	for coding := range strings.SplitSeq(strings.Join(header.Values("Content-Encoding"), ","), ",") {
+		coding = strings.ToLower(strings.TrimSpace(coding))
+		if slices.Contains(codings, coding) {
+			return coding
+		}
+	}
+	return ""
+}
+
+// endsWithConnection reports whether the body is delimited only by connection close, so that a truncated body looks complete.
+// Chunks and streams have an end of their own.
+func endsWithConnection(resp *http.Response) bool {
+	return resp.ProtoMajor == 1 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && !resp.Uncompressed
+}
+
+// versionOf returns what identifies a file byte by byte, or "": a strong ETag, or a date of change that was over when the
+// response was made (RFC 9110, 8.8.2.2).
+func versionOf(header http.Header) string {
+	if tag := header.Get("ETag"); tag != "" {
+		if isTag(tag) {
+			return tag
+		}
+		return ""
+	}
+	changed, err := http.ParseTime(header.Get("Last-Modified"))
+	sent, err2 := http.ParseTime(header.Get("Date"))
+	if err != nil || err2 != nil || sent.Sub(changed) < time.Second {
+		return ""
+	}
+	return header.Get("Last-Modified")
+}
+
+func isTag(version string) bool {
+	return len(version) >= 2 && version[0] == '"' && version[len(version)-1] == '"'
+}
+
+// sameVersion reports whether a part is of a version. It need not repeat a date of change (RFC 9110, 15.3.7).
+func sameVersion(header http.Header, version string) bool {
+	if header.Get("ETag") == "" && header.Get("Last-Modified") == "" {
+		return !isTag(version)
+	}
+	return versionOf(header) == version
+}
+
+// contentRange reads "bytes 5-9/10". The length of the whole must be there.
+func contentRange(text string) (from, to, of int64, ok bool) {
+	text, isBytes := strings.CutPrefix(text, "bytes ")
+	first, rest, _ := strings.Cut(text, "-")
+	last, whole, _ := strings.Cut(rest, "/")
+	from, err1 := strconv.ParseInt(first, 10, 64)
+	to, err2 := strconv.ParseInt(last, 10, 64)
+	of, err3 := strconv.ParseInt(whole, 10, 64)
+	return from, to, of, isBytes && errors.Join(err1, err2, err3) == nil && 0 <= from && from <= to && to < of
+}
