@@ -209,13 +209,12 @@ func decodeTemplate(body lenient.Value) (Template, error) {
 	return t, nil
 }
 
-// WithTemplateCheck checks the variables of each create against the template before anything is charged. It
-// refuses what [Template.Validate] refuses, as a [*ValidationError]: a misspelt text variable, say, which the
-// API would render blank.
+// WithTemplateCheck compares the variables of each create with the template before anything is charged. What
+// [Template.Validate] refuses is a [*ValidationError], such as a misspelt text variable, which the API would
+// render blank. The template is read, free of charge, at most once per maxAge, and once more before a refusal.
 //
-// The template is read (free) at most once per maxAge, and once more before a refusal. Up to 1,000 are kept.
-// One that cannot be read within 10 s stops nothing: it is logged as a warning, and tried again after a
-// minute.
+// One that cannot be read within 10 s stops nothing: a warning is logged, and a minute later the next create
+// tries again. At most 1,000 templates are kept.
 func WithTemplateCheck(maxAge time.Duration) Option {
 	return func(c *config) {
 		if maxAge <= 0 {
@@ -281,8 +280,7 @@ func (a *api) readTemplate(ctx context.Context, id string, outdated *templateRea
 	}
 }
 
-// join returns the latest read that is good enough, perhaps one that goes on, or a new one for the caller to
-// make.
+// join returns the latest read if it is good enough, be it under way, or else a new one for the caller to make.
 func (r *templateReads) join(id string, outdated *templateRead, now time.Time) (read *templateRead, own bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -301,7 +299,7 @@ func (r *templateReads) join(id string, outdated *templateRead, now time.Time) (
 	return read, true
 }
 
-// isGood reports whether a read goes on or has a result that is not too old.
+// isGood reports whether a read is under way or has a result that is not too old.
 func (r *templateRead) isGood(now time.Time, maxAge time.Duration) bool {
 	select {
 	case <-r.done:

@@ -183,6 +183,17 @@ func TestPathProblem(t *testing.T) {
 	}
 }
 
+func TestToFileFailsWhenThePathBecomesAFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "video.mp4")
+	_, err := newClient(&host{content: videoOf(9)}).ToFile(t.Context(), fileAt(fileURL, func(f *File) {
+		f.Progress = func(int64, int64) { assert.NoError(t, os.Mkdir(path, 0o700)) }
+	}), path)
+	assert.Equal(t, NotWritten, failureOf(t, err).Kind)
+	entries, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	assert.Len(t, entries, 1)
+}
+
 func TestCommitReplacesNothingWhenTheDiskFails(t *testing.T) {
 	path := existing(t)
 	r, part, err := os.Pipe() // which cannot be synced
