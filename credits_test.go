@@ -126,6 +126,16 @@ func TestNewBudget(t *testing.T) {
 	}
 }
 
+func TestNewBudget_prices_are_copied(t *testing.T) {
+	prices := creatify.DocumentedPrices()
+	budget := creatify.NewBudget(creatify.BudgetOptions{Credits: 10, Prices: prices})
+	prices.Prices[0].Credits = 99
+	client := newClient(t, creatifytest.New(creatifytest.Config{}), creatify.WithBudget(budget))
+	_, err := client.Jobs.CreatePreview(t.Context(), params())
+	require.NoError(t, err)
+	assert.Equal(t, 1.0, budget.Spent())
+}
+
 func TestWithBudget(t *testing.T) {
 	t.Run("refuses_one_that_NewBudget_did_not_make", func(t *testing.T) {
 		for _, budget := range []*creatify.Budget{nil, {}} {
@@ -324,6 +334,39 @@ func TestBudget_render(t *testing.T) {
 			})
 		})
 	}
+
+	t.Run("refused_is_forgotten", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			api := creatifytest.New(creatifytest.Config{})
+			other := newClient(t, api)
+			job, err := other.Jobs.CreatePreviewAndWait(t.Context(), params())
+			require.NoError(t, err)
+			budget := newBudget(10)
+			client := newClient(t, api, creatify.WithBudget(budget))
+			api.Inject(creatifytest.Fault{Call: creatifytest.CallRender, Status: 400, Body: `["No."]`})
+			_, err = client.Jobs.Render(t.Context(), job.ID)
+			require.Error(t, err)
+			_, err = other.Jobs.Render(t.Context(), job.ID)
+			require.NoError(t, err)
+			_, err = client.Jobs.WaitForVideo(t.Context(), job.ID)
+			require.NoError(t, err)
+			assert.Zero(t, budget.Spent(), "by this client")
+		})
+	})
+
+	t.Run("is_not_settled_by_the_late_charge_of_the_preview", func(t *testing.T) {
+		members := `"status":"done","preview":"https://x.test","credits_used":0`
+		budget := newBudget(10)
+		client := newClient(t, shows(&members), creatify.WithBudget(budget))
+		_, err := client.Jobs.CreatePreview(t.Context(), params())
+		require.NoError(t, err)
+		_, err = client.Jobs.Render(t.Context(), jobID)
+		require.NoError(t, err)
+		members = `"status":"done","preview":"https://x.test","credits_used":1`
+		_, err = client.Jobs.Get(t.Context(), jobID)
+		require.NoError(t, err)
+		assert.Equal(t, 5.0, budget.Spent())
+	})
 
 	t.Run("refused_leaves_the_preview_to_be_settled", func(t *testing.T) {
 		used := "0"

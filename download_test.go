@@ -22,6 +22,7 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -61,10 +62,9 @@ func downloadError(t *testing.T, err error) *creatify.DownloadError {
 	failure, ok := errors.AsType[*creatify.DownloadError](err)
 	require.True(t, ok, "%T: %v", err, err)
 	assert.Contains(t, err.Error(), jobID)
-	var all strings.Builder
-	tell(&all, err)
-	assert.NotContains(t, all.String(), "s1gned")
-	assert.NotContains(t, all.String(), creatifytest.APIKey)
+	said := testkit.Emitted(err)
+	assert.NotContains(t, said, "s1gned")
+	assert.NotContains(t, said, creatifytest.APIKey)
 	return failure
 }
 

@@ -14,43 +14,26 @@ import (
 	"time"
 )
 
-// An error of this package matches at most one of these sentinels with [errors.Is]. Details are in its type, found with
+// The sentinels. An error of this package matches at most one of them with [errors.Is]; details are in its type, found with
 // [errors.AsType].
 var (
-	// ErrInvalidParams reports a bad parameter or option. Nothing was sent.
-	ErrInvalidParams = errors.New("creatify: invalid parameters")
-	// ErrUnauthorized reports a wrong API ID or key (401), or one that may not make this call (403).
-	ErrUnauthorized = errors.New("creatify: unauthorized")
-	// ErrNotFound reports that the API itself knows no such job or template. A proxy's 404 does not match.
-	ErrNotFound = errors.New("creatify: not found")
-	// ErrRateLimited reports too many requests (429), after retries.
-	ErrRateLimited = errors.New("creatify: rate limited")
-	// ErrInsufficientCredits reports that the account has too few credits.
-	ErrInsufficientCredits = errors.New("creatify: insufficient credits")
-	// ErrOutcomeUnknown reports a paid call that was sent and may have been charged.
-	ErrOutcomeUnknown = errors.New("creatify: outcome unknown")
-	// ErrJobFailed reports a job that ended as failed.
-	ErrJobFailed = errors.New("creatify: job failed")
-	// ErrJobRejected reports a job that ended as rejected.
-	ErrJobRejected = errors.New("creatify: job rejected")
-	// ErrWaitTimeout reports a wait that reached its deadline. The job continues.
-	ErrWaitTimeout = errors.New("creatify: wait timed out")
-	// ErrStalled reports a job that did not move for [WithStallTimeout].
-	ErrStalled = errors.New("creatify: job stalled")
-	// ErrNoOutput reports a job that is done without the URL that was waited for.
-	ErrNoOutput = errors.New("creatify: job has no output")
-	// ErrPollsFailed reports a wait that ended because its polls failed. [WaitError.LastPollErr] is the last failure.
-	ErrPollsFailed = errors.New("creatify: polls failed")
-	// ErrBudgetExceeded reports a paid call that a [Budget] does not cover. Nothing was sent.
-	ErrBudgetExceeded = errors.New("creatify: budget exceeded")
-	// ErrTrackerClosed reports a job added to a [Tracker] after its Close or Finish.
-	ErrTrackerClosed = errors.New("creatify: tracker closed")
-	// ErrInvalidWebhook reports a request body that is not a webhook event.
-	ErrInvalidWebhook = errors.New("creatify: invalid webhook event")
-	// ErrTooLarge reports a video larger than [WithMaxSize].
-	ErrTooLarge = errors.New("creatify: video too large")
-	// ErrRefusedURL reports a video's URL, address or redirect that downloads do not follow.
-	ErrRefusedURL = errors.New("creatify: refused URL")
+	ErrInvalidParams       = errors.New("creatify: invalid parameters")    // a parameter or option is bad; nothing was sent
+	ErrUnauthorized        = errors.New("creatify: unauthorized")          // the API ID or key is wrong (401), or may not do this (403)
+	ErrNotFound            = errors.New("creatify: not found")             // the API itself knows no such job or template
+	ErrRateLimited         = errors.New("creatify: rate limited")          // too many requests (429), after retries
+	ErrInsufficientCredits = errors.New("creatify: insufficient credits")  // the account has too few credits
+	ErrOutcomeUnknown      = errors.New("creatify: outcome unknown")       // a paid call was sent and may have been charged
+	ErrJobFailed           = errors.New("creatify: job failed")            // the job ended as failed
+	ErrJobRejected         = errors.New("creatify: job rejected")          // the job ended as rejected
+	ErrWaitTimeout         = errors.New("creatify: wait timed out")        // the wait reached its deadline; the job continues
+	ErrStalled             = errors.New("creatify: job stalled")           // the job did not move for WithStallTimeout
+	ErrNoOutput            = errors.New("creatify: job has no output")     // the job is done without the URL that was waited for
+	ErrPollsFailed         = errors.New("creatify: polls failed")          // the wait's polls failed; see WaitError.LastPollErr
+	ErrBudgetExceeded      = errors.New("creatify: budget exceeded")       // a Budget does not cover the call; nothing was sent
+	ErrTrackerClosed       = errors.New("creatify: tracker closed")        // a job was added after Close or Finish
+	ErrInvalidWebhook      = errors.New("creatify: invalid webhook event") // a request body is not a webhook event
+	ErrTooLarge            = errors.New("creatify: video too large")       // the video is larger than WithMaxSize
+	ErrRefusedURL          = errors.New("creatify: refused URL")           // the video's URL, address or redirect is not followed
 )
 
 // Charge tells what a failed call means for the account's credits.

@@ -17,68 +17,79 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// exampleVideo makes a job with a video of a size, and the client that fetches it.
-func exampleVideo(bytes int64) (*creatify.Client, *creatifytest.API, string) {
-	client, fake := exampleClient(creatifytest.Config{Life: creatifytest.Life{Duration: 1, VideoSize: bytes}})
-	job, err := client.Jobs.CreateVideo(context.Background(), exampleParams)
-	if err != nil {
-		log.Fatal(err)
-	}
-	return client, fake, job.ID
-}
-
-// The video is streamed to any writer. Its host is another than the API's and gets no key.
+// The video is streamed to any writer. Its host gets no key.
 func ExampleJobsService_Download() {
-	client, fake, id := exampleVideo(100_000)
-	var video bytes.Buffer
-	n, err := client.Jobs.Download(context.Background(), id, &video)
+	ctx := context.Background()
+	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1, VideoSize: 100_000}})
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(n, "bytes, of which there are", video.Len())
-	fmt.Println("requests for it with the key:", fake.LeakedCredentials(), "of", fake.Calls(creatifytest.CallVideo))
+	params := creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{}}
+	job, err := client.Jobs.CreateVideo(ctx, params)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	var video bytes.Buffer
+	n, err := client.Jobs.Download(ctx, job.ID, &video)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(n, "bytes,", video.Len(), "in the buffer")
+	fmt.Println("requests with the key:", fake.LeakedCredentials(), "of", fake.Calls(creatifytest.CallVideo))
 	// Output:
-	// 100000 bytes, of which there are 100000
-	// requests for it with the key: 0 of 1
+	// 100000 bytes, 100000 in the buffer
+	// requests with the key: 0 of 1
 }
 
-// The file is there when it is whole, and not before; nothing else is left in its folder.
+// The file appears when it is whole. Nothing else is left in its folder.
 func ExampleJobsService_DownloadFile() {
-	client, _, id := exampleVideo(100_000)
+	ctx := context.Background()
+	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1, VideoSize: 100_000}})
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	params := creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{}}
+	job, err := client.Jobs.CreateVideo(ctx, params)
+	if err != nil {
+		log.Fatal(err)
+	}
+
 	folder, err := os.MkdirTemp("", "videos")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(folder)
-	if _, err := client.Jobs.DownloadFile(context.Background(), id, filepath.Join(folder, "spring.mp4")); err != nil {
-		log.Fatal(err)
-	}
-	files, err := os.ReadDir(folder)
+	n, err := client.Jobs.DownloadFile(ctx, job.ID, filepath.Join(folder, "spring.mp4"))
+	files, _ := os.ReadDir(folder)
+	fmt.Println(n, "bytes in", len(files), "file, error:", err)
+	// Output:
+	// 100000 bytes in 1 file, error: <nil>
+}
+
+// The numbers are those of a progress bar.
+func ExampleWithProgress() {
+	ctx := context.Background()
+	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1, VideoSize: 100_000}})
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, file := range files {
-		info, err := file.Info()
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(info.Name(), info.Size(), "bytes")
+	params := creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{}}
+	job, err := client.Jobs.CreateVideo(ctx, params)
+	if err != nil {
+		log.Fatal(err)
 	}
-	// Output:
-	// spring.mp4 100000 bytes
-}
 
-// The function gets what is written so far and the size of the whole, for a progress bar.
-func ExampleWithProgress() {
-	client, _, id := exampleVideo(100_000)
 	bar := ""
-	_, err := client.Jobs.Download(context.Background(), id, io.Discard,
-		creatify.WithProgress(func(done, total int64) {
-			bar = fmt.Sprintf("%d of %d bytes", done, total)
-			if total > 0 { // else it is not known yet
-				bar += fmt.Sprintf(" (%d %%)", 100*done/total)
-			}
-		}))
+	_, err = client.Jobs.Download(ctx, job.ID, io.Discard, creatify.WithProgress(func(done, total int64) {
+		bar = fmt.Sprintf("%d of %d bytes", done, total)
+		if total > 0 { // -1 while unknown
+			bar += fmt.Sprintf(" (%d %%)", 100*done/total)
+		}
+	}))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -87,16 +98,22 @@ func ExampleWithProgress() {
 	// 100000 of 100000 bytes (100 %)
 }
 
-// A file that is larger than it should be is not taken, and no part of it is left behind.
+// Of a file that is too large, nothing is left.
 func ExampleWithMaxSize() {
-	client, _, id := exampleVideo(100_000)
-	folder, err := os.MkdirTemp("", "videos")
+	ctx := context.Background()
+	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1, VideoSize: 100_000}})
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(folder)
-	path := filepath.Join(folder, "spring.mp4")
-	_, err = client.Jobs.DownloadFile(context.Background(), id, path, creatify.WithMaxSize(64<<10))
+	params := creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{}}
+	job, err := client.Jobs.CreateVideo(ctx, params)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	path := filepath.Join(os.TempDir(), job.ID+".mp4")
+	_, err = client.Jobs.DownloadFile(ctx, job.ID, path, creatify.WithMaxSize(64<<10))
 	fmt.Println("too large:", errors.Is(err, creatify.ErrTooLarge))
 	_, err = os.Stat(path)
 	fmt.Println("no file:", errors.Is(err, fs.ErrNotExist))
@@ -105,14 +122,24 @@ func ExampleWithMaxSize() {
 	// no file: true
 }
 
-// A connection that brings nothing is given up soon, and tried again within half a second, for which this context has no
-// time.
+// A silent connection is replaced, unless the context has no time for another.
 func ExampleWithIdleTimeout() {
-	client, fake, id := exampleVideo(100_000)
+	ctx := context.Background()
+	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1, VideoSize: 100_000}})
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	params := creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{}}
+	job, err := client.Jobs.CreateVideo(ctx, params)
+	if err != nil {
+		log.Fatal(err)
+	}
+
 	fake.Inject(creatifytest.Fault{Call: creatifytest.CallVideo, Delay: time.Hour})
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
-	_, err := client.Jobs.Download(ctx, id, io.Discard, creatify.WithIdleTimeout(10*time.Millisecond))
+	_, err = client.Jobs.Download(ctx, job.ID, io.Discard, creatify.WithIdleTimeout(10*time.Millisecond))
 	if failed, ok := errors.AsType[*creatify.DownloadError](err); ok {
 		fmt.Println(failed.Err)
 	}
@@ -120,15 +147,20 @@ func ExampleWithIdleTimeout() {
 	// no byte came for 10ms
 }
 
-// Videos come from public addresses and by https only, so that no URL in a reply leads into one's own network. A test with a
-// server of its own allows more.
+// By default, no URL in a response leads into your own network.
 func ExampleWithPrivateAddresses() {
 	ctx := context.Background()
-	client, fake := exampleClient(creatifytest.Config{BaseURL: "http://127.0.0.1:8080", Life: creatifytest.Life{Duration: 1}})
-	job, err := client.Jobs.CreateVideo(ctx, exampleParams)
+	fake := creatifytest.New(creatifytest.Config{BaseURL: "http://127.0.0.1:8080", Life: creatifytest.Life{Duration: 1}})
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
 	if err != nil {
 		log.Fatal(err)
 	}
+	params := creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{}}
+	job, err := client.Jobs.CreateVideo(ctx, params)
+	if err != nil {
+		log.Fatal(err)
+	}
+
 	_, err = client.Jobs.Download(ctx, job.ID, io.Discard)
 	fmt.Println("refused:", errors.Is(err, creatify.ErrRefusedURL), "after", fake.Calls(creatifytest.CallVideo), "requests")
 
@@ -139,11 +171,22 @@ func ExampleWithPrivateAddresses() {
 	// refused: false after 1 request
 }
 
-// The error tells a job without a video from a host that refuses it. Either way, nothing was charged.
+// A job without a video differs from a host that refuses it. Either way, nothing was charged.
 func ExampleDownloadError() {
-	client, fake, id := exampleVideo(100_000)
+	ctx := context.Background()
+	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1, VideoSize: 100_000}})
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	params := creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{}}
+	job, err := client.Jobs.CreateVideo(ctx, params)
+	if err != nil {
+		log.Fatal(err)
+	}
+
 	fake.Inject(creatifytest.Fault{Call: creatifytest.CallVideo, Status: http.StatusNotImplemented, Times: -1})
-	_, err := client.Jobs.Download(context.Background(), id, io.Discard)
+	_, err = client.Jobs.Download(ctx, job.ID, io.Discard)
 	if errors.Is(err, creatify.ErrNoOutput) {
 		fmt.Println("there is no video yet: wait for it")
 	} else if failed, ok := errors.AsType[*creatify.DownloadError](err); ok {

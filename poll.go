@@ -87,7 +87,7 @@ func (s *JobsService) waitFor(ctx context.Context, job PendingJob, opts []WaitOp
 // follow polls until the wait is over or its context ends. It returns neither job nor error when yield returns false.
 func (s *JobsService) follow(ctx context.Context, p *Poller, yield func(*Job) bool) (*Job, error) {
 	for {
-		if news := p.news(); news != nil && yield != nil && !yield(news) {
+		if yield != nil && p.changed && p.end != wait.JobEnded && !yield(p.last) { // nobody else has p
 			return nil, nil
 		}
 		if p.isOver() {
@@ -187,12 +187,10 @@ func (s *JobsService) NewPoller(job PendingJob, opts ...WaitOption) (*Poller, er
 
 // newPoller returns a Poller for a checked job.
 func (s *JobsService) newPoller(job PendingJob, config *waitConfig, now time.Time) *Poller {
-	p := new(Poller)
-	p.begin(s, job, config, now)
-	return p
+	return new(Poller).begin(s, job, config, now)
 }
 
-func (p *Poller) begin(s *JobsService, job PendingJob, config *waitConfig, now time.Time) {
+func (p *Poller) begin(s *JobsService, job PendingJob, config *waitConfig, now time.Time) *Poller {
 	job.Kind = cmp.Or(job.Kind, KindPreview)
 	if job.Deadline.IsZero() {
 		job.Deadline = now.Add(config.maxWait)
@@ -202,6 +200,7 @@ func (p *Poller) begin(s *JobsService, job PendingJob, config *waitConfig, now t
 	}
 	p.jobs, p.config, p.job, p.state = s, config, job, wait.Begin(now, job.Started)
 	p.state.First(now, p.terms())
+	return p
 }
 
 // pollerState is a Poller's JSON.
@@ -219,13 +218,11 @@ const (
 // MarshalJSON returns the state of the wait: at most 4 KiB, for [JobsService.ResumePoller] in any process and with any version
 // of this library.
 func (p *Poller) MarshalJSON() ([]byte, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	state, err := json.Marshal(p.state)
+	state, err := json.Marshal(locked(p, func() wait.State { return p.state }))
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(pollerState{stateVersion, p.pending(), state})
+	return json.Marshal(pollerState{stateVersion, p.Pending(), state})
 }
 
 // ResumePoller continues a wait from the JSON of its [Poller]. It makes no request. Options do not travel: pass them again. The
@@ -257,7 +254,7 @@ func (p *Poller) Poll(ctx context.Context) (over bool) {
 		return true
 	}
 	if err := p.jobs.api.check(ctx); err != nil {
-		p.failed(err)
+		locked(p, func() error { p.err = err; return nil })
 		return false
 	}
 	if job := p.poll(ctx, nil); job != nil && p.config.onUpdate != nil {
@@ -300,7 +297,7 @@ func (p *Poller) poll(ctx context.Context, share sharing) (news *Job) {
 	case errors.Is(err, transport.ErrQueue):
 		decision = state.Queued(now, p.terms())
 	default:
-		if err == nil && job.broken && !p.ready(job) {
+		if err == nil && job.broken && !p.job.Kind.ready(job) {
 			err = unreadable(transport.Call{Name: "get_job", JobID: p.job.ID}, "the response is malformed JSON")
 		}
 		o := p.observation(job, err)
@@ -373,9 +370,10 @@ func (p *Poller) created(job *Job) {
 	}
 }
 
-// ready reports whether a malformed response shows the result all the same. What it says of a failure may lack the reason.
-func (p *Poller) ready(job *Job) bool {
-	return wait.Judge(job.class(), p.job.Kind.output(job) != "") == wait.Ready
+// ready reports whether the job has its result. A malformed response may show that; of a failure, it may lack the reason.
+func (k JobKind) ready(job *Job) bool {
+	over, err := job.Outcome(k)
+	return over && err == nil
 }
 
 // observation is what a poll showed.
@@ -426,22 +424,25 @@ func (p *Poller) terms() wait.Terms {
 		Video: p.job.Kind == KindVideo, Deadline: p.job.Deadline}
 }
 
-// Next returns when the next poll is worth making: the zero time once the wait is over.
-func (p *Poller) Next() time.Time {
+// locked returns what f returns while it holds the lock.
+func locked[T any](p *Poller, f func() T) T {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.end != wait.Continues {
-		return time.Time{}
-	}
-	return p.state.Due()
+	return f()
+}
+
+// Next returns when the next poll is worth making: the zero time once the wait is over.
+func (p *Poller) Next() time.Time {
+	return locked(p, func() time.Time {
+		if p.end != wait.Continues {
+			return time.Time{}
+		}
+		return p.state.Due()
+	})
 }
 
 // Err returns the error of the latest poll, or nil. A failed poll does not end the wait by itself.
-func (p *Poller) Err() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.err
-}
+func (p *Poller) Err() error { return locked(p, func() error { return p.err }) }
 
 // Result returns the job, a [*JobError] or a [*WaitError] once the wait is over. Before, it is an error.
 func (p *Poller) Result() (*Job, error) {
@@ -473,61 +474,18 @@ func (p *Poller) Expedite() {
 
 // Pending returns the job with its deadline and, once known, the time when it was created: what to store for a new wait.
 func (p *Poller) Pending() PendingJob {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.pending()
-}
-
-func (p *Poller) pending() PendingJob {
 	job := p.job
 	if job.Started.IsZero() {
-		job.Started = p.state.BornAt()
+		job.Started = locked(p, func() time.Time { return p.state.BornAt() })
 	}
 	return job
 }
 
-func (p *Poller) isOver() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.end != wait.Continues
-}
-
-func (p *Poller) news() *Job {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.end == wait.JobEnded || !p.changed {
-		return nil
-	}
-	return p.last
-}
-
-// expire ends a wait whose deadline has come before its next poll.
-func (p *Poller) expire() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.end = wait.TimedOut
-}
-
-// trim keeps little of the snapshot of a wait that continues.
-func (p *Poller) trim() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.last != nil && p.end == wait.Continues {
-		p.last, p.changed = p.last.trimmed(), false
-	}
-}
-
-func (p *Poller) failed(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.err = err
-}
+func (p *Poller) isOver() bool { return locked(p, func() bool { return p.end != wait.Continues }) }
 
 // giveUp ends a wait that blocks, for a reason of its caller's.
 func (p *Poller) giveUp(ctx context.Context, reason error) error {
-	p.mu.Lock()
-	err := p.waitError(reason)
-	p.mu.Unlock()
+	err := locked(p, func() error { return p.waitError(reason) })
 	p.ended(ctx, nil, err)
 	return err
 }
@@ -632,17 +590,15 @@ func WithMaxPollErrors(n int) WaitOption {
 	}
 }
 
-// Schedule returns the delay until the next poll of a job that has been waited for so long and polled so often.
-type Schedule func(waited time.Duration, polls int) time.Duration
-
-// FixedInterval is the schedule that polls every d.
-func FixedInterval(d time.Duration) Schedule {
+// FixedInterval is the schedule that polls every d, for [WithSchedule].
+func FixedInterval(d time.Duration) func(waited time.Duration, polls int) time.Duration {
 	return func(time.Duration, int) time.Duration { return d }
 }
 
-// WithSchedule replaces the learned schedule. Polls stay at least 100 ms apart, failed polls and a Retry-After lengthen the
-// delay, and the last poll is made before the deadline.
-func WithSchedule(schedule Schedule) WaitOption {
+// WithSchedule replaces the learned schedule by the delay until the next poll of a job that has been waited for so long and
+// polled so often. Polls stay at least 100 ms apart, failed polls and a Retry-After lengthen the delay, and the last poll is
+// made before the deadline.
+func WithSchedule(schedule func(waited time.Duration, polls int) time.Duration) WaitOption {
 	return func(c *waitConfig) {
 		if schedule == nil {
 			c.refuse("WithSchedule", "the schedule is nil")

@@ -37,8 +37,8 @@ type Tracker struct {
 	mu       sync.Mutex
 	tracked  map[trackKey]*tracked // jobs whose result has not been taken
 	taken    map[*tracked]bool     // those whose result is in the body of a loop
-	queue    []*tracked            // heap: waiting for their next poll, the first due on top
-	ends     []*tracked            // heap: waits that continue, the first deadline on top
+	queue    jobHeap               // waiting for their next poll, the first due on top
+	ends     jobHeap               // waits that continue, the first deadline on top
 	ended    []*tracked            // results, in the order of their ends
 	polling  int
 	running  bool // the dispatcher
@@ -102,7 +102,9 @@ const maxConcurrency = 60
 // NewTracker returns a Tracker. Bad options are reported by its Add. Close it when it is no longer needed.
 func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
 	t := &Tracker{jobs: s, wake: make(chan struct{}, 1), tracked: make(map[trackKey]*tracked), taken: make(map[*tracked]bool),
-		news: make(chan struct{}), seed: maphash.MakeSeed()}
+		news: make(chan struct{}), seed: maphash.MakeSeed(),
+		queue: jobHeap{when: (*tracked).due, place: func(j *tracked) *int32 { return &j.place }},
+		ends:  jobHeap{when: func(j *tracked) time.Time { return j.job.Deadline }, place: func(j *tracked) *int32 { return &j.end }}}
 	t.ctx, t.close = context.WithCancel(context.Background())
 	t.config = newWaitConfig(longWait, options.Wait)
 	if c := options.Concurrency; c < 0 || c > maxConcurrency {
@@ -155,9 +157,9 @@ func (t *Tracker) add(job PendingJob) bool {
 	j.begin(t.jobs, job, t.config, now)
 	t.tracked[key] = j
 	if j.job.Deadline.After(now) { // else the one poll that is left ends it
-		heap.Push((*endHeap)(&t.ends), j)
+		heap.Push(&t.ends, j)
 	}
-	heap.Push((*dueHeap)(&t.queue), j)
+	heap.Push(&t.queue, j)
 	if !t.running && t.ctx.Err() == nil {
 		t.running = true
 		t.idle.Go(t.dispatch)
@@ -176,7 +178,8 @@ func (t *Tracker) Remove(id string, kind JobKind) {
 		return
 	}
 	delete(t.tracked, key)
-	t.dequeue(j)
+	t.ends.remove(j)
+	t.queue.remove(j)
 	if i := slices.Index(t.ended, j); i >= 0 {
 		t.ended = slices.Delete(t.ended, i, i+1)
 	}
@@ -197,7 +200,7 @@ func (t *Tracker) Expedite(id string) bool {
 		found = true
 		j.Poller.Expedite()
 		if j.place >= 0 {
-			heap.Fix((*dueHeap)(&t.queue), int(j.place))
+			heap.Fix(&t.queue, int(j.place))
 			t.poke()
 		}
 	}
@@ -226,7 +229,7 @@ func (t *Tracker) Pending() []PendingJob {
 func (t *Tracker) Stats() TrackerStats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	stats := TrackerStats{Waiting: len(t.queue) + t.polling, Polling: t.polling, Results: len(t.ended), FailingSince: t.brake.FailingSince()}
+	stats := TrackerStats{Waiting: len(t.queue.jobs) + t.polling, Polling: t.polling, Results: len(t.ended), FailingSince: t.brake.FailingSince()}
 	if err := t.pollErr.Load(); err != nil && !stats.FailingSince.IsZero() {
 		stats.Err = *err
 	}
@@ -347,7 +350,7 @@ func (t *Tracker) dispatch() {
 		expired := t.expire(now)
 		for t.start(now) {
 		}
-		if len(t.queue) == 0 && t.polling == 0 && expired == nil {
+		if len(t.queue.jobs) == 0 && t.polling == 0 && expired == nil {
 			t.running = false
 			t.mu.Unlock()
 			return
@@ -356,8 +359,8 @@ func (t *Tracker) dispatch() {
 		if due, ok := t.nextPoll(); ok && due.Before(next) {
 			next = due
 		}
-		if len(t.ends) > 0 && t.ends[0].job.Deadline.Before(next) {
-			next = t.ends[0].job.Deadline
+		if len(t.ends.jobs) > 0 && t.ends.jobs[0].job.Deadline.Before(next) {
+			next = t.ends.jobs[0].job.Deadline
 		}
 		t.mu.Unlock()
 		for _, j := range expired {
@@ -372,10 +375,10 @@ func (t *Tracker) dispatch() {
 
 // expire ends the waits whose deadline has come, however long the queue is. A poll under way ends by the same deadline.
 func (t *Tracker) expire(now time.Time) (expired []*tracked) {
-	for len(t.ends) > 0 && !t.ends[0].job.Deadline.After(now) {
-		j := heap.Pop((*endHeap)(&t.ends)).(*tracked)
+	for len(t.ends.jobs) > 0 && !t.ends.jobs[0].job.Deadline.After(now) {
+		j := heap.Pop(&t.ends).(*tracked)
 		if j.place >= 0 {
-			j.expire()
+			j.Poller.end = wait.TimedOut
 			t.over(j)
 			expired = append(expired, j)
 		}
@@ -385,10 +388,10 @@ func (t *Tracker) expire(now time.Time) (expired []*tracked) {
 
 // nextPoll returns when the next poll may start, if there is a slot for one and a job that waits for one.
 func (t *Tracker) nextPoll() (time.Time, bool) {
-	if len(t.queue) == 0 || t.polling == t.slots {
+	if len(t.queue.jobs) == 0 || t.polling == t.slots {
 		return time.Time{}, false
 	}
-	next := t.queue[0].due()
+	next := t.queue.jobs[0].due()
 	for _, before := range []time.Time{t.brake.Next(), t.held} {
 		if before.After(next) {
 			next = before
@@ -410,9 +413,9 @@ func (t *Tracker) start(now time.Time) bool {
 			return false
 		}
 	}
-	j := heap.Pop((*dueHeap)(&t.queue)).(*tracked)
+	j := heap.Pop(&t.queue).(*tracked)
 	t.polling++
-	t.brake.Started(now, len(t.queue)+t.polling)
+	t.brake.Started(now, len(t.queue.jobs)+t.polling)
 	t.idle.Go(func() { t.poll(j) })
 	return true
 }
@@ -423,13 +426,15 @@ func (t *Tracker) poll(j *tracked) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.polling--
-		j.trim()
+		if j.last != nil && j.Poller.end == wait.Continues {
+			j.last, j.changed = j.last.trimmed(), false // the poll is over, so j is the tracker's
+		}
 		switch {
 		case t.tracked[j.key()] != j: // removed
 		case j.isOver():
 			t.over(j)
 		default:
-			heap.Push((*dueHeap)(&t.queue), j)
+			heap.Push(&t.queue, j)
 		}
 		t.poke()
 	}()
@@ -467,66 +472,41 @@ func (t *Tracker) log(level slog.Level, message string, attr slog.Attr) {
 
 // over puts the result of a wait that is over where Results finds it.
 func (t *Tracker) over(j *tracked) {
-	t.dequeue(j)
+	t.ends.remove(j)
+	t.queue.remove(j)
 	_, j.err = j.Result()
 	t.ended = append(t.ended, j)
 	t.announce()
 }
 
-// dequeue takes a job out of the heaps.
-func (t *Tracker) dequeue(j *tracked) {
-	if j.end >= 0 {
-		heap.Remove((*endHeap)(&t.ends), int(j.end))
+// jobHeap is a heap of jobs, the one that comes first on top.
+type jobHeap struct {
+	jobs  []*tracked
+	when  func(*tracked) time.Time
+	place func(*tracked) *int32 // in jobs; -1 outside
+}
+
+func (h *jobHeap) Len() int           { return len(h.jobs) }
+func (h *jobHeap) Less(i, k int) bool { return h.when(h.jobs[i]).Before(h.when(h.jobs[k])) }
+func (h *jobHeap) Swap(i, k int) {
+	h.jobs[i], h.jobs[k] = h.jobs[k], h.jobs[i]
+	*h.place(h.jobs[i]), *h.place(h.jobs[k]) = int32(i), int32(k)
+}
+func (h *jobHeap) Push(x any) {
+	*h.place(x.(*tracked)) = int32(len(h.jobs))
+	h.jobs = append(h.jobs, x.(*tracked))
+}
+func (h *jobHeap) Pop() any {
+	last := len(h.jobs) - 1
+	j := h.jobs[last]
+	h.jobs[last], h.jobs = nil, h.jobs[:last]
+	*h.place(j) = -1
+	return j
+}
+
+// remove takes a job out, if it is in.
+func (h *jobHeap) remove(j *tracked) {
+	if place := *h.place(j); place >= 0 {
+		heap.Remove(h, int(place))
 	}
-	if j.place >= 0 {
-		heap.Remove((*dueHeap)(&t.queue), int(j.place))
-	}
-}
-
-// dueHeap is a heap of jobs, the one that is due first on top.
-type dueHeap []*tracked
-
-func (q dueHeap) Len() int           { return len(q) }
-func (q dueHeap) Less(i, j int) bool { return q[i].due().Before(q[j].due()) }
-func (q dueHeap) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = int32(i), int32(j)
-}
-func (q *dueHeap) Push(x any) {
-	j := x.(*tracked)
-	j.place = int32(len(*q))
-	*q = append(*q, j)
-}
-func (q *dueHeap) Pop() any {
-	j := popLast((*[]*tracked)(q))
-	j.place = -1
-	return j
-}
-
-// endHeap is a heap of jobs, the one with the first deadline on top.
-type endHeap []*tracked
-
-func (q endHeap) Len() int           { return len(q) }
-func (q endHeap) Less(i, j int) bool { return q[i].job.Deadline.Before(q[j].job.Deadline) }
-func (q endHeap) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].end, q[j].end = int32(i), int32(j)
-}
-func (q *endHeap) Push(x any) {
-	j := x.(*tracked)
-	j.end = int32(len(*q))
-	*q = append(*q, j)
-}
-func (q *endHeap) Pop() any {
-	j := popLast((*[]*tracked)(q))
-	j.end = -1
-	return j
-}
-
-func popLast(q *[]*tracked) *tracked {
-	last := len(*q) - 1
-	j := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	return j
 }

@@ -270,7 +270,7 @@ type receiver struct {
 	open   bool // without a secret
 	reads  *rate.Limiter
 	logger *slog.Logger
-	warn   rate.Sometimes // about what a hostile sender can cause without end
+	seldom rate.Sometimes // for warnings that a hostile sender can cause without end
 }
 
 func (s *JobsService) newReceiver(options WebhookOptions) *receiver {
@@ -297,9 +297,7 @@ func (c *receiver) receive(w http.ResponseWriter, r *http.Request) *WebhookEvent
 		w.Header().Set("Allow", http.MethodPost)
 		return refuse(http.StatusMethodNotAllowed)
 	case !c.open && subtle.ConstantTimeCompare(secret[:], c.secret[:]) != 1:
-		c.warn.Do(func() {
-			c.logger.WarnContext(r.Context(), "creatify: webhook with a wrong secret", "from", r.RemoteAddr)
-		})
+		c.warn(r.Context(), "creatify: webhook with a wrong secret", "from", r.RemoteAddr)
 		return refuse(http.StatusForbidden)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEvent))
@@ -318,9 +316,13 @@ func (c *receiver) receive(w http.ResponseWriter, r *http.Request) *WebhookEvent
 func (c *receiver) mayRead(ctx context.Context) bool {
 	allowed := c.reads.Allow()
 	if !allowed {
-		c.warn.Do(func() { c.logger.WarnContext(ctx, "creatify: more webhook events than ReadsPerSecond allows") })
+		c.warn(ctx, "creatify: more webhook events than ReadsPerSecond allows")
 	}
 	return allowed
+}
+
+func (c *receiver) warn(ctx context.Context, text string, args ...any) {
+	c.seldom.Do(func() { c.logger.WarnContext(ctx, text, args...) })
 }
 
 func answer(w http.ResponseWriter, status int) {

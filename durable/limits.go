@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/riverqueue/river/rivertype"
+
 	creatify "github.com/creatify-community/creatify-go"
 )
 
@@ -210,7 +212,8 @@ func (q *Queue) pause(ctx context.Context, reason string) error {
 }
 
 func (q *Queue) resume(ctx context.Context) error {
-	if err := q.insert.QueueResume(ctx, sendQueue, nil); err != nil {
+	// River forgets a queue that no process has worked on for a day, and its pause with it.
+	if err := q.insert.QueueResume(ctx, sendQueue, nil); err != nil && !errors.Is(err, rivertype.ErrNotFound) {
 		return err
 	}
 	got, err := q.exec(ctx, q.db, sqlResume)

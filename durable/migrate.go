@@ -146,7 +146,7 @@ func (q *Queue) migratePostgres(ctx context.Context) error {
 	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return err
 	}
-	return q.tx(ctx, q.migrateOwn)
+	return q.begin(ctx, q.migrateOwn)
 }
 
 // migrateSQLite does everything in one transaction, which takes the file's write lock at once.
@@ -155,7 +155,7 @@ func (q *Queue) migrateSQLite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return q.begin(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := q.checkVersions(ctx, tx); err != nil && !errors.Is(err, errNotMigrated) {
 			return err
 		}

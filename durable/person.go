@@ -23,6 +23,19 @@ func (q *Queue) Abandon(ctx context.Context, id, who string) error {
 	return q.decide(ctx, abandon, id, who, "")
 }
 
+// Resume ends a pause of the sends: the account has credits again, or a key that is accepted. Without it, one order is tried a
+// minute. Where sending is not paused, it changes nothing.
+func (q *Queue) Resume(ctx context.Context) error {
+	limits, err := q.limits(ctx, q.db)
+	if err == nil && limits.paused != "" {
+		err = errors.Join(q.resume(ctx), q.revive(ctx, sqlHeld, sweepBatch))
+	}
+	if err != nil {
+		return fmt.Errorf("durable: resume: %w", err)
+	}
+	return nil
+}
+
 // Resend queues an order whose outcome is unknown, to be sent and charged again: find out before that it was not charged.
 // While the lost call may still be under way, it is [ErrTooEarly].
 func (q *Queue) Resend(ctx context.Context, id, who string) error {

@@ -177,6 +177,9 @@ const (
 				AND (j.state = 'pending' OR {scheduled} < {now} - $1 OR {scheduled} > o.due + $1)
 			OR j.state = 'running' AND {attempted} < {now} - CASE o.state WHEN 'queued' THEN CAST($2 AS bigint) ELSE CAST($4 AS bigint) END)
 		LIMIT $3 {lock}`
+	// Orders whose job sleeps because sending was paused.
+	sqlHeld = `SELECT o.id FROM {s}orders o JOIN {s}river_job j ON j.id = o.river_id
+		WHERE o.state = 'queued' AND o.due <= {now} AND j.state = 'scheduled' LIMIT $1 {lock}`
 	sqlRevive = `UPDATE {s}orders SET epoch = epoch + 1 WHERE id = $1 AND state IN ('queued', 'waiting') RETURNING ` + columns
 	// Calls that cannot be under way any more, and whose outcome nobody wrote.
 	sqlStale = `SELECT o.id, o.fence FROM {s}orders o WHERE o.state = 'sending' AND o.sent < {now} - $1 LIMIT $2`
@@ -294,6 +297,11 @@ func (q *Queue) note(ctx context.Context, tx *sql.Tx, id, who, what, detail stri
 func (q *Queue) tx(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, q.timing.transaction)
 	defer cancel()
+	return q.begin(ctx, f)
+}
+
+// begin is tx without the limit.
+func (q *Queue) begin(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error {
 	options := &sql.TxOptions{}
 	if q.options.Dialect == Postgres { // each statement must see what others have committed before it
 		options.Isolation = sql.LevelReadCommitted

@@ -45,11 +45,16 @@ func (q *Queue) parkStale(ctx context.Context) error {
 	return err
 }
 
-// reviveLost gives a new River job to orders whose job is gone or late. Others that sweep at the same time pass them over.
+// reviveLost gives a new River job to orders whose job is gone or late.
 func (q *Queue) reviveLost(ctx context.Context) error {
+	t := q.timing
+	return q.revive(ctx, sqlLost, micros(t.overdue), micros(t.sendTimeout()+t.overdue), sweepBatch, micros(t.rescue+t.overdue))
+}
+
+// revive gives a new River job to the orders that a statement selects. Others that do so at the same time pass them over.
+func (q *Queue) revive(ctx context.Context, statement string, args ...any) error {
 	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		t := q.timing
-		ids, err := q.strings(ctx, tx, sqlLost, micros(t.overdue), micros(t.sendTimeout()+t.overdue), sweepBatch, micros(t.rescue+t.overdue))
+		ids, err := q.strings(ctx, tx, statement, args...)
 		if err != nil {
 			return err
 		}

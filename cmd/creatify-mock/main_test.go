@@ -238,8 +238,8 @@ func TestNewServer(t *testing.T) {
 		logger := newLogger(io.Discard)
 		server := httptest.NewUnstartedServer(nil)
 		server.Config = newServer(sandbox(api, options{}, "http://127.0.0.1:80", logger), logger)
-		server.Config.ReadTimeout /= 200 // 150 ms
-		server.Config.IdleTimeout /= 800 // 150 ms
+		server.Config.ReadTimeout /= 60  // 500 ms
+		server.Config.IdleTimeout /= 240 // 500 ms
 		server.Start()
 		t.Cleanup(server.Close)
 		return server
@@ -267,7 +267,7 @@ func TestNewServer(t *testing.T) {
 	}
 
 	t.Run("a response may take longer", func(t *testing.T) {
-		server := serve(t, creatifytest.Life{Duration: 500 * time.Millisecond})
+		server := serve(t, creatifytest.Life{Duration: time.Second})
 		p := program{url: server.URL}
 		status, job := p.call(t, "POST", jobsPath+"preview/", jobBody)
 		assert.Equal(t, http.StatusOK, status)

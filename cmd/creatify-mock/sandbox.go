@@ -30,7 +30,7 @@ func sandbox(api *creatifytest.API, options options, baseURL string, logger *slo
 		default:
 			api.ServeHTTP(w, r) // as raw as it came: a mux would clean paths
 		}
-	}), logger)
+	}), writeTimeout, logger)
 }
 
 // onlyHosts refuses requests whose Host is a foreign name. A page elsewhere that makes its own name lead here
@@ -58,9 +58,9 @@ func hostname(host string) string {
 
 // watched logs each request and bounds the sending of its response, but not the time before it, which is that
 // of the job or of a fault's delay. Headers, bodies and queries are not logged, since they may hold secrets.
-func watched(next http.Handler, logger *slog.Logger) http.Handler {
+func watched(next http.Handler, limit time.Duration, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		watch := &watch{ResponseWriter: w, controller: http.NewResponseController(w)}
+		watch := &watch{ResponseWriter: w, controller: http.NewResponseController(w), limit: limit}
 		defer func() {
 			logger.Info("request", "method", r.Method, "path", r.URL.Path, "status", watch.status)
 		}()
@@ -74,12 +74,13 @@ func watched(next http.Handler, logger *slog.Logger) http.Handler {
 type watch struct {
 	http.ResponseWriter
 	controller *http.ResponseController
+	limit      time.Duration
 	status     int
 }
 
 func (w *watch) WriteHeader(status int) {
 	w.status = status
-	_ = w.controller.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = w.controller.SetWriteDeadline(time.Now().Add(w.limit))
 	w.ResponseWriter.WriteHeader(status)
 }
 

@@ -2,13 +2,17 @@ package main
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/creatify-community/creatify-go/creatifytest"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestOnlyHosts(t *testing.T) {
@@ -23,6 +27,45 @@ func TestOnlyHosts(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWatched(t *testing.T) {
+	const limit = 300 * time.Millisecond
+	ended := make(chan error, 1)
+	server := httptest.NewServer(watched(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(2 * limit) // does not count
+		_, err := w.Write(make([]byte, 64<<20))
+		ended <- err
+	}), limit, newLogger(io.Discard)))
+	defer server.Close()
+
+	t.Run("a response that nobody reads ends", func(t *testing.T) {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+		require.NoError(t, err)
+		assert.ErrorIs(t, <-ended, os.ErrDeadlineExceeded)
+	})
+
+	t.Run("the limit of a response is not that of the next", func(t *testing.T) {
+		small := httptest.NewServer(watched(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(w, r.Body)
+		}), limit, newLogger(io.Discard)))
+		defer small.Close()
+		for range 2 {
+			req, err := http.NewRequestWithContext(t.Context(), "POST", small.URL, strings.NewReader("x"))
+			require.NoError(t, err)
+			req.Header.Set("Expect", "100-continue")
+			resp, err := small.Client().Do(req)
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			resp.Body.Close()
+			assert.Equal(t, "x", string(body))
+			time.Sleep(2 * limit)
+		}
+	})
 }
 
 func TestSandbox(t *testing.T) {

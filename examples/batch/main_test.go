@@ -3,357 +3,342 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/csv"
-	"fmt"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-func TestAllRowsAreDone(t *testing.T) {
-	inFolder(t, func(t *testing.T, f *folder) {
-		got := f.batch(t.Context())
-		assert.Equal(t, 0, got.code, got.stderr)
-		assert.Contains(t, got.stdout, "4 rows: 4 done")
-		for i, id := range ids {
-			assert.Equal(t, "done", f.result(id, "status"))
-			assert.Contains(t, f.result(id, "preview"), f.api.Jobs()[i])
+var allDone = map[string]string{"spring": "done", "summer": "done", "autumn": "done", "winter": "done"}
+
+func TestRun_makes_all_rows_once(t *testing.T) {
+	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+		for range 2 {
+			got := f.batch(t.Context())
+			assert.Equal(t, 0, got.code, got.stderr)
+			assert.Equal(t, "Results: results.csv\n4 rows: 4 done\nCredits: 4 spent, 0 unknown, 16 of 20 left\n", got.stdout)
+			assert.Equal(t, allDone, results(t, "state"))
+			assert.Equal(t, 4.0, f.fake.Charged())
 		}
-		again := f.batch(t.Context())
-		assert.Equal(t, 0, again.code, again.stderr)
-		assert.Equal(t, 4.0, f.api.Charged(), "credits charged by both runs")
+		for row, job := range results(t, "job") {
+			known, _ := f.fake.Job(job)
+			assert.Equal(t, row, known.Request.Name, "by which a person finds the job")
+			assert.Equal(t, known.Preview, results(t, "preview")[row])
+		}
 	})
 }
 
-func TestAStoppedRunGoesOnWithoutPayingTwice(t *testing.T) {
-	cases := []struct {
+func TestRun_continues_what_was_stopped(t *testing.T) {
+	tests := []struct {
 		name   string
 		stopAt time.Duration
-		paid   int // by the first run
+		paid   float64 // by the first run
+		code   int
 	}{
-		{"before the first row", 0, 0},
-		{"in the middle of a create, which is seen through", 2500 * time.Millisecond, 3},
-		{"when all jobs are under way", 10 * time.Second, 4},
-		{"when some jobs are done", 23 * time.Second, 4},
+		{"before the first row", 0, 0, 2},
+		{"in the middle of a create, whose response is awaited", 500 * time.Millisecond, 4, 3},
+		{"when all jobs are under way", 10 * time.Second, 4, 3},
 	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			inFolder(t, func(t *testing.T, f *folder) {
-				f.api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Delay: time.Second})
-				ctx, cancel := context.WithTimeout(t.Context(), c.stopAt)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+				require.NoError(t, f.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Delay: time.Second}))
+				ctx, cancel := context.WithTimeout(t.Context(), test.stopAt)
 				defer cancel()
 				start := time.Now()
 				first := f.batch(ctx)
-				assert.Less(t, time.Since(start)-c.stopAt, time.Second, "the run goes on after the stop")
-				assert.Equal(t, 3, first.code, first.stderr)
-				assert.Contains(t, first.stderr, "run the same command again")
-				assert.Equal(t, c.paid, len(f.api.Jobs()), "jobs of the first run")
-				assert.Contains(t, []string{"created", "open", "done"}, f.result("spring", "status"), "the results so far")
+				assert.Less(t, time.Since(start)-test.stopAt, 3*time.Second, "the run continues after the stop")
+				assert.Equal(t, test.code, first.code, first.stderr)
+				assert.Equal(t, test.code == 3, strings.HasSuffix(first.stderr, again))
+				assert.Equal(t, test.paid, f.fake.Charged())
 
 				second := f.batch(t.Context())
 				assert.Equal(t, 0, second.code, second.stderr)
-				assert.Len(t, f.api.Jobs(), 4)
-				assert.Equal(t, 4.0, f.api.Charged(), "credits charged by both runs")
-				for i, id := range ids {
-					assert.Equal(t, f.api.Jobs()[i], f.result(id, "job"))
-				}
+				assert.Equal(t, allDone, results(t, "state"))
+				assert.Equal(t, 4.0, f.fake.Charged())
 			})
 		})
 	}
 }
 
-func TestAStopDoesNotWaitForeverForACreate(t *testing.T) {
-	inFolder(t, func(t *testing.T, f *folder) {
-		f.api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Delay: 50 * time.Second})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		start := time.Now()
-		got := f.batch(ctx)
-		assert.Equal(t, 3, got.code, got.stderr)
-		assert.Equal(t, time.Second+grace, time.Since(start))
-		assert.Equal(t, "unknown", f.result("spring", "status"))
-		assert.Equal(t, "open", f.result("summer", "status"))
-	})
-}
-
-func TestALostReplyIsNotSentAgain(t *testing.T) {
-	inFolder(t, func(t *testing.T, f *folder) {
-		f.api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Skip: 1, Drop: creatifytest.DropAfter})
-		for range 2 {
-			got := f.batch(t.Context())
-			assert.Equal(t, 3, got.code, got.stderr)
-			assert.Contains(t, got.stdout, "3 done")
-			assert.Contains(t, got.stderr, "Unknown rows: 1.")
-			assert.Equal(t, "unknown", f.result("summer", "status"))
-			assert.Contains(t, f.result("summer", "reason"), "may have been charged")
-		}
-		assert.Equal(t, 4, f.api.Calls(creatifytest.CallCreatePreview), "create calls of both runs")
-	})
-}
-
-func TestManyLostRepliesEndTheCreating(t *testing.T) {
-	inFolder(t, func(t *testing.T, f *folder) {
-		f.api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Status: 500})
-		got := f.batch(t.Context())
-		assert.Equal(t, 3, got.code, got.stderr)
-		assert.Equal(t, mostLost, f.api.Calls(creatifytest.CallCreatePreview))
-		assert.Equal(t, "open", f.result("winter", "status"))
-	})
-}
-
-func TestALostReplyThatNamesTheJobIsFollowed(t *testing.T) {
-	inFolder(t, func(t *testing.T, f *folder) {
-		client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(f.api.HTTPClient()))
-		require.NoError(t, err)
-		job, err := client.Jobs.CreatePreview(t.Context(), Demo{Headline: "x", Photo: "https://example.com"}.Params())
-		require.NoError(t, err)
-		f.api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: 500, Body: string(job.RawJSON())})
-		got := f.batch(t.Context())
-		assert.Equal(t, 0, got.code, got.stderr)
-		assert.Equal(t, job.ID, f.result("spring", "job"))
-	})
-}
-
-func TestARowThatWasBeingCreatedInACrashIsNotSentAgain(t *testing.T) {
-	cases := []struct{ name, tail string }{
-		{"after its line was written", ""},
-		{"in the middle of the next line", `{"at":"2026-01-02T03:04:05Z","event":"creat`},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			inFolder(t, func(t *testing.T, f *folder) {
-				rows, err := readRows(strings.NewReader(sample))
-				require.NoError(t, err)
-				f.write("results.csv.journal", fmt.Sprintf("{\"event\":\"account\"}\n"+`{"event":"creating","row":"spring","sum":%q}`+"\n%s", rows[0].sum, c.tail))
-				for range 2 {
-					got := f.batch(t.Context())
-					assert.Equal(t, 3, got.code, got.stderr)
-					assert.Equal(t, "unknown", f.result("spring", "status"))
-					assert.Equal(t, "done", f.result("summer", "status"))
-				}
-				assert.Equal(t, 3, f.api.Calls(creatifytest.CallCreatePreview), "create calls")
-			})
-		})
-	}
-}
-
-func TestABudgetHoldsOverAllRuns(t *testing.T) {
-	inFolder(t, func(t *testing.T, f *folder) {
+func TestRun_keeps_the_budget_over_all_runs(t *testing.T) {
+	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
 		for range 2 {
 			got := f.batch(t.Context(), "-budget=3")
 			assert.Equal(t, 3, got.code, got.stderr)
-			assert.Contains(t, got.stdout, "3 done")
-			assert.Contains(t, got.stdout, "1 not made yet")
-			assert.Contains(t, got.stderr, "the budget is exceeded")
-			assert.Equal(t, 3.0, f.api.Charged())
+			assert.Contains(t, got.stdout, "4 rows: 3 done, 1 queued\nCredits: 3 spent, 0 unknown, 0 of 3 left\n")
+			assert.Contains(t, got.stderr, "The budget is used up: give a larger -budget. "+again)
+			assert.Equal(t, 3.0, f.fake.Charged())
 		}
+		start := time.Now()
 		got := f.batch(t.Context(), "-budget=4")
 		assert.Equal(t, 0, got.code, got.stderr)
-		assert.Equal(t, 4.0, f.api.Charged())
+		assert.Less(t, time.Since(start), 40*time.Second, "a larger budget is used at once")
+		assert.Equal(t, 4.0, f.fake.Charged())
 	})
 }
 
-func TestJobsThatEndBadlyHaveTheirReasons(t *testing.T) {
-	inFolder(t, func(t *testing.T, f *folder) {
-		f.api.NextJob(creatifytest.Life{End: "failed", Reason: "photo has a size of 0"}, creatifytest.Life{End: "rejected", Reason: "against the rules"})
-		for range 2 {
-			got := f.batch(t.Context())
-			assert.Equal(t, 1, got.code, got.stderr)
-			assert.Equal(t, "failed", f.result("spring", "status"))
-			assert.Equal(t, "photo has a size of 0", f.result("spring", "reason"))
-			assert.Equal(t, "rejected", f.result("summer", "status"))
-		}
-		assert.Len(t, f.api.Jobs(), 4, "a failed row is not sent again")
-	})
-}
-
-func TestARefusedRowIsTriedAgain(t *testing.T) {
-	cases := []struct {
-		name   string
-		fault  creatifytest.Fault
-		code   int
-		status string
-		sent   int
+func TestRun_stops_where_the_account_is_refused(t *testing.T) {
+	tests := []struct {
+		name, body, hint string
+		status           int
 	}{
-		{"a row that is refused", creatifytest.Fault{Status: 400, Body: `{"detail":"No."}`}, 1, "refused", 4},
-		{"credentials that are refused, as for every row", creatifytest.Fault{Status: 401, Body: `{"detail":"Not ` + creatifytest.APIKey + `"}`}, 3, "refused", 1},
-		{"an API that is not reached", creatifytest.Fault{Drop: creatifytest.Refuse, Times: 4}, 3, "open", 4},
+		{"too few credits", `{"detail":"Not enough credits."}`, "The account has too few credits: add some.", 402},
+		{"a wrong key", `{"detail":"Not ` + creatifytest.APIKey + `"}`, "The API refuses the key: check CREATIFY_API_ID and CREATIFY_API_KEY.", 401},
 	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			inFolder(t, func(t *testing.T, f *folder) {
-				c.fault.Call = creatifytest.CallCreatePreview
-				f.api.Inject(c.fault)
-				first := f.batch(t.Context())
-				assert.Equal(t, c.code, first.code, first.stderr)
-				assert.Equal(t, c.status, f.result("spring", "status"))
-				assert.NotEmpty(t, f.result("spring", "reason"))
-				assert.Equal(t, c.sent, f.api.Calls(creatifytest.CallCreatePreview))
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+				require.NoError(t, f.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Status: test.status, Body: test.body}))
+				for range 2 {
+					start := time.Now()
+					got := f.batch(t.Context())
+					assert.Equal(t, 3, got.code, got.stderr)
+					assert.Less(t, time.Since(start), 10*time.Second)
+					assert.Contains(t, got.stdout, "4 queued")
+					assert.Contains(t, got.stderr, test.hint+" "+again)
+				}
+				assert.LessOrEqual(t, f.fake.Calls(creatifytest.CallCreatePreview), 8, "paid calls of two runs")
 
-				second := f.batch(t.Context())
-				assert.Equal(t, 0, second.code, second.stderr)
-				assert.Equal(t, 4.0, f.api.Charged())
+				f.fake.ClearFaults()
+				start := time.Now()
+				got := f.batch(t.Context())
+				assert.Equal(t, 0, got.code, got.stderr)
+				assert.Less(t, time.Since(start), 40*time.Second, "it continues at once")
+				assert.Equal(t, 4.0, f.fake.Charged())
 			})
 		})
 	}
 }
 
-func TestAWaitThatEndsEarlyLeavesTheJobToTheNextRun(t *testing.T) {
-	inFolder(t, func(t *testing.T, f *folder) {
-		f.api.Inject(creatifytest.Fault{Call: creatifytest.CallGetJob, Status: 401, Body: `{"detail":"No."}`})
-		first := f.batch(t.Context())
-		assert.Equal(t, 3, first.code, first.stderr)
-		assert.Contains(t, first.stdout, "3 done, 0 failed, 0 rejected, 0 refused, 1 under way")
-		second := f.batch(t.Context())
-		assert.Equal(t, 0, second.code, second.stderr)
-		assert.Equal(t, 4.0, f.api.Charged())
+func TestRun_does_not_send_again_what_may_be_paid(t *testing.T) {
+	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+		require.NoError(t, f.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Skip: 1, Drop: creatifytest.DropAfter}))
+		for range 2 {
+			got := f.batch(t.Context())
+			assert.Equal(t, 3, got.code, got.stderr)
+			assert.Contains(t, got.stdout, "4 rows: 3 done, 1 unknown\nCredits: 3 spent, 1 unknown, 16 of 20 left\n")
+			assert.Contains(t, got.stderr, "1 unknown: perhaps paid, and not sent again (look in the account for a job of the row's name")
+			assert.NotContains(t, got.stderr, again, "another run would change nothing")
+		}
+		assertPaidOnce(t, f.fake, results(t, "state"))
+		assert.Equal(t, 4, f.fake.Calls(creatifytest.CallCreatePreview))
 	})
 }
 
-func TestNothingIsSentForBadRowsOrBadUsage(t *testing.T) {
+func TestRun_stops_when_many_responses_are_lost(t *testing.T) {
+	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+		rows := "id,headline,photo\n"
+		for i := range 40 {
+			rows += strings.Repeat("x", i+1) + ",A,https://example.com/a\n"
+		}
+		f.write("in.csv", rows)
+		require.NoError(t, f.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Delay: time.Second, Status: 500}))
+		got := f.batch(t.Context(), "-budget=100")
+		assert.Equal(t, 3, got.code, got.stderr)
+		assert.Contains(t, got.stderr, "Too many responses were lost: see whether the API is well. "+again)
+		assert.LessOrEqual(t, f.fake.Calls(creatifytest.CallCreatePreview), mostLost+8)
+	})
+}
+
+func TestRun_reports_how_jobs_end(t *testing.T) {
+	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+		f.fake.NextJob(creatifytest.Life{End: "failed", Reason: `=HYPERLINK("https://evil.example","open")`}, creatifytest.Life{End: "rejected", Reason: "against the rules"})
+		require.NoError(t, f.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: 400, Body: `["No."]`}))
+		for range 2 {
+			got := f.batch(t.Context())
+			assert.Equal(t, 1, got.code, got.stderr)
+			assert.Contains(t, got.stdout, "4 rows: 1 done, 1 failed, 1 refused, 1 rejected\n")
+			assert.Contains(t, got.stderr, "1 refused: not paid; the results say why (give a corrected row a new id).\n")
+			var reasons []string
+			for _, reason := range results(t, "reason") {
+				reasons = append(reasons, reason)
+			}
+			assert.ElementsMatch(t, []string{"", `'=HYPERLINK("https://evil.example","open")`, "against the rules", "refused"}, reasons)
+		}
+		assertPaidOnce(t, f.fake, results(t, "state"))
+		assert.Equal(t, 3.0, f.fake.Charged(), "a failed row is not sent again")
+	})
+}
+
+func TestRun_waits_again_for_a_wait_that_was_given_up(t *testing.T) {
+	var hidden atomic.Bool
+	hidden.Store(true)
+	withoutPreview := creatifytest.Life{Reply: func(job map[string]any) {
+		if hidden.Load() {
+			job["preview"] = nil
+		}
+	}}
+	inFolder(t, creatifytest.Config{Life: withoutPreview}, func(t *testing.T, f *folder) {
+		first := f.batch(t.Context())
+		assert.Equal(t, 3, first.code, first.stderr)
+		assert.Contains(t, first.stdout, "4 expired")
+		assert.Contains(t, first.stderr, again)
+		hidden.Store(false)
+		second := f.batch(t.Context())
+		assert.Equal(t, 0, second.code, second.stderr)
+		assert.Equal(t, 4.0, f.fake.Charged())
+	})
+}
+
+func TestRun_refuses_a_row_that_has_changed(t *testing.T) {
+	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+		require.Equal(t, 0, f.batch(t.Context()).code)
+		f.write("in.csv", strings.Replace(string(sample), "Spring sale", "Spring", 1))
+		got := f.batch(t.Context())
+		assert.Equal(t, 2, got.code, got.stderr)
+		assert.Contains(t, got.stderr, `row "spring": an earlier run has it with other values (give a changed row a new id)`)
+		assert.Equal(t, 4.0, f.fake.Charged())
+	})
+}
+
+func TestRun_does_not_send_rows_that_have_left_the_file(t *testing.T) {
+	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+		require.Equal(t, 3, f.batch(t.Context(), "-budget=3").code)
+		var left string
+		for row, state := range results(t, "state") {
+			if state == "queued" {
+				left = row
+			}
+		}
+		var rest []string
+		for line := range strings.Lines(string(sample)) {
+			if !strings.HasPrefix(line, left+",") {
+				rest = append(rest, line)
+			}
+		}
+		f.write("in.csv", strings.Join(rest, ""))
+		got := f.batch(t.Context())
+		assert.Equal(t, 0, got.code, got.stderr)
+		assert.Contains(t, got.stdout, "3 rows: 3 done")
+		assert.Equal(t, 3.0, f.fake.Charged())
+
+		f.write("in.csv", string(sample))
+		got = f.batch(t.Context())
+		assert.Equal(t, 1, got.code, got.stderr)
+		assert.Contains(t, got.stderr, "1 cancelled: missing in an earlier run (give the row a new id).")
+		assert.Equal(t, 3.0, f.fake.Charged())
+	})
+}
+
+func TestRun_refuses_to_run_twice_at_once(t *testing.T) {
+	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+		other := flock.New("results.csv.db.lock")
+		locked, err := other.TryLock()
+		require.NoError(t, err)
+		require.True(t, locked)
+		got := f.batch(t.Context())
+		assert.Equal(t, 2, got.code, got.stderr)
+		assert.Contains(t, got.stderr, "results.csv.db is in use by another run: wait for its end")
+		require.NoError(t, other.Unlock())
+		assert.Equal(t, 0, f.batch(t.Context()).code)
+		assert.Equal(t, 4.0, f.fake.Charged())
+	})
+}
+
+func TestRun_reports_results_that_cannot_be_written(t *testing.T) {
+	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+		require.NoError(t, os.Mkdir("results.csv.tmp", 0o700))
+		got := f.batch(t.Context())
+		assert.Equal(t, 3, got.code, got.stderr)
+		assert.Contains(t, got.stderr, "results.csv.tmp: is a directory\n"+again)
+		require.NoError(t, os.Remove("results.csv.tmp"))
+		assert.Equal(t, 0, f.batch(t.Context()).code)
+		assert.Equal(t, 4.0, f.fake.Charged())
+	})
+}
+
+func TestRun_shows_why_nothing_is_sent(t *testing.T) {
+	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+		require.NoError(t, f.fake.Inject(creatifytest.Fault{For: time.Minute, Drop: creatifytest.Refuse}))
+		got := f.batch(t.Context())
+		assert.Equal(t, 0, got.code, got.stderr)
+		assert.Contains(t, got.stderr, "s 4 queued (not_sent) 0 %\n")
+		assert.Equal(t, 4.0, f.fake.Charged())
+	})
+}
+
+func TestRun_without_an_account(t *testing.T) {
+	setAccount(t, "", "", "")
+	t.Chdir(t.TempDir())
+	t.Setenv("TMPDIR", t.TempDir())
+	for range 2 { // the second does not meet the jobs of the first
+		synctest.Test(t, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			code := run(t.Context(), nil, &stdout, &stderr, creatifytest.New(creatifytest.Config{}))
+			assert.Equal(t, 0, code, stderr.String())
+			assert.Contains(t, stderr.String(), "This is a fake API, built in: nothing is charged.")
+			assert.Equal(t, allDone, results(t, "state"))
+		})
+	}
+	left, err := os.ReadDir(os.TempDir())
+	require.NoError(t, err)
+	assert.Empty(t, left, "the fake's orders are removed")
+}
+
+func TestRun_bad_usage(t *testing.T) {
 	good := "id,headline,photo\na,A,https://example.com/a\n"
-	cases := []struct {
+	tests := []struct {
 		name, rows string
 		args       []string
 		says       []string
 	}{
-		{"all that is wrong with rows is said", "id,headline,photo\n,A,https://example.com/a\nb,,nowhere\nb,B,https://example.com/b\nc,C\nd,D,\n", nil,
-			[]string{"line 2: id: is empty", "line 3: headline: is empty", "line 3: photo: must be", `line 4: id: "b" is that of line 3`, "line 5", "line 6: photo: is empty"}},
-		{"missing columns", "id,title\na,A\n", nil, []string{`no column "headline"`, `no column "photo"`}},
-		{"a column that is there twice", "id,headline,headline,photo\n", nil, []string{`two columns "headline"`}},
-		{"no rows", "id,headline,photo\n", nil, []string{"no rows"}},
-		{"an empty file", "", nil, []string{"no header"}},
-		{"an id that is too long for a name", "id,headline,photo\n" + strings.Repeat("x", 256) + ",A,https://example.com/a\n", nil, []string{"line 2: name"}},
+		{"all that is wrong with rows", "id,headline,photo\n,A,https://example.com/a\nb,,nowhere\nb,B,https://example.com/b\nc,C\nd,D,\n", nil, []string{
+			"line 2: id: must have", "line 3: headline: is empty", "line 3: photo: must be", `line 4: id: "b" is that of another row`,
+			"line 5: wrong number of fields", "line 6: photo: is empty"}},
+		{"missing columns", "id,title\na,A\n", nil, []string{`line 1: column "headline" is missing; the columns are ["id" "title"]`, `column "photo" is missing`}},
+		{"no rows", "id,headline,photo\n", nil, []string{"there are no rows"}},
 		{"no file of rows", good, []string{"-in="}, []string{"-in is missing"}},
 		{"a file of rows that does not exist", good, []string{"-in=none.csv"}, []string{"none.csv"}},
 		{"results in place of the rows", good, []string{"-out=in.csv"}, []string{"same file"}},
+		{"results in a folder that does not exist", good, []string{"-out=none/results.csv"}, []string{"none/results.csv.db"}},
 		{"no budget", good, []string{"-budget=0"}, []string{"-budget"}},
 		{"a budget that is no number", good, []string{"-budget=NaN"}, []string{"-budget"}},
+		{"a budget without end", good, []string{"-budget=Inf"}, []string{"-budget"}},
 		{"an argument that is no flag", good, []string{"more"}, []string{`"more"`}},
 	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			inFolder(t, func(t *testing.T, f *folder) {
-				f.write("in.csv", c.rows)
-				got := f.batch(t.Context(), c.args...)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+				f.write("in.csv", test.rows)
+				got := f.batch(t.Context(), test.args...)
 				assert.Equal(t, 2, got.code, got.stderr)
-				for _, text := range c.says {
+				for _, text := range append(test.says, "Nothing was sent. For the usage: go run ./examples/batch -h\n") {
 					assert.Contains(t, got.stderr, text)
 				}
-				assert.Zero(t, f.api.Calls(""), "requests sent")
+				assert.Zero(t, f.fake.Calls(""), "requests")
 				assert.NoFileExists(t, "results.csv")
 			})
 		})
 	}
 }
 
-func TestASecondRunThatMightPayTwiceIsRefused(t *testing.T) {
-	cases := []struct {
-		name    string
-		between func(t *testing.T, f *folder)
-		says    string
-	}{
-		{"a row has changed since it was sent", func(t *testing.T, f *folder) {
-			f.write("in.csv", strings.Replace(sample, "Spring sale", "Spring", 1))
-		}, `id "spring": it was sent with other values`},
-		{"the journal is gone", func(t *testing.T, f *folder) {
-			require.NoError(t, os.Remove("results.csv.journal"))
-		}, "move the first away"},
-		{"the journal is damaged", func(t *testing.T, f *folder) {
-			f.write("results.csv.journal", "{\"event\":\"account\"}\nnonsense\n")
-		}, "line 2 is damaged"},
-		{"the journal is of the fake", func(t *testing.T, f *folder) {
-			f.write("results.csv.journal", "{\"event\":\"fake\"}\n")
-		}, "another kind of account"},
-		{"the first run is still there", func(t *testing.T, f *folder) {
-			j, err := openJournal("results.csv", true)
-			require.NoError(t, err)
-			t.Cleanup(func() { j.file.Close() })
-			_, err = os.ReadFile("results.csv.journal")
-			assert.NoError(t, err, "it can be read meanwhile")
-		}, "another run is using it"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			inFolder(t, func(t *testing.T, f *folder) {
-				require.Equal(t, 0, f.batch(t.Context()).code)
-				c.between(t, f)
-				got := f.batch(t.Context())
-				assert.Equal(t, 2, got.code, got.stderr)
-				assert.Contains(t, got.stderr, c.says)
-				assert.Equal(t, 4.0, f.api.Charged())
-			})
-		})
-	}
+func TestRun_refuses_half_an_account(t *testing.T) {
+	setAccount(t, creatifytest.APIID, "", "")
+	var stdout, stderr bytes.Buffer
+	assert.Equal(t, 2, run(t.Context(), nil, &stdout, &stderr, nil))
+	assert.Contains(t, stderr.String(), "CREATIFY_API_KEY is missing")
 }
 
-func TestNothingIsSentWithoutAJournal(t *testing.T) {
-	inFolder(t, func(t *testing.T, f *folder) {
-		rows, err := readRows(strings.NewReader(sample))
-		require.NoError(t, err)
-		j, err := openJournal("results.csv", true)
-		require.NoError(t, err)
-		j.file.Close() // so that a write fails, as on a full disk
-		client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(f.api.HTTPClient()))
-		require.NoError(t, err)
-		var out bytes.Buffer
-		b := &batch{client: client, tracker: client.Jobs.NewTracker(creatify.TrackerOptions{}), journal: j, rows: rows, progress: newProgress(&out, 4)}
-		b.run(t.Context())
-		assert.Equal(t, 3, b.report("results.csv", &out, &out))
-		assert.Contains(t, out.String(), "journal cannot be written")
-		assert.Zero(t, f.api.Calls(""), "requests sent")
-	})
+func TestRun_help(t *testing.T) {
+	setAccount(t, "", "", "")
+	var stdout, stderr bytes.Buffer
+	assert.Equal(t, 0, run(t.Context(), []string{"-h"}, &stdout, &stderr, nil))
+	assert.Equal(t, help, stdout.String())
+	assert.Empty(t, stderr.String())
 }
 
-func TestWithoutAnAccountTheFakeIsUsed(t *testing.T) {
-	inFolder(t, func(t *testing.T, f *folder) {
-		f.args = nil
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		first := f.batch(ctx)
-		assert.Equal(t, 3, first.code, first.stderr)
-		assert.Contains(t, first.stderr, "running against the built-in fake API, nothing is charged")
-
-		f.api = creatifytest.New(creatifytest.Config{Seed: 1})
-		second := f.batch(t.Context())
-		assert.Equal(t, 0, second.code, second.stderr)
-		assert.Equal(t, f.api.Jobs()[0], f.result("spring", "job"), "jobs of a fake that is gone are made anew")
-	}, "", "")
-}
-
-func TestHalfAnAccountIsBadUsage(t *testing.T) {
-	for _, half := range [][]string{{creatifytest.APIID, ""}, {"", creatifytest.APIKey}} {
-		inFolder(t, func(t *testing.T, f *folder) {
-			got := f.batch(t.Context())
-			assert.Equal(t, 2, got.code)
-			assert.Contains(t, got.stderr, "one is missing")
-			assert.Zero(t, f.api.Calls(""))
-		}, half...)
-	}
-}
-
-func TestHelpExitsWithZero(t *testing.T) {
-	inFolder(t, func(t *testing.T, f *folder) {
-		got := f.batch(t.Context(), "-h")
-		assert.Equal(t, 0, got.code)
-		for _, text := range []string{"-in file", "-out file", "-budget credits", "-length", "Exit codes"} {
-			assert.Contains(t, got.stderr, text)
-		}
-	})
-}
-
-func TestTheGeneratedFileIsThatOfTheFakesTemplates(t *testing.T) {
+// TestGenerate: templates_gen.go is what go generate writes for the fake.
+func TestGenerate(t *testing.T) {
 	server := httptest.NewServer(creatifytest.New(creatifytest.Config{}))
 	defer server.Close()
 	command := exec.Command("go", "run", "github.com/creatify-community/creatify-go/cmd/creatify-gen", "-check", "-out", "templates_gen.go")
@@ -361,75 +346,4 @@ func TestTheGeneratedFileIsThatOfTheFakesTemplates(t *testing.T) {
 		"CREATIFY_API_ID="+creatifytest.APIID, "CREATIFY_API_KEY="+creatifytest.APIKey)
 	said, err := command.CombinedOutput()
 	assert.NoError(t, err, "%s", said)
-}
-
-var ids = []string{"spring", "summer", "autumn", "winter"}
-
-// folder is a working directory with a file of rows, and an API.
-type folder struct {
-	t    *testing.T
-	api  *creatifytest.API
-	args []string
-}
-
-type output struct {
-	code           int
-	stdout, stderr string
-}
-
-// inFolder runs a test in a folder and a bubble of its own. The account, an ID and a key, is the fake's unless given.
-func inFolder(t *testing.T, test func(t *testing.T, f *folder), account ...string) {
-	t.Helper()
-	if account == nil {
-		account = []string{creatifytest.APIID, creatifytest.APIKey}
-	}
-	t.Setenv("CREATIFY_API_ID", account[0])
-	t.Setenv("CREATIFY_API_KEY", account[1])
-	t.Setenv("CREATIFY_BASE_URL", "")
-	t.Chdir(t.TempDir())
-	synctest.Test(t, func(t *testing.T) {
-		f := &folder{t, creatifytest.New(creatifytest.Config{}), []string{"-in=in.csv", "-budget=20"}}
-		f.write("in.csv", sample)
-		test(t, f)
-		files, err := filepath.Glob("*")
-		require.NoError(t, err)
-		for _, name := range files {
-			text, _ := os.ReadFile(name)
-			assert.NotContains(t, string(text), creatifytest.APIKey, "the key is in %s", name)
-			assert.NotContains(t, name, ".tmp")
-		}
-	})
-}
-
-// batch runs the program, with the API as the fake and as what the account is at.
-func (f *folder) batch(ctx context.Context, args ...string) output {
-	f.t.Helper()
-	var stdout, stderr bytes.Buffer
-	code := run(ctx, append(slices.Clip(f.args), args...), &stdout, &stderr, f.api, creatify.WithHTTPClient(f.api.HTTPClient()))
-	assert.NotContains(f.t, stdout.String()+stderr.String(), creatifytest.APIKey, "the key is shown")
-	return output{code, stdout.String(), stderr.String()}
-}
-
-func (f *folder) write(name, text string) {
-	f.t.Helper()
-	require.NoError(f.t, os.WriteFile(name, []byte(text), 0o644))
-}
-
-// result is a cell of the results.
-func (f *folder) result(id, column string) string {
-	f.t.Helper()
-	file, err := os.Open("results.csv")
-	require.NoError(f.t, err)
-	defer file.Close()
-	table, err := csv.NewReader(file).ReadAll()
-	require.NoError(f.t, err)
-	for _, record := range table {
-		for i, name := range table[0] {
-			if record[0] == id && name == column {
-				return record[i]
-			}
-		}
-	}
-	f.t.Fatalf("the results have no %s of %s", column, id)
-	return ""
 }

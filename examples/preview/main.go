@@ -1,22 +1,19 @@
-// Preview makes a preview of a custom template, waits for it and prints its URL. Without an account it does so against a
-// fake of the API that is built in. Its flags and exit codes: go run ./examples/preview -h
+// Preview makes a preview of a custom template, waits for it and prints its URL. Without an account it uses a fake of the API
+// that is built in. For its flags and exit codes: go run ./examples/preview -h
 package main
 
 import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/examples/internal/cli"
 )
 
 // The exit codes.
@@ -28,73 +25,75 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // so that a second Ctrl-C kills
 	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 8 * time.Second}})
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, fake))
+	cli.Main(func(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+		return run(ctx, args, stdout, stderr, fake)
+	})
 }
 
-// run is the program, less the process around it. The options are for the client of a real account.
+// run is the program without its process. The options are for the client of a real account.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *creatifytest.API, opts ...creatify.Option) int {
-	flags, err := parseFlags(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return ready
-	}
+	flags, err := parseFlags(args, stdout)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
-		fmt.Fprintln(stderr, "For the usage: go run ./examples/preview -h")
-		return badUsage
+		return cli.BadUsage(stderr, "preview", err)
+	}
+	progress := cli.NewProgress(stderr)
+	defer progress.Stop()
+	failed := creatify.Hooks{Poll: func(ctx context.Context, poll creatify.PollCall) (context.Context, func(creatify.PollResult)) {
+		return ctx, func(r creatify.PollResult) {
+			if r.Err != nil && ctx.Err() == nil {
+				progress.Say("Poll %d failed, and is tried again: %v", poll.Number, r.Err)
+			}
+		}
+	}}
+	client, err := cli.Client(flags.account, fake, stderr, append(opts, creatify.WithHooks(failed))...)
+	if err != nil {
+		return cli.BadUsage(stderr, "preview", err)
 	}
 
-	var client *creatify.Client
-	if flags.account {
-		client, err = creatify.NewFromEnv(opts...)
-	} else {
-		fmt.Fprintln(stderr, "No CREATIFY_API_ID and CREATIFY_API_KEY set: running against the built-in fake API, nothing is charged.")
-		client, err = creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return badUsage
-	}
-
-	progress := newProgress(stderr)
+	created := context.AfterFunc(ctx, func() { progress.Show(-1, "stopping when the API has responded, in 10 s at most") })
 	options := []creatify.WaitOption{
 		creatify.WithMaxWait(flags.maxWait),
-		creatify.WithLagCost(10), // somebody watches; a service does better with the default
-		creatify.WithOnCreated(func(job *creatify.Job) {
-			// A service stores the ID here: with it the wait can go on after a crash, without a second charge.
-			fmt.Fprintf(stderr, "Job %s is created. %s\n", job.ID, resume(job.ID, flags.account))
+		creatify.WithOnCreated(func(job *creatify.Job) error {
+			created()
+			// A service stores the ID here: with it, the wait can be resumed after a crash without a second charge.
+			progress.Say("Job %s is created.\n%s", job.ID, resume(job.ID, flags.account))
+			return nil
 		}),
-		creatify.WithOnUpdate(progress.show),
+		creatify.WithOnUpdate(func(job *creatify.Job) { progress.Show(job.Progress, string(job.Status)) }),
+	}
+	if !flags.account { // the fake's progress is worth watching
+		options = append(options, creatify.WithSchedule(creatify.FixedInterval(time.Second)))
 	}
 	var job *creatify.Job
 	if flags.jobID != "" {
+		created()
+		progress.Show(-1, "waiting for the API to show job "+flags.jobID)
 		job, err = client.Jobs.WaitForPreview(ctx, flags.jobID, options...)
 	} else {
+		progress.Show(-1, "waiting for the API to create the job")
 		job, err = client.Jobs.CreatePreviewAndWait(ctx, flags.params, options...)
 	}
-	progress.stop()
+	progress.Stop()
 	if err != nil {
 		return explain(err, flags.account, stderr)
 	}
 	if flags.account {
 		fmt.Fprintf(stderr, "The preview is ready (credits used: %v). Its page:\n", job.CreditsUsed)
 	} else {
-		fmt.Fprintln(stderr, "The preview is ready. Its page, made up by the fake API:")
+		fmt.Fprintln(stderr, "The preview is ready. Its page (of the fake API):")
 	}
-	fmt.Fprintln(stdout, job.Preview)
+	if _, err := fmt.Fprintln(stdout, job.Preview); err != nil {
+		fmt.Fprintf(stderr, "The URL could not be written: %v. It is %s\n", err, job.Preview)
+		return noPreview
+	}
 	return ready
 }
 
-// explain says why there is no preview and what to do about it.
+// explain prints why there is no preview and what to do about it.
 func explain(err error, account bool, stderr io.Writer) (exitCode int) {
-	// The wait comes first: its cause may be any of the other errors, but the job exists all the same.
 	if wait, ok := errors.AsType[*creatify.WaitError](err); ok {
 		fmt.Fprintln(stderr, err)
-		if wait.Last == nil && errors.Is(err, creatify.ErrNotFound) {
-			return noPreview // nor a job
-		}
 		fmt.Fprintln(stderr, resume(wait.JobID, account))
 		return notKnownYet
 	}
@@ -116,7 +115,7 @@ func explain(err error, account bool, stderr io.Writer) (exitCode int) {
 	return noPreview
 }
 
-// flagOf names the flag that a parameter comes from.
+// flagOf returns the flag that a parameter comes from.
 func flagOf(parameter string) string {
 	if name, ok := strings.CutPrefix(parameter, "variables."); ok {
 		return "-var " + name
@@ -128,7 +127,7 @@ func flagOf(parameter string) string {
 func resume(jobID string, account bool) string {
 	text := "To resume the wait, free of charge:\n  go run ./examples/preview -job " + jobID
 	if !account {
-		text += "\n(With an account, that is: this fake job ends with the program.)"
+		text += "\n(With an account: the fake ends with the program.)"
 	}
 	return text
 }

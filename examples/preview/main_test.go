@@ -5,6 +5,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,7 @@ func TestOutcomesWithAnAccount(t *testing.T) {
 		charged     float64
 		creates     int
 		took        time.Duration // where it is exact
+		silentOf    string        // what the program must not claim
 	}{
 		{
 			name: "a job that is done is ready",
@@ -69,7 +71,7 @@ func TestOutcomesWithAnAccount(t *testing.T) {
 		{
 			name: "a wait that takes too long is not known yet",
 			args: []string{newJob, "-max-wait=10s"}, life: endless,
-			code: 3, says: []string{"longest wait"}, resumable: true, charged: 1, creates: 1, took: 10 * time.Second,
+			code: 3, says: []string{"wait timed out"}, resumable: true, charged: 1, creates: 1, took: 9900 * time.Millisecond,
 		},
 		{
 			name: "an interruption ends the wait at once",
@@ -86,7 +88,7 @@ func TestOutcomesWithAnAccount(t *testing.T) {
 			name:        "an interruption while the job is created is not known, and not tried again",
 			faults:      []creatifytest.Fault{{Call: creatifytest.CallCreatePreview, Delay: 30 * time.Second}},
 			interruptAt: time.Second,
-			code:        3, says: []string{"may have been charged", "look for the job in the account"}, creates: 1, took: time.Second,
+			code:        3, says: []string{"may have been charged", "look for the job in the account", "stopping when the API has responded"}, creates: 1, took: 11 * time.Second,
 		},
 		{
 			name:   "a lost reply to the create call is not known, and charged once",
@@ -100,7 +102,7 @@ func TestOutcomesWithAnAccount(t *testing.T) {
 		},
 		{
 			name:   "credentials refused during the wait leave the job not known",
-			faults: []creatifytest.Fault{{Call: creatifytest.CallGetJob, Status: 401, Body: `{"detail":"No."}`}},
+			faults: []creatifytest.Fault{{Call: creatifytest.CallGetJob, Times: -1, Status: 401, Body: `{"detail":"No."}`}},
 			code:   3, says: []string{"401"}, resumable: true, charged: 1, creates: 1,
 		},
 		{
@@ -114,9 +116,25 @@ func TestOutcomesWithAnAccount(t *testing.T) {
 			code: 3, says: []string{resumeIt + "a b"}, charged: 1, creates: 1,
 		},
 		{
-			name: "a job that the API does not know is no preview",
+			name: "a job that the API does not know may be another workspace's",
 			args: []string{"-job=" + someJobID},
-			code: 1, says: []string{"404", someJobID},
+			code: 3, says: []string{"404", "check the ID and the key's workspace", resumeIt + someJobID + "\n"}, silentOf: "charged",
+		},
+		{
+			name:   "one stray 404 does not end the wait",
+			faults: []creatifytest.Fault{{Call: creatifytest.CallGetJob, Status: 404, Body: `{"detail":"Not found."}`}},
+			code:   0, says: []string{"404", "tried again"}, resumable: true, charged: 1, creates: 1,
+		},
+		{
+			name:   "an API that is silent is named",
+			faults: []creatifytest.Fault{{Call: creatifytest.CallCreatePreview, Delay: 20 * time.Second}},
+			code:   0, says: []string{"0s waiting for the API to create the job", "10s waiting"}, resumable: true, charged: 1, creates: 1,
+		},
+		{
+			name:   "polls that fail are reported as they do",
+			args:   []string{"-job=" + someJobID},
+			faults: []creatifytest.Fault{{Times: -1, Drop: creatifytest.Refuse}},
+			code:   3, says: []string{"Poll 1 failed, and is tried again: ", "waiting for the API to show job " + someJobID, "polls failed"}, silentOf: "charged",
 		},
 	}
 	for _, c := range cases {
@@ -155,6 +173,9 @@ func TestOutcomesWithAnAccount(t *testing.T) {
 				}
 				assert.Equal(t, c.charged, api.Charged(), "credits charged")
 				assert.Equal(t, c.creates, api.Calls(creatifytest.CallCreatePreview), "create calls")
+				if c.silentOf != "" {
+					assert.NotContains(t, strings.ReplaceAll(got.stderr, "free of charge", ""), c.silentOf)
+				}
 				if c.took > 0 {
 					assert.Equal(t, c.took, time.Since(start), "duration")
 				}
@@ -193,9 +214,9 @@ func TestWithoutAnAccount(t *testing.T) {
 			}})
 			got := preview(t, t.Context(), api)
 			assert.Equal(t, 0, got.code, got.stderr)
-			assert.Contains(t, got.stderr, "running against the built-in fake API, nothing is charged")
+			assert.Contains(t, got.stderr, "This is a fake API, built in: nothing is charged.")
 			assert.Regexp(t, `(?m)^\d+s running \d+ %$`, got.stderr)
-			assert.Contains(t, got.stderr, "this fake job ends with the program")
+			assert.Contains(t, got.stderr, "the fake ends with the program")
 			assert.Regexp(t, `^https://\S+\n$`, got.stdout)
 			assert.Contains(t, variables, "headline", "the sample variable")
 		})
@@ -209,7 +230,7 @@ func TestWithoutAnAccount(t *testing.T) {
 			got := preview(t, ctx, api)
 			assert.Equal(t, 3, got.code, got.stderr)
 			assert.Contains(t, got.stderr, resumeIt+api.Jobs()[0])
-			assert.True(t, strings.HasSuffix(got.stderr, "this fake job ends with the program.)\n"), got.stderr)
+			assert.True(t, strings.HasSuffix(got.stderr, "the fake ends with the program.)\n"), got.stderr)
 		})
 	})
 }
@@ -292,14 +313,9 @@ func assertBadUsage(t *testing.T, args []string, says ...string) {
 	})
 }
 
-func TestHelpNamesEachFlagAndExitsWithZero(t *testing.T) {
-	unsetAccount(t)
+func TestRun_prints_its_help_on_stdout(t *testing.T) {
 	got := preview(t, t.Context(), creatifytest.New(creatifytest.Config{}), "-h")
-	assert.Equal(t, 0, got.code)
-	for _, name := range []string{"-template ID", "-var name=type:value", "-name", "-model", "-max-wait", "-job ID", "Exit codes"} {
-		assert.Contains(t, got.stderr, name)
-	}
-	assert.Empty(t, got.stdout)
+	assert.Equal(t, result{code: 0, stdout: help}, got)
 }
 
 func TestFlagsBecomeParameters(t *testing.T) {
@@ -334,6 +350,22 @@ type result struct {
 	code           int
 	stdout, stderr string
 }
+
+func TestRun_says_that_the_URL_could_not_be_written(t *testing.T) {
+	unsetAccount(t)
+	synctest.Test(t, func(t *testing.T) {
+		api := creatifytest.New(creatifytest.Config{})
+		var stderr bytes.Buffer
+		code := run(t.Context(), nil, full{}, &stderr, api)
+		assert.Equal(t, noPreview, code)
+		assert.Regexp(t, `could not be written: no space left on device\. It is https://`, stderr.String())
+	})
+}
+
+// full is a device without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 // preview runs the program, with the API as the fake and as what the account is at.
 func preview(t *testing.T, ctx context.Context, api *creatifytest.API, args ...string) result {

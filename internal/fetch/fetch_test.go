@@ -90,6 +90,18 @@ func TestNewSpeaksHTTP1Only(t *testing.T) {
 	}
 }
 
+func TestNewGuardsConnectionsWhateverTheDefaultTransportIs(t *testing.T) {
+	original := http.DefaultTransport
+	defer func() { http.DefaultTransport = original }()
+	http.DefaultTransport = &host{content: videoOf(9)} // a wrapper that sends traces, say
+	for _, caller := range []*http.Client{nil, {}} {
+		client := New(Config{HTTPClient: caller})
+		assert.Nil(t, client.foreign)
+		assert.NotNil(t, client.settings.Proxy)
+		assert.NotZero(t, client.settings.TLSHandshakeTimeout)
+	}
+}
+
 func TestNewUsesAForeignRoundTripper(t *testing.T) {
 	h := &host{content: videoOf(9)}
 	_, err := written(t, h)

@@ -147,7 +147,7 @@ func TestToFileChecksThePathBeforeItAsksForAByte(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.want == syscall.ENAMETOOLONG && runtime.GOOS == "windows" {
+			if errors.Is(tt.want, syscall.ENAMETOOLONG) && runtime.GOOS == "windows" {
 				t.Skip("the whole path counts there")
 			}
 			h := &host{content: videoOf(9)}
@@ -181,6 +181,17 @@ func TestPathProblem(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { assert.Equal(t, tt.want, PathProblem(tt.path)) })
 	}
+}
+
+func TestToFileFailsWhenThePathBecomesAFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "video.mp4")
+	_, err := newClient(&host{content: videoOf(9)}).ToFile(t.Context(), fileAt(fileURL, func(f *File) {
+		f.Progress = func(int64, int64) { assert.NoError(t, os.Mkdir(path, 0o700)) }
+	}), path)
+	assert.Equal(t, NotWritten, failureOf(t, err).Kind)
+	entries, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	assert.Len(t, entries, 1)
 }
 
 func TestCommitReplacesNothingWhenTheDiskFails(t *testing.T) {

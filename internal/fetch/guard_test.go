@@ -246,6 +246,7 @@ func TestGuardedUsesTheCallersDialerAndProxyOnly(t *testing.T) {
 		{"a_dialer_that_fails", nil, func(context.Context, string, string) (net.Conn, error) { return nil, down }, down.Error(), "files.test:443"},
 		{"a_dialer_to_no_address_of_the_Internet", nil, pipe(false), "pipe is not one of the Internet", "files.test:443"},
 		{"a_proxy_that_is_not_known", func(*http.Request) (*url.URL, error) { return nil, down }, pipe(false), down.Error(), ""},
+		{"a_proxy_that_changes_its_mind", once(&url.URL{Scheme: "http", Host: "proxy.test:80"}), pipe(true), io.ErrClosedPipe.Error(), "proxy.test:80"},
 		{"a_dialer_to_a_private_proxy", http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test:80"}), pipe(true), io.ErrClosedPipe.Error(), "proxy.test:80"},
 	}
 	for _, tt := range tests {
@@ -262,6 +263,15 @@ func TestGuardedUsesTheCallersDialerAndProxyOnly(t *testing.T) {
 				assert.Equal(t, tt.dialled, dialled)
 			})
 		})
+	}
+}
+
+// once is a Proxy function that knows a proxy only the first time.
+func once(proxy *url.URL) func(*http.Request) (*url.URL, error) {
+	return func(*http.Request) (*url.URL, error) {
+		at := proxy
+		proxy = nil
+		return at, nil
 	}
 }
 

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -36,8 +38,8 @@ func NewCredentials(apiID, apiKey string) *Credentials {
 	}
 }
 
-// redactBody takes the credentials out of a response's body, but not out of the URLs of a success: an API ID may be part of
-// a video's URL, which works as it is only.
+// redactBody takes the credentials out of a response's body. It leaves the URLs of a success alone: an API ID may be part of
+// a video's URL, which works only as it is.
 func (c *Credentials) redactBody(status int, body []byte) []byte {
 	if status >= 200 && status <= 299 {
 		return c.redact(body, minSecretInData, false)
@@ -45,28 +47,27 @@ func (c *Credentials) redactBody(status int, body []byte) []byte {
 	return c.redact(body, minSecret, true)
 }
 
-// redactError takes the credentials out of an error, and with them whatever it wraps: any of that could show them. It also
-// shortens what is not fit to be a line of a log, which comes from a broken server by way of net/http.
-func (c *Credentials) redactError(err error) error {
-	text := err.Error()
-	if OneLine(text) == text && !c.inChain(err) {
-		return err
+// Redact makes the text of an error about a file fit to be shown: one line, without the credentials, the other secrets and
+// the queries of URLs, which may be signed.
+func (c *Credentials) Redact(text string, secrets ...string) string {
+	for _, secret := range secrets {
+		if len(secret) >= minSecret {
+			text = string(redact([]byte(text), secret))
+		}
 	}
-	return errorText(c.redactLine(text))
+	return c.redactLine(query.ReplaceAllString(text, "?"+redacted))
 }
 
-type errorText string
+var query = regexp.MustCompile(`\?[^\s"]*`)
 
-func (e errorText) Error() string { return string(e) }
-
-// redactLine redacts a text and makes it one line: at first, since a credential that the shortening cuts would not be found,
-// and then, since OneLine may take out what parts one.
+// redactLine redacts a text and makes it one line. It redacts before, since a credential that OneLine cuts would not be
+// found, and after, since OneLine may remove what separates the halves of one.
 func (c *Credentials) redactLine(text string) string {
 	return c.redactText(OneLine(c.redactText(text)))
 }
 
-// redactText takes the credentials out of an error's text, and what may be the beginning of one at its end: there it may be
-// in quotes, or somebody may have put dots for the rest.
+// redactText takes the credentials out of an error's text, and the beginning of one at its end, which may be in quotes or
+// followed by dots.
 func (c *Credentials) redactText(text string) string {
 	text = string(c.redact([]byte(text), minSecret, true))
 	open := strings.TrimRight(text, `"'.…`)
@@ -75,26 +76,17 @@ func (c *Credentials) redactText(text string) string {
 
 // inChain reports whether the credentials are in the text of an error or of anything that it wraps.
 func (c *Credentials) inChain(err error) bool {
-	return anyInChain(err, func(text string) bool { return c.redactText(text) != text })
-}
-
-// anyInChain reports whether the text of an error, or of anything that it wraps, is of a kind.
-func anyInChain(err error, is func(text string) bool) bool {
 	if err == nil {
 		return false
 	}
-	if is(err.Error()) {
+	if text := err.Error(); c.redactText(text) != text {
 		return true
 	}
 	switch err := err.(type) { //nolint:errorlint // it is this one's own Unwrap that is called for
 	case interface{ Unwrap() error }:
-		return anyInChain(err.Unwrap(), is)
+		return c.inChain(err.Unwrap())
 	case interface{ Unwrap() []error }:
-		for _, e := range err.Unwrap() {
-			if anyInChain(e, is) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(err.Unwrap(), c.inChain)
 	}
 	return false
 }

@@ -82,14 +82,19 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// wait holds the request until its turn.
+// wait holds the request until its turn. After the context's end there is none: the pause before it may have ended at the
+// same time.
 func (x *exchange) wait(ctx context.Context) error {
-	var err error
-	if q := x.client.config.Queue; q != nil {
-		start := time.Now()
-		err = q.wait(ctx, x.call.Background)
-		x.queued += time.Since(start)
+	queue := x.client.config.Queue
+	switch {
+	case queue == nil && ctx.Err() != nil:
+		return ContextError(ctx)
+	case queue == nil:
+		return nil
 	}
+	start := time.Now()
+	err := queue.wait(ctx, x.call.Background)
+	x.queued += time.Since(start)
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrQueue, ContextError(ctx))
@@ -99,7 +104,7 @@ func (x *exchange) wait(ctx context.Context) error {
 	return nil
 }
 
-// bound limits an attempt in time. Whatever it returns has to be called.
+// bound limits an attempt in time. The function that it returns must be called.
 func (x *exchange) bound(parent context.Context, s *sending) (context.Context, func()) {
 	if x.call.Paid {
 		return s.withGrace(parent, x.limit(), x.client.config.Grace)
@@ -118,6 +123,8 @@ func (x *exchange) limit() time.Duration {
 // explain makes the error of an attempt, whose context was ctx. Where the call's context has ended, that is the error.
 func (x *exchange) explain(err error, parent, ctx context.Context) error {
 	switch {
+	case parent.Err() == nil && ctx.Err() != nil && x.unsent:
+		return fmt.Errorf("no connection within %v: %w", x.limit(), os.ErrDeadlineExceeded)
 	case parent.Err() == nil && ctx.Err() != nil:
 		return fmt.Errorf("no whole response within %v: %w", x.limit(), os.ErrDeadlineExceeded)
 	case parent.Err() == nil:

@@ -142,6 +142,20 @@ func TestDoLimitsAnAttempt(t *testing.T) {
 	}
 }
 
+// A pause and a context may end at the same time, and the pause be noticed first.
+func TestRoundTripAfterTheContextsEnd(t *testing.T) {
+	s := scripted(respond(201, "{}"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://api.test/", strings.NewReader("{}"))
+	require.NoError(t, err)
+	x := &exchange{client: newClient(t, s), call: paid}
+	_, err = x.RoundTrip(req)
+	assert.EqualError(t, err, "context canceled")
+	assert.True(t, x.unsent)
+	assert.Zero(t, s.calls)
+}
+
 func TestDoEndsWithItsContext(t *testing.T) {
 	tests := []struct {
 		name    string

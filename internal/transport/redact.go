@@ -34,7 +34,7 @@ func replace(text, plain []byte, secret string, urls bool, spelled spelling) []b
 	var clean []byte
 	scheme, read := 0, 0 // how much of "://" has been read, all of it within a URL, and up to where
 	for i, at := 0, 0; at < len(plain); {
-		length := 1
+		var length int
 		switch at {
 		case hit:
 			length = len(secret)

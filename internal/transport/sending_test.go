@@ -97,6 +97,8 @@ func TestDoWaitsForAPaidResponseWhenTheContextEnds(t *testing.T) {
 		{"an error in the grace ends the call", paid, after(8*time.Second, reset), nil, 8 * time.Second, 0, true,
 			"context canceled, and then: read tcp: connection reset by peer"},
 		{"what has not left ends with the context", paid, connecting(hang), nil, ends, 0, false, "context canceled"},
+		{"what has not left at the attempt's time limit has not been sent", paid, connecting(hang),
+			func(c *Config) { c.Timeout, c.Retry.MaxAttempts = 3*time.Second, 1 }, 3 * time.Second, 0, false, "no connection within 3s: i/o timeout"},
 		{"what is not sent in the end is not sent", paid, connecting(after(ends-1, refuseConnection)), func(c *Config) { c.Retry.MaxAttempts = 1 }, ends - 1, 0, false,
 			"dial tcp: connection refused"},
 		{"a grace of zero ends the call with the context", paid, after(8*time.Second, created), func(c *Config) { c.Grace = 0 }, ends, 0, true, "context canceled"},

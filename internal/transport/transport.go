@@ -155,10 +155,10 @@ func (c *Client) Do(ctx context.Context, call Call) (*Response, error) {
 		return nil, &Error{Err: c.creds.foreign(err)}
 	}
 	x := &exchange{client: c, call: call}
-	wire := c.http
-	wire.Transport = x
+	sender := c.http
+	sender.Transport = x
 	attempts := retryablehttp.Client{
-		HTTPClient:   &wire,
+		HTTPClient:   &sender,
 		RetryMax:     c.config.Retry.MaxAttempts - 1,
 		CheckRetry:   x.checkRetry,
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return x.pause },

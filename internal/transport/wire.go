@@ -76,6 +76,7 @@ func newTransport(t *http.Transport, base *url.URL) *http.Transport {
 	t.MaxIdleConnsPerHost = 16
 	t.IdleConnTimeout = cmp.Or(t.IdleConnTimeout, 90*time.Second)
 	t.TLSHandshakeTimeout = cmp.Or(t.TLSHandshakeTimeout, 10*time.Second)
+	t.MaxResponseHeaderBytes = cmp.Or(t.MaxResponseHeaderBytes, 1<<20)
 	if t.HTTP2 == nil {
 		t.HTTP2 = new(http.HTTP2Config)
 	}

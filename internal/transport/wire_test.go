@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -44,6 +45,7 @@ func TestNewTransport(t *testing.T) {
 		ours := newTransport(http.DefaultTransport.(*http.Transport), api)
 		assert.Equal(t, 16, ours.MaxIdleConnsPerHost, "many jobs are polled on one host")
 		assert.Equal(t, 90*time.Second, ours.IdleConnTimeout)
+		assert.EqualValues(t, 1<<20, ours.MaxResponseHeaderBytes)
 		assert.LessOrEqual(t, ours.HTTP2.SendPingTimeout+ours.HTTP2.PingTimeout, 30*time.Second)
 		assert.NotNil(t, ours.Proxy)
 		assert.Zero(t, http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost, "the program's own is left as it is")
@@ -197,6 +199,39 @@ func TestPaidCallsThatNetHTTPDoesNotSendAreNotSent(t *testing.T) {
 			assert.False(t, failure.Reached)
 		})
 	}
+}
+
+func TestATimeOutReplacesOurTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		replaceDefault(t, &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			here, there := net.Pipe()
+			go io.Copy(io.Discard, there) // until here is closed
+			return here, nil
+		}})
+		base, err := url.Parse("http://127.0.0.1")
+		require.NoError(t, err)
+		client := newClient(t, nil, func(c *Config) { c.BaseURL, c.HTTPClient = base, nil })
+		ours := client.wire.kept.(*pool)
+		first := ours.current.Load()
+
+		ctx, cancel := cancelAfter(time.Second)(t.Context())
+		defer cancel()
+		_, err = client.Do(ctx, once)
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.Same(t, first, ours.current.Load(), "a cancellation says nothing of the connection")
+
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { client.Do(t.Context(), once) })
+		}
+		both.Wait()
+		second := ours.current.Load()
+		assert.NotSame(t, first, second)
+		assert.Equal(t, first.IdleConnTimeout, second.IdleConnTimeout)
+		ours.renew(second.since.Add(-1))
+		assert.Same(t, second, ours.current.Load(), "a request that is older was not on it")
+		client.CloseIdleConnections()
+	})
 }
 
 func TestMiddleware(t *testing.T) {

@@ -1,4 +1,4 @@
-package creatify_test
+package faults_test
 
 import (
 	"context"
@@ -14,16 +14,17 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 var update = flag.Bool("update", false, "rewrite the table in docs/reliability.md")
 
-const reliability = "docs/reliability.md"
+const reliability = "../../docs/reliability.md"
 
-// TestReliabilityDocumentSaysWhatIsTested compares the table with the cases of the test, from which -update writes it.
-func TestReliabilityDocumentSaysWhatIsTested(t *testing.T) {
+// TestReliabilityTable compares the table in the document with that of the test, from which -update writes it.
+func TestReliabilityTable(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("| What goes wrong | A call that costs credits | A call that is free |\n|---|---|---|\n")
 	for _, f := range faults {
@@ -31,7 +32,7 @@ func TestReliabilityDocumentSaysWhatIsTested(t *testing.T) {
 	}
 	doc, err := os.ReadFile(reliability)
 	require.NoError(t, err)
-	const begin, end = "<!-- This table is written by a test: go test -run TestReliability . -update -->\n", "<!-- end of the table -->"
+	const begin, end = "<!-- This table is written by a test: go test -run TestReliability ./tests/faults -update -->\n", "<!-- end of the table -->"
 	before, rest, ok := strings.Cut(string(doc), begin)
 	require.True(t, ok, "the beginning of the table is not marked")
 	_, after, ok := strings.Cut(rest, end)
@@ -41,14 +42,14 @@ func TestReliabilityDocumentSaysWhatIsTested(t *testing.T) {
 		require.NoError(t, os.WriteFile(reliability, []byte(want), 0o644))
 		return
 	}
-	assert.Equal(t, want, string(doc), "the document and the test differ; run: go test -run TestReliability . -update")
+	assert.Equal(t, want, string(doc), "the document and the test differ; run: go test -run TestReliability ./tests/faults -update")
 }
 
-// TestReliabilityDocumentShowsCodeThatIsTested finds each Go snippet in this file, where it is tested below.
-func TestReliabilityDocumentShowsCodeThatIsTested(t *testing.T) {
+// TestReliabilitySnippets finds each of the document's Go snippets in this file, where it is tested below.
+func TestReliabilitySnippets(t *testing.T) {
 	doc, err := os.ReadFile(reliability)
 	require.NoError(t, err)
-	here, err := os.ReadFile("faults_doc_test.go")
+	here, err := os.ReadFile("doc_test.go")
 	require.NoError(t, err)
 	snippets := strings.Split(string(doc), "```go\n")[1:]
 	assert.NotEmpty(t, snippets)
@@ -75,16 +76,17 @@ func renderOnce(ctx context.Context, client *creatify.Client, id string) (*creat
 	return nil, errors.Join(err, readErr) // still unknown
 }
 
-func TestOneGetSettlesARenderWhoseOutcomeIsUnknown(t *testing.T) {
-	for name, tt := range map[string]struct {
+func TestReliabilityRenderOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
 		drop    creatifytest.Drop
 		started bool
-	}{"that was started": {creatifytest.DropAfter, true}, "that was not started": {creatifytest.DropBefore, false}} {
-		t.Run(name, func(t *testing.T) {
+	}{{"that was started", creatifytest.DropAfter, true}, {"that was not started", creatifytest.DropBefore, false}} {
+		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Render: creatifytest.RenderLife{Lag: 30 * time.Second, Duration: time.Hour}}})
-				client := newClient(t, api)
-				job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
+				client := testkit.NewClient(t, api)
+				job, err := client.Jobs.CreatePreviewAndWait(t.Context(), testkit.Params())
 				require.NoError(t, err)
 				api.Inject(creatifytest.Fault{Call: creatifytest.CallRender, Drop: tt.drop})
 				rendering, err := renderOnce(t.Context(), client, job.ID)
@@ -135,17 +137,17 @@ func webhooks(client *creatify.Client, find func(reference string) *order) http.
 	})
 }
 
-func TestAWebhookNamesTheJobOfACreateWhoseReplyWasLost(t *testing.T) {
+func TestReliabilityWebhook(t *testing.T) {
 	api := creatifytest.New(creatifytest.Config{})
-	client := newClient(t, api)
+	client := testkit.NewClient(t, api)
 	api.Inject(creatifytest.Fault{Drop: creatifytest.DropAfter})
 	o := &order{reference: "f3a9"}
-	err := start(t.Context(), client, o, params())
+	err := start(t.Context(), client, o, testkit.Params())
 	assert.ErrorContains(t, err, "a webhook event may name the job")
 	require.True(t, o.unknown)
 
 	other := &order{reference: "77b1"}
-	require.NoError(t, start(t.Context(), client, other, params()))
+	require.NoError(t, start(t.Context(), client, other, testkit.Params()))
 	handler := webhooks(client, func(reference string) *order { return map[string]*order{"f3a9": o}[reference] })
 	notify := func(query, id string) int {
 		req := httptest.NewRequest("POST", "/creatify?"+query, strings.NewReader(`{"id":"`+id+`","status":"pending"}`))

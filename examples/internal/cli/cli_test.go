@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestParse_help reads the help of each program.
+func TestParse_help(t *testing.T) {
+	texts, err := filepath.Glob("../../*/help.txt")
+	require.NoError(t, err)
+	require.Len(t, texts, 3)
+	for _, name := range texts {
+		t.Run(filepath.Base(filepath.Dir(name)), func(t *testing.T) {
+			text, err := os.ReadFile(name)
+			require.NoError(t, err)
+			lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+			assert.LessOrEqual(t, len(lines), 23, "lines, of a terminal that has 24 with the prompt")
+			for i, line := range lines {
+				assert.LessOrEqual(t, utf8.RuneCountInString(line), 80, "columns of line %d", i+1)
+			}
+			sources, err := filepath.Glob(filepath.Join(filepath.Dir(name), "*.go"))
+			require.NoError(t, err)
+			flags := 0
+			for _, source := range sources {
+				code, err := os.ReadFile(source)
+				require.NoError(t, err)
+				for _, found := range regexp.MustCompile(`set\.\w+\((?:[^"\n]+, )?"([a-z-]+)", `).FindAllSubmatch(code, -1) {
+					flags++
+					assert.Contains(t, string(text), "\n  -"+string(found[1])+" ")
+				}
+			}
+			assert.Greater(t, flags, 2)
+			for _, part := range []string{"go run ./examples/", "Environment: ", "Exit codes"} {
+				assert.Contains(t, string(text), part)
+			}
+		})
+	}
+}
+
+func TestParse(t *testing.T) {
+	tests := []struct {
+		name   string
+		args   []string
+		err    string
+		stdout string
+	}{
+		{"flags", []string{"-n=1"}, "", ""},
+		{"help", []string{"-n=1", "-h"}, "flag: help requested", "the help\n"},
+		{"an argument", []string{"x"}, `unexpected argument "x": everything is given by flags`, ""},
+		{"an unknown flag", []string{"-x"}, "flag provided but not defined: -x", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			set := flag.NewFlagSet("", flag.ContinueOnError)
+			set.Int("n", 0, "")
+			var stdout bytes.Buffer
+			err := Parse(set, "the help\n", test.args, &stdout)
+			if test.err == "" {
+				assert.NoError(t, err)
+			} else {
+				assert.EqualError(t, err, test.err)
+			}
+			assert.Equal(t, test.stdout, stdout.String())
+		})
+	}
+}
+
+func TestBadUsage(t *testing.T) {
+	var stderr bytes.Buffer
+	assert.Equal(t, 0, BadUsage(&stderr, "batch", flag.ErrHelp))
+	assert.Empty(t, stderr.String())
+	assert.Equal(t, 2, BadUsage(&stderr, "batch", errors.New("-in is missing")))
+	assert.Equal(t, "-in is missing\nNothing was sent. For the usage: go run ./examples/batch -h\n", stderr.String())
+}
+
+func TestAccount(t *testing.T) {
+	tests := []struct {
+		name, id, key string
+		account       bool
+		err           string
+	}{
+		{"both", "a", "b", true, ""},
+		{"neither", "", "", false, ""},
+		{"no key", "a", "", false, "CREATIFY_API_KEY is missing"},
+		{"no ID", "", "b", false, "CREATIFY_API_ID is missing"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("CREATIFY_API_ID", test.id)
+			t.Setenv("CREATIFY_API_KEY", test.key)
+			account, err := Account()
+			assert.Equal(t, test.account, account)
+			if test.err == "" {
+				assert.NoError(t, err)
+			} else {
+				assert.ErrorContains(t, err, test.err)
+			}
+		})
+	}
+}

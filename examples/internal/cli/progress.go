@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
+)
+
+// heartbeat is how long a program that writes to a file or a pipe says nothing.
+const heartbeat = 10 * time.Second
+
+// Progress is a line that says what a program is doing. A terminal shows it in place, with a bar and the time that has passed.
+// Elsewhere it is printed when it changes, at most once a second, and every 10 s.
+type Progress struct {
+	out   io.Writer
+	width func() int // of the terminal; nil where there is none
+	start time.Time
+	stop  func() // ends the clock; may be called twice
+	ended sync.WaitGroup
+
+	mu      sync.Mutex
+	text    string
+	done    float64
+	printed time.Time
+	changed bool // since then
+	length  int  // of what stands on the terminal's last line
+}
+
+// NewProgress begins to show progress. A writer with a method Width is a terminal too.
+func NewProgress(out io.Writer) *Progress {
+	p := &Progress{out: out, start: time.Now()}
+	stopped := make(chan struct{})
+	p.stop = sync.OnceFunc(func() { close(stopped) })
+	switch out := out.(type) {
+	case *os.File:
+		if term.IsTerminal(int(out.Fd())) {
+			p.width = func() int { width, _, _ := term.GetSize(int(out.Fd())); return width }
+		}
+	case interface{ Width() int }:
+		p.width = out.Width
+	}
+	p.ended.Go(func() { p.tick(stopped) })
+	return p
+}
+
+func (p *Progress) tick(stopped <-chan struct{}) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			p.mu.Lock()
+			if p.width != nil || p.changed || time.Since(p.printed) >= heartbeat {
+				p.draw()
+			}
+			p.mu.Unlock()
+		case <-stopped:
+			return
+		}
+	}
+}
+
+// Show replaces the line. The bar shows which part is done; below 0 there is none.
+func (p *Progress) Show(done float64, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	text = strings.Map(func(r rune) rune { // it may be a server's
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
+	if text != p.text || done != p.done {
+		p.text, p.done, p.changed = text, done, true
+		if p.width != nil || time.Since(p.printed) >= time.Second {
+			p.draw()
+		}
+	}
+}
+
+// Say prints lines that stay.
+func (p *Progress) Say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.length > 0 {
+		fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", p.length))
+		p.length = 0
+	}
+	fmt.Fprintf(p.out, format+"\n", args...)
+	if p.width != nil {
+		p.draw()
+	}
+}
+
+// Stop ends the display. The line stays.
+func (p *Progress) Stop() {
+	p.stop()
+	p.ended.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changed {
+		p.draw()
+	}
+	if p.length > 0 {
+		fmt.Fprintln(p.out)
+	}
+	p.text, p.length = "", 0
+}
+
+// Write says a line, for a log.
+func (p *Progress) Write(line []byte) (int, error) {
+	p.Say("%s", bytes.TrimSpace(line))
+	return len(line), nil
+}
+
+const barLength = 20
+
+func (p *Progress) draw() {
+	if p.text == "" {
+		return
+	}
+	p.printed, p.changed = time.Now(), false
+	took := fmt.Sprintf("%ds", int(time.Since(p.start).Seconds()))
+	percent, bar := "", ""
+	if p.done >= 0 {
+		done := min(p.done, 1)
+		full := int(done * barLength)
+		bar = " " + strings.Repeat("█", full) + strings.Repeat("░", barLength-full)
+		percent = fmt.Sprintf(" %.0f %%", 100*done)
+	}
+	if p.width == nil {
+		fmt.Fprintln(p.out, took, p.text+percent)
+		return
+	}
+	line := []rune(p.text + bar + percent + "  " + took)
+	if room := max(p.width()-1, 1); len(line) > room {
+		line = append(line[:room-1], '…')
+	}
+	fmt.Fprintf(p.out, "\r%s%s", string(line), strings.Repeat(" ", max(p.length-len(line), 0)))
+	p.length = len(line)
+}
