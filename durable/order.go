@@ -170,6 +170,8 @@ type Counts struct {
 	Paused string
 	// PausedSince is when that began; zero when orders are sent.
 	PausedSince time.Time
+	// OldestQueued is when the oldest order was submitted that has not been sent; zero if there is none.
+	OldestQueued time.Time
 	// FailingSince is when this process's polls began to fail together; zero when they do not.
 	FailingSince time.Time
 }

@@ -136,7 +136,7 @@ type Queue struct {
 	brake   wait.Brake // of this process's polls
 	seed    maphash.Seed
 	mu      sync.Mutex
-	waiting int // orders, as the latest sweep counted them
+	waiting int // orders, as the latest sweep counted the first few
 }
 
 // Open makes a queue on a database that the caller has opened, with pgx's stdlib driver or ncruces/go-sqlite3. It refuses

@@ -139,8 +139,11 @@ const (
 		AND ($3 = '' OR (created, id) < (SELECT created, id FROM {s}orders WHERE id = $3))
 		ORDER BY created DESC, id DESC LIMIT $4`
 	sqlCount  = `SELECT state, count(*), sum(extra) FROM {s}orders GROUP BY state`
-	sqlEvents = `SELECT at, who, what, detail FROM {s}order_events WHERE order_id = $1 ORDER BY id`
-	sqlEvent  = `INSERT INTO {s}order_events (order_id, at, who, what, detail) VALUES ($1, {now}, $2, $3, $4)`
+	sqlOldest = `SELECT coalesce(min(created), 0) FROM {s}orders WHERE state = 'queued'`
+	// The brake asks whether there are a few, not how many there are.
+	sqlWaiting = `SELECT count(*) FROM (SELECT 1 FROM {s}orders WHERE state = 'waiting' LIMIT 10) AS some`
+	sqlEvents  = `SELECT at, who, what, detail FROM {s}order_events WHERE order_id = $1 ORDER BY id`
+	sqlEvent   = `INSERT INTO {s}order_events (order_id, at, who, what, detail) VALUES ($1, {now}, $2, $3, $4)`
 
 	// The latest poll is kept only by whoever read the version that it began with.
 	sqlSaveWait = `UPDATE {s}orders SET wait = $3, due = $4, version = version + 1

@@ -190,6 +190,10 @@ func (q *Queue) counts(ctx context.Context, on querier) (Counts, error) {
 		return err
 	}, sqlCount)
 	var limits limits
+	var oldest int64
+	if err == nil {
+		err = q.queryRow(ctx, on, sqlOldest).Scan(&oldest)
+	}
 	if err == nil {
 		limits, err = q.limits(ctx, on)
 	}
@@ -197,6 +201,7 @@ func (q *Queue) counts(ctx context.Context, on querier) (Counts, error) {
 		return Counts{}, fmt.Errorf("durable: counts: %w", err)
 	}
 	c.Credits, c.Paused, c.PausedSince = limits.spent, limits.paused, limits.pausedAt
+	c.OldestQueued = fromMicros(oldest)
 	c.FailingSince = q.brake.FailingSince()
 	return c, nil
 }

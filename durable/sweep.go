@@ -91,13 +91,13 @@ func (q *Queue) forget(ctx context.Context) error {
 }
 
 func (q *Queue) countWaiting(ctx context.Context) error {
-	counts, err := q.Counts(ctx)
-	if err != nil {
+	var n int
+	if err := q.queryRow(ctx, q.db, sqlWaiting).Scan(&n); err != nil {
 		return err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = counts.Orders[StateWaiting]
+	q.waiting = n
 	return nil
 }
 
