@@ -52,7 +52,8 @@ func (u usage) since(before usage, n int, unit string) string {
 		share(u.ordersHot, before.ordersHot, u.orders, before.orders), share(u.riverHot, before.riverHot, u.river, before.river))
 }
 
-// cpuTime is what this process, with the fake in it, and the server's processes have used; 0 where /proc is not.
+// cpuTime is what this process, with the fake in it, and the server's processes have used; 0 where /proc is
+// not.
 func cpuTime() (total time.Duration) {
 	pid, _ := os.ReadFile(filepath.Join(server.data(), "postmaster.pid"))
 	postmaster, _, _ := strings.Cut(string(pid), "\n")

@@ -230,7 +230,7 @@ func newClient(url string, options ...creatify.Option) (*creatify.Client, error)
 
 // quick are times for tests, a tenth of the real ones or less.
 func quick() *timing {
-	return &timing{call: 2 * time.Second, grace: time.Second, slack: 500 * time.Millisecond, transaction: 3 * time.Second,
+	return &timing{call: 2 * time.Second, grace: time.Second, slack: 500 * time.Millisecond, transaction: 5 * time.Second,
 		block: 2 * time.Second, pollTimeout: 4 * time.Second, rescue: 5 * time.Second, margin: time.Second, fetch: 50 * time.Millisecond,
 		sweep: time.Second, overdue: 3 * time.Second, probe: time.Second, softStop: 5 * time.Second, lostSwap: 100 * time.Millisecond, refused: time.Second,
 		afterFail: time.Second}

@@ -14,7 +14,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// TestQueue_Run_wakes_after_its_rescue: a process that sleeps through its rescue wakes with a response in its hands.
+// TestQueue_Run_wakes_after_its_rescue: a process that sleeps through its rescue wakes with a response in its
+// hands.
 func TestQueue_Run_wakes_after_its_rescue(t *testing.T) {
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {

@@ -58,8 +58,8 @@ func workUntil(ctx context.Context, config string) error {
 	return q.Run(ctx)
 }
 
-// forgetClaim makes the order look as if no claim had been written before the call: what a program does that writes the ID
-// after the call and nothing before.
+// forgetClaim makes the order look as if no claim had been written before the call: what a program does that
+// writes the ID after the call and nothing before.
 func (q *Queue) forgetClaim(ctx context.Context, point string, r *row) {
 	from, to := StateSending, StateQueued
 	if point == "answered" {
