@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -290,6 +291,35 @@ func TestWithLimiterChargesNothing(t *testing.T) {
 	assert.ErrorContains(t, err, "nothing was charged")
 	assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown, "which another call's error is")
 	assert.Zero(t, api.Calls(""))
+}
+
+func TestWithRateLimitLetsPaidCallsGoBeforePolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: time.Hour}})
+		unlimited := newClient(t, api)
+		client, err := unlimited.With(creatify.WithRateLimit(2, 1))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		var waits sync.WaitGroup
+		for range 500 {
+			job, err := unlimited.Jobs.CreatePreview(t.Context(), params())
+			require.NoError(t, err)
+			waits.Go(func() {
+				_, err := client.Jobs.WaitForPreview(ctx, job.ID, creatify.WithMaxWait(2*time.Hour))
+				assert.ErrorIs(t, err, context.Canceled)
+			})
+		}
+		for range 30 {
+			time.Sleep(31 * time.Second)
+			start := time.Now()
+			_, err := client.Jobs.CreatePreview(t.Context(), params())
+			require.NoError(t, err)
+			assert.LessOrEqual(t, time.Since(start), time.Second, "the turn of one poll, and its own")
+		}
+		cancel()
+		waits.Wait()
+		assert.Greater(t, api.Calls(creatifytest.CallGetJob), 1700, "the polls use what is left of the rate")
+	})
 }
 
 func TestWithPaidGrace(t *testing.T) {

@@ -58,7 +58,7 @@ func ExamplePriceList() {
 	// 100
 }
 
-// A client with a budget for two previews of up to 30 s makes two. The third is refused before anything is sent.
+// A client with credits for two previews of up to 30 s makes two. The third is refused before anything is sent.
 func ExampleNewBudget() {
 	budget := creatify.NewBudget(creatify.BudgetOptions{Credits: 3, Spent: 1, VideoLength: 30 * time.Second})
 	fake := creatifytest.New(creatifytest.Config{})

@@ -3,6 +3,7 @@ package creatify
 import (
 	"bytes"
 	"cmp"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ type Job struct {
 	Status       Status        // see Status.Terminal
 	Progress     float64       // 0 to 1
 	Preview      string        // URL of a page for an iframe, not of a file; empty until the preview is ready
-	VideoOutput  string        // URL of the rendered video; its lifetime is not documented, so download it at once
+	VideoOutput  string        // URL of the rendered video; it may expire, so download it at once
 	EditorURL    string        // expires after 24 h; only for accounts with access to the editor
 	FailedReason string        // why the job failed or was rejected, if the API says
 	CreditsUsed  float64       // 0 at creation; may be charged later
@@ -46,8 +47,8 @@ type Job struct {
 	broken bool          // raw is not a whole JSON object, so values may be missing
 }
 
-// Outcome judges one snapshot: over reports whether the job has ended for a wait of this kind, and err is a [*JobError] if it
-// has ended without a result. A done job without the wanted URL is not over: the URL may follow.
+// Outcome judges one snapshot: over reports whether the job has ended for a wait of this kind, and err is a
+// [*JobError] if it has ended without a result. A done job without the wanted URL is not over: it may follow.
 func (j *Job) Outcome(kind JobKind) (over bool, err error) {
 	switch wait.Judge(j.class(), kind.output(j) != "") {
 	case wait.JobEnded:
@@ -68,8 +69,8 @@ func (j *Job) class() wait.Class {
 	return wait.Active
 }
 
-// RawJSON returns the response that the job was read from, with what this version of the library does not know. It is not
-// valid JSON if the response was malformed, and nil for a job that came from no response.
+// RawJSON returns the response that the job was read from, with what this version of the library does not
+// know. It is not valid JSON if the response was malformed, and nil for a job that came from no response.
 func (j *Job) RawJSON() json.RawMessage {
 	if j == nil {
 		return nil
@@ -99,8 +100,8 @@ func (j *Job) trimmed() *Job {
 	return &k
 }
 
-// UnmarshalJSON reads a job as tolerantly as responses are read: numbers may be strings, malformed dates are zero, and values
-// of unexpected types are left out. null and an empty ID are the zero Job.
+// UnmarshalJSON reads a job as tolerantly as responses are read: numbers may be strings, malformed dates are
+// zero, and values of unexpected types are left out. null is the zero Job; any other JSON needs an ID.
 func (j *Job) UnmarshalJSON(b []byte) error {
 	if string(bytes.TrimSpace(b)) == "null" {
 		*j = Job{}
@@ -118,20 +119,9 @@ func (j Job) MarshalJSON() ([]byte, error) {
 	if j.ID == "" {
 		return []byte("null"), nil
 	}
-	return json.Marshal(map[string]any{
-		"id": j.ID, "status": j.Status, "progress": j.Progress, "preview": orNull(j.Preview),
-		"video_output": orNull(j.VideoOutput), "editor_url": orNull(j.EditorURL), "failed_reason": orNull(j.FailedReason),
-		"credits_used": j.CreditsUsed, "duration": j.Duration.Seconds(), "created_at": j.CreatedAt, "updated_at": j.UpdatedAt,
-		"name": orNull(j.Name), "webhook_url": orNull(j.WebhookURL), "model_version": j.ModelVersion, "is_hidden": j.IsHidden,
-		"media_job": orNull(j.MediaJob), "variables": j.Variables,
-	})
-}
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
+	fields := j.fields()
+	fields["duration"], fields["variables"] = j.Duration.Seconds(), j.Variables
+	return json.Marshal(fields)
 }
 
 // Status is where a job stands. A value that this version does not know is kept, and is not terminal.
@@ -152,8 +142,8 @@ func (s Status) Terminal() bool {
 	return s == StatusDone || s == StatusFailed || s == StatusRejected
 }
 
-// ModelVersion is the model that renders a video, and so its price. The zero value leaves the choice to the API, which
-// takes ModelStandard. Prices are those of the documentation for the final video.
+// ModelVersion is the model that renders a video, and so its price. The zero value leaves the choice to the
+// API, which takes ModelStandard. Prices are those of the documentation for the final video.
 type ModelVersion string
 
 // The documented models.
@@ -174,45 +164,44 @@ type JobParams struct {
 	IsHidden     bool         `json:"is_hidden,omitempty"`     // hides the video on the website's projects page
 }
 
-// LogValue shows the template's ID and the model, and nothing that may be secret.
+// LogValue shows the template's ID, the model, the number of variables and whether there is a name.
 func (p JobParams) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("template_id", p.TemplateID), slog.String("model_version", string(p.ModelVersion)))
+	return slog.GroupValue(slog.String("template_id", p.TemplateID), slog.String("model_version", string(p.ModelVersion)),
+		slog.Int("variables", len(p.Variables)), slog.Bool("named", p.Name != ""))
 }
 
-const (
-	maxName       = 255 // characters, as documented
-	maxWebhookURL = 200
-)
+const maxName, maxWebhookURL = 255, 200 // characters, as documented
 
 // Validate returns what a create would refuse, as one [*ValidationError] with all problems. Free. URLs must
 // have a public host, since Creatify's servers fetch them; a client of an API on a loopback address accepts
 // private ones.
 func (p JobParams) Validate() error { return validation(p.problems(false)) }
 
-// problems lists what the API would refuse, or would accept and charge for nothing. Loopback is as in
-// [urlProblem].
+// problems lists what the API would refuse, or charge for nothing. Loopback is as in [urlProblem].
 func (p JobParams) problems(loopback bool) []Problem {
-	var all []Problem
-	refuse := func(field, problem string) {
-		if problem != "" {
-			all = append(all, Problem{field, problem})
-		}
-	}
+	var all problemList
 	if !isUUID(p.TemplateID) {
-		refuse("template_id", "must be a UUID, such as 3c90c3cc-0d44-4b50-8888-8dd25736052a")
+		all.add("template_id", "must be a UUID, such as 3c90c3cc-0d44-4b50-8888-8dd25736052a")
 	}
 	if p.Variables == nil {
-		refuse("variables", "is nil; use creatify.Variables{} for a template without variables")
+		all.add("variables", "is nil; use creatify.Variables{} for a template without variables")
 	}
 	all = append(all, p.Variables.problems(loopback)...)
-	refuse("name", lengthProblem(p.Name, maxName))
-	refuse("name", textProblem(p.Name))
-	refuse("model_version", textProblem(string(p.ModelVersion)))
-	if p.WebhookURL != "" {
-		refuse("webhook_url", cmp.Or(textProblem(p.WebhookURL), urlProblem(p.WebhookURL, loopback)))
-		refuse("webhook_url", lengthProblem(p.WebhookURL, maxWebhookURL))
+	all.add("name", cmp.Or(textProblem(p.Name), lengthProblem(p.Name, maxName)))
+	all.add("model_version", textProblem(string(p.ModelVersion)))
+	if hook := p.WebhookURL; hook != "" {
+		all.add("webhook_url", cmp.Or(textProblem(hook), urlProblem(hook, loopback), lengthProblem(hook, maxWebhookURL)))
 	}
 	return all
+}
+
+type problemList []Problem
+
+// add appends a problem unless its message is empty.
+func (l *problemList) add(field, message string) {
+	if message != "" {
+		*l = append(*l, Problem{field, message})
+	}
 }
 
 func lengthProblem(text string, most int) string {
@@ -223,79 +212,41 @@ func lengthProblem(text string, most int) string {
 }
 
 func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i, c := range []byte(s) {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if c != '-' {
-				return false
-			}
-		} else if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
-			return false
-		}
-	}
-	return true
+	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	return err == nil && len(b) == 16 && len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-'
 }
 
-var errNoJobID = errors.New("the response holds no job ID")
+// fields maps the API's names to the fields that have the same form here.
+func (j *Job) fields() lenient.Fields {
+	return lenient.Fields{"id": &j.ID, "status": (*string)(&j.Status), "progress": &j.Progress, "preview": &j.Preview,
+		"video_output": &j.VideoOutput, "editor_url": &j.EditorURL, "failed_reason": &j.FailedReason,
+		"credits_used": &j.CreditsUsed, "created_at": &j.CreatedAt, "updated_at": &j.UpdatedAt, "name": &j.Name,
+		"webhook_url": &j.WebhookURL, "model_version": (*string)(&j.ModelVersion), "is_hidden": &j.IsHidden,
+		"media_job": &j.MediaJob}
+}
 
-// decodeJob reads a job from a response, which it keeps. An ID is enough for a job, whatever else is wrong with the response.
+// decodeJob reads a job from a response, which it keeps. An ID is enough for a job, whatever else is wrong
+// with the response.
 func decodeJob(body []byte) (*Job, error) {
 	j := &Job{raw: body}
-	j.broken = !lenient.Members(body, func(name []byte, v lenient.Value) {
-		switch string(name) {
-		case "id":
-			j.ID = cmp.Or(v.String(), j.ID)
-		case "status":
-			j.Status = Status(v.String())
-		case "progress":
-			j.Progress = min(max(v.Number(), 0), 1)
-		case "preview":
-			j.Preview = strings.TrimSpace(v.String())
-		case "video_output":
-			j.VideoOutput = strings.TrimSpace(v.String())
-		case "editor_url":
-			j.EditorURL = strings.TrimSpace(v.String())
-		case "failed_reason":
-			j.FailedReason = v.Text()
-		case "credits_used":
-			j.CreditsUsed = v.Number()
-		case "duration":
-			j.Duration = seconds(v.Number())
-		case "created_at":
-			j.CreatedAt = v.Time()
-		case "updated_at":
-			j.UpdatedAt = v.Time()
-		case "name":
-			j.Name = v.String()
-		case "webhook_url":
-			j.WebhookURL = v.String()
-		case "model_version":
-			j.ModelVersion = ModelVersion(v.String())
-		case "is_hidden":
-			j.IsHidden = v.Bool()
-		case "media_job":
-			j.MediaJob = v.String()
-		case "variables":
-			j.Variables = decodeVariables(v)
-		}
-	})
+	var duration float64
+	fields := j.fields()
+	fields["id"] = func(v lenient.Value) { j.ID = cmp.Or(strings.TrimSpace(v.String()), j.ID) }
+	fields["failed_reason"] = func(v lenient.Value) { j.FailedReason = v.Text() }
+	fields["duration"] = &duration
+	fields["variables"] = func(v lenient.Value) { j.Variables = decodeVariables(v) }
+	j.broken = lenient.Read(body, fields) != nil
+	j.Progress = min(max(j.Progress, 0), 1)
+	if duration > 0 && duration < math.MaxInt64/float64(time.Second) {
+		j.Duration = time.Duration(math.Round(duration * float64(time.Second)))
+	}
 	if j.ID == "" {
-		return nil, errNoJobID
+		return nil, errors.New("the response holds no job ID")
 	}
 	return j, nil
 }
 
-func seconds(s float64) time.Duration {
-	if s <= 0 || s >= math.MaxInt64/float64(time.Second) {
-		return 0
-	}
-	return time.Duration(math.Round(s * float64(time.Second)))
-}
-
-// decodeVariables reads an object of at most [lenient.MaxEntries] variables. It returns nil for anything
-// else.
+// decodeVariables reads an object of at most [lenient.MaxEntries] variables. Anything else is nil.
 func decodeVariables(v lenient.Value) Variables {
 	if !v.IsObject() {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
 	"github.com/creatify-community/creatify-go/internal/transport"
@@ -52,104 +52,72 @@ func (t *Template) Validate(vars Variables) error {
 // mismatches lists where variables do not fit those of the template. A template that has no variable with a
 // type, such as one from a list, has them in an unknown form: the names may not be names.
 func (t *Template) mismatches(vars Variables) []Problem {
-	readable := false
-	for _, definition := range t.Variables {
-		readable = readable || definition.Type() != ""
-	}
-	if !readable {
+	names := slices.Sorted(maps.Keys(t.Variables))
+	if !slices.ContainsFunc(names, func(name string) bool { return t.Variables[name].kind != "" }) {
 		return nil
 	}
-	var all []Problem
+	var all problemList
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		definition, ok := t.Variables[name]
-		switch want, got := definition.Type(), vars[name].Type(); {
+		switch want, got := definition.kind, vars[name].kind; {
 		case name == "": // a problem already
 		case !ok:
-			all = append(all, Problem{variableField(name), "is not in the template" + t.suggestion(name)})
-		case want != got && want.property() != "" && got.property() != "":
-			all = append(all, Problem{variableField(name), fmt.Sprintf("is of type %q; the template has %q", got, want)})
+			all.add(variableField(name), "is not in the template"+suggestion(name, names))
+		case want != got && properties[want] != "" && properties[got] != "":
+			all.add(variableField(name), fmt.Sprintf("is of type %q; the template has %q", got, want))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.Variables)) {
+	for _, name := range names {
 		if _, ok := vars[name]; !ok && t.Variables[name].isNeeded() {
-			all = append(all, Problem{variableField(name),
-				fmt.Sprintf("is missing; the template has it with type %q and no default", t.Variables[name].Type())})
+			all.add(variableField(name),
+				fmt.Sprintf("is missing; the template has it with type %q and no default", t.Variables[name].kind))
 		}
 	}
 	return all
 }
 
-// isNeeded reports whether a template's variable surely needs a value: its type is known and can hold one, it
-// has no default under any name, and nothing calls it optional.
+// isNeeded reports whether a template's variable surely needs a value: its type is known and can hold one,
+// nothing calls it optional, and there is no default, which any property may be.
 func (v Variable) isNeeded() bool {
-	definition, _ := v.MarshalJSON()
-	kind, properties := readRaw(definition)
-	if kind.property() == "" || kind == TypeVoiceover || !properties.IsNull() && !properties.IsObject() {
+	if properties[v.kind] == "" || v.kind == TypeVoiceover {
 		return false
 	}
-	own, _ := property(properties, kind.property())
-	needed := isBlank(own)
-	read := func(name []byte, v lenient.Value) {
-		switch string(name) {
-		case "required":
-			needed = needed && v.Text() != "false"
-		case "optional":
-			needed = needed && !v.Bool()
-		case "default":
-			needed = needed && isBlank(v)
-		}
-	}
-	ended := lenient.Members(definition, read)
-	lenient.Members(properties, func(name []byte, v lenient.Value) {
-		read(name, v)
-		needed = needed && (own != nil || isBlank(v)) // without its own property, any may be the default
-	})
-	return needed && ended
+	definition, _ := v.MarshalJSON()
+	var required, optional, fallback, inside lenient.Value
+	err := lenient.Read(definition, lenient.Fields{"required": &required, "optional": &optional, "default": &fallback,
+		"properties": &inside})
+	filled := err != nil || required.Text() == "false" || optional.Text() == "true" || !isBlank(fallback)
+	ended := lenient.Members(inside, func(_ []byte, v lenient.Value) { filled = filled || !isBlank(v) })
+	return !filled && (ended || inside.IsNull())
 }
 
-func isBlank(v lenient.Value) bool { return v.IsNull() || string(v) == `""` }
+func isBlank(v lenient.Value) bool { return v.Text() == "" }
 
-// suggestion returns the name in the template that is nearest to a misspelt one, if it is near enough.
-func (t *Template) suggestion(name string) string {
-	const longest, most = 64, 1000 // comparing takes time proportional to both lengths and to the number of names
-	if len(t.Variables) > most || len(name) > longest {
+// suggestion returns the name that is nearest to a misspelt one, if it is near enough. Beyond the limits, the
+// comparison could take seconds.
+func suggestion(name string, names []string) string {
+	if len(name) > 64 || len(names) > 1000 {
 		return ""
 	}
-	best, nearest := "", 3
-	for _, known := range slices.Sorted(maps.Keys(t.Variables)) {
-		if len(known) > longest {
-			continue
-		}
-		if d := editDistance(strings.ToLower(name), strings.ToLower(known)); d < nearest && 2*d <= utf8.RuneCountInString(known) {
-			best, nearest = known, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// editDistance counts the letters to insert, delete or replace.
-func editDistance(from, to string) int {
-	a, b := []rune(from), []rune(to)
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range a {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range b {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
+	for edits := range 3 {
+		for _, known := range names {
+			if 2*edits <= len(known) && isNear(strings.ToLower(name), strings.ToLower(known), edits) {
+				return fmt.Sprintf("; did you mean %q?", known)
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
 		}
 	}
-	return row[len(b)]
+	return ""
+}
+
+// isNear reports whether a becomes b with at most this many bytes inserted, deleted or replaced.
+func isNear(a, b string, edits int) bool {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	if a == "" || b == "" || edits == 0 {
+		return len(a)+len(b) <= edits
+	}
+	return isNear(a[1:], b, edits-1) || isNear(a, b[1:], edits-1) || isNear(a[1:], b[1:], edits-1)
 }
 
 const templatesPath = "/api/custom_templates/"
@@ -159,7 +127,7 @@ const templatesPath = "/api/custom_templates/"
 //
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
-	return readList(ctx, s.api, transport.Call{Name: "list_templates", Path: templatesPath}, decodeTemplate)
+	return readList(ctx, s.api, transport.Call{Name: "list_templates", Path: templatesPath}, (*Template).read)
 }
 
 // Get returns a template with its variables. Free. An ID that the API does not know is [ErrNotFound].
@@ -174,44 +142,25 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 	if err != nil {
 		return nil, err
 	}
-	template, err := decodeTemplate(response.Body)
-	if err != nil {
+	template := new(Template)
+	if err := template.read(response.Body); err != nil {
 		return nil, unreadable(call, "the response %w", err)
 	}
 	template.ID = cmp.Or(template.ID, templateID)
-	return &template, nil
+	return template, nil
 }
 
-// decodeTemplate reads an object, whatever its members are. It keeps body.
-func decodeTemplate(body lenient.Value) (Template, error) {
-	t := Template{raw: lenient.Trim(body)}
-	ended := lenient.Members(body, func(name []byte, v lenient.Value) {
-		switch string(name) {
-		case "template_id":
-			t.ID = v.String()
-		case "name":
-			t.Name = v.String()
-		case "preview":
-			t.Preview = v.URL()
-		case "aspect_ratio":
-			t.AspectRatio = v.String()
-		case "created_at":
-			t.CreatedAt = v.Time()
-		case "updated_at":
-			t.UpdatedAt = v.Time()
-		case "variables":
-			t.Variables = decodeVariables(v)
-		}
-	})
-	if !ended {
-		return Template{}, errNoObject
-	}
-	return t, nil
+// read reads an object, whatever its members are. It keeps body.
+func (t *Template) read(body lenient.Value) error {
+	t.raw = lenient.Trim(body)
+	return lenient.Read(body, lenient.Fields{"template_id": &t.ID, "name": &t.Name, "preview": &t.Preview,
+		"aspect_ratio": &t.AspectRatio, "created_at": &t.CreatedAt, "updated_at": &t.UpdatedAt,
+		"variables": func(v lenient.Value) { t.Variables = decodeVariables(v) }})
 }
 
 // WithTemplateCheck compares the variables of each create with the template before anything is charged. What
 // [Template.Validate] refuses is a [*ValidationError], such as a misspelt text variable, which the API would
-// render blank. The template is read, free of charge, at most once per maxAge, and once more before a refusal.
+// render blank. The template is read (free) at most once per maxAge, and once more before a refusal.
 //
 // One that cannot be read within 10 s stops nothing: a warning is logged, and a minute later the next create
 // tries again. At most 1,000 templates are kept.
@@ -230,7 +179,7 @@ const (
 	templateRetryAfter  = time.Minute
 )
 
-// templateReads holds the latest read of each template, by ID. Creates that need one read share it.
+// templateReads holds the latest read of each template, by ID.
 type templateReads struct {
 	maxAge time.Duration
 
@@ -238,12 +187,26 @@ type templateReads struct {
 	latest map[string]*templateRead
 }
 
+// templateRead is the latest read of one template. Creates take turns with it, so that they share the read.
 type templateRead struct {
-	begun    time.Time
-	done     chan struct{} // closed when the other fields are set
-	template *Template     // empty if it could not be read
-	err      error
-	gaveUp   bool // the create that read it ended first
+	turn      chan struct{} // holds an element while a create has its turn
+	begun     atomic.Int64  // reads so far
+	template  Template      // without variables if it could not be read
+	goodUntil time.Time
+}
+
+// of returns the latest read of a template, or one that has not begun.
+func (r *templateReads) of(id string) *templateRead {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id = foldID(id)
+	if r.latest[id] == nil {
+		if len(r.latest) >= maxTemplateReads {
+			clear(r.latest)
+		}
+		r.latest[id] = &templateRead{turn: make(chan struct{}, 1)}
+	}
+	return r.latest[id]
 }
 
 // checkTemplate refuses checked parameters that do not fit their template.
@@ -251,80 +214,41 @@ func (a *api) checkTemplate(ctx context.Context, params JobParams) error {
 	if a.templates == nil {
 		return nil
 	}
-	read, own := a.readTemplate(ctx, params.TemplateID, nil)
+	read := a.templates.of(params.TemplateID)
+	before := read.begun.Load()
+	select {
+	case read.turn <- struct{}{}:
+		defer func() { <-read.turn }()
+	case <-ctx.Done(): // which the create will find, too
+		return nil
+	}
+	if !time.Now().Before(read.goodUntil) {
+		a.readTemplate(ctx, params.TemplateID, read)
+	}
 	problems := read.template.mismatches(params.Variables)
-	if len(problems) > 0 && !own { // the template may have changed
-		read, _ = a.readTemplate(ctx, params.TemplateID, read)
+	if len(problems) > 0 && read.begun.Load() == before { // the template may have changed
+		a.readTemplate(ctx, params.TemplateID, read)
 		problems = read.template.mismatches(params.Variables)
 	}
 	return validation(problems)
 }
 
-// readTemplate returns the latest read of a template unless it is outdated, and reports whether it was made
-// for this call.
-func (a *api) readTemplate(ctx context.Context, id string, outdated *templateRead) (read *templateRead, own bool) {
-	for {
-		read, own = a.templates.join(id, outdated, time.Now())
-		if own {
-			a.fillTemplate(ctx, id, read)
-			return read, true
-		}
-		select {
-		case <-read.done:
-			if !read.gaveUp {
-				return read, false
-			}
-		case <-ctx.Done(): // which the create will find, too
-			return &templateRead{template: new(Template)}, false
-		}
-	}
-}
-
-// join returns the latest read if it is good enough, be it under way, or else a new one for the caller to make.
-func (r *templateReads) join(id string, outdated *templateRead, now time.Time) (read *templateRead, own bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	id = foldID(id)
-	if read := r.latest[id]; read != nil && read != outdated && read.isGood(now, r.maxAge) {
-		return read, false
-	}
-	if r.latest[id] == nil && len(r.latest) >= maxTemplateReads {
-		oldest := slices.MinFunc(slices.Collect(maps.Keys(r.latest)), func(a, b string) int {
-			return r.latest[a].begun.Compare(r.latest[b].begun)
-		})
-		delete(r.latest, oldest) // whoever waits for it still has it
-	}
-	read = &templateRead{begun: now, done: make(chan struct{}), template: new(Template), gaveUp: true}
-	r.latest[id] = read
-	return read, true
-}
-
-// isGood reports whether a read is under way or has a result that is not too old.
-func (r *templateRead) isGood(now time.Time, maxAge time.Duration) bool {
-	select {
-	case <-r.done:
-	default:
-		return true
-	}
-	if r.err != nil {
-		maxAge = min(maxAge, templateRetryAfter)
-	}
-	return !r.gaveUp && now.Sub(r.begun) < maxAge
-}
-
-// fillTemplate reads the template, and keeps its variables alone.
-func (a *api) fillTemplate(ctx context.Context, id string, read *templateRead) {
-	defer close(read.done)
+// readTemplate reads the template again, and keeps its variables alone.
+func (a *api) readTemplate(ctx context.Context, id string, read *templateRead) {
+	read.begun.Add(1)
+	now := time.Now()
 	limited, cancel := context.WithTimeout(ctx, templateReadTimeout)
 	defer cancel()
 	template, err := (&TemplatesService{a}).Get(limited, id)
 	if err == nil && !sameID(template.ID, id) {
 		err = errors.New("the response is about another template")
 	}
-	read.err, read.gaveUp = err, err != nil && ctx.Err() != nil
-	if err == nil {
-		read.template = &Template{Variables: template.Variables}
-	} else if !read.gaveUp {
+	read.template, read.goodUntil = Template{}, time.Time{}
+	switch {
+	case err == nil:
+		read.template.Variables, read.goodUntil = template.Variables, now.Add(a.templates.maxAge)
+	case ctx.Err() == nil: // otherwise the create has ended, and the next one reads
+		read.goodUntil = now.Add(min(a.templates.maxAge, templateRetryAfter))
 		a.logger.LogAttrs(ctx, slog.LevelWarn, "creatify: template not checked",
 			slog.String("template_id", id), slog.String("reason", Reason(err)))
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,7 @@ type Variables map[string]Variable
 type Variable struct {
 	kind  VariableType
 	value string
-	raw   json.RawMessage // replaces the others, in a RawVariable and in what was read from JSON
+	raw   json.RawMessage // what is sent, in a RawVariable and in what was read from JSON
 }
 
 // VariableType names the kind of value that a variable holds.
@@ -38,19 +39,20 @@ const (
 	TypeVoiceover VariableType = "voiceover"
 )
 
+// properties names the property that holds the value, by type.
+var properties = map[VariableType]string{TypeText: "content", TypeImage: "url", TypeVideo: "url",
+	TypeAudio: "url", TypeAvatar: "avatar_id", TypeVoiceover: "voice_id"}
+
 // Text returns a text variable. The content may be empty.
 func Text(content string) Variable { return Variable{kind: TypeText, value: content} }
 
-// Image returns an image variable. Creatify's servers fetch the URL, so it must be http or https on a public
-// host.
+// Image returns an image variable. Creatify's servers fetch the URL: http or https, on a public host.
 func Image(url string) Variable { return Variable{kind: TypeImage, value: url} }
 
-// Video returns a video variable. Creatify's servers fetch the URL, so it must be http or https on a public
-// host.
+// Video returns a video variable. Creatify's servers fetch the URL: http or https, on a public host.
 func Video(url string) Variable { return Variable{kind: TypeVideo, value: url} }
 
-// Audio returns an audio variable. Creatify's servers fetch the URL, so it must be http or https on a public
-// host.
+// Audio returns an audio variable. Creatify's servers fetch the URL: http or https, on a public host.
 func Audio(url string) Variable { return Variable{kind: TypeAudio, value: url} }
 
 // Avatar returns an avatar variable: the person who speaks, by the ID of a persona.
@@ -63,88 +65,55 @@ func Voiceover(voiceID string) Variable { return Variable{kind: TypeVoiceover, v
 // RawVariable returns a variable that is sent as this JSON, for forms that this version of the library does
 // not know. The value of a known type is checked as its constructor's would be.
 func RawVariable(raw json.RawMessage) Variable {
-	return Variable{raw: append(json.RawMessage{}, lenient.Trim(raw)...)}
-}
-
-// property returns the name of the property that holds the value; "" for an unknown type.
-func (t VariableType) property() string {
-	switch t {
-	case TypeText:
-		return "content"
-	case TypeImage, TypeVideo, TypeAudio:
-		return "url"
-	case TypeAvatar:
-		return "avatar_id"
-	case TypeVoiceover:
-		return "voice_id"
+	v := Variable{raw: append(json.RawMessage{}, lenient.Trim(raw)...)}
+	kind, own, _ := readRaw(v.raw)
+	v.kind = kind
+	if own.IsString() {
+		v.value = own.String()
 	}
-	return ""
+	return v
 }
 
-type wireVariable struct {
-	Type       VariableType      `json:"type"`
-	Properties map[string]string `json:"properties"`
-}
-
-// Type returns the type, or "" for a raw variable without one.
-func (v Variable) Type() VariableType {
-	if v.raw == nil {
-		return v.kind
+// readRaw reads the type of a variable and the property that holds its value, and reports whether there are
+// others instead. Of two members with one name the last counts, as in most JSON decoders.
+func readRaw(raw []byte) (kind VariableType, own lenient.Value, others bool) {
+	var name, all lenient.Value
+	_ = lenient.Read(raw, lenient.Fields{"type": &name, "properties": &all})
+	if name.IsString() {
+		kind = VariableType(name.String())
 	}
-	kind, _ := readRaw(v.raw)
-	return kind
-}
-
-// Value returns the text, the URL or the ID, or "" for a raw variable in another form.
-func (v Variable) Value() string {
-	if v.raw == nil {
-		return v.value
-	}
-	kind, properties := readRaw(v.raw)
-	if value, _ := property(properties, kind.property()); value.IsString() && kind.property() != "" {
-		return value.String()
-	}
-	return ""
-}
-
-// readRaw reads the two members of a variable. Of two members with one name the last counts, as in most JSON
-// decoders.
-func readRaw(raw []byte) (kind VariableType, properties lenient.Value) {
-	lenient.Members(raw, func(name []byte, v lenient.Value) {
-		switch {
-		case string(name) == "properties":
-			properties = v
-		case string(name) == "type" && v.IsString():
-			kind = VariableType(v.String())
-		case string(name) == "type":
-			kind = ""
-		}
-	})
-	return kind, properties
-}
-
-// property returns the property of a name, and reports whether there are others.
-func property(properties lenient.Value, name string) (value lenient.Value, others bool) {
-	lenient.Members(properties, func(n []byte, v lenient.Value) {
-		if string(n) == name {
-			value = v
+	ended := lenient.Members(all, func(name []byte, v lenient.Value) {
+		if len(name) > 0 && string(name) == properties[kind] {
+			own = v
 		} else {
 			others = true
 		}
 	})
-	return value, others
+	if !ended && !all.IsNull() {
+		return kind, lenient.Value("false"), false // like any value that is not a string
+	}
+	return kind, own, others && own.IsNull()
 }
+
+// Type returns the type, or "" for a raw variable without one.
+func (v Variable) Type() VariableType { return v.kind }
+
+// Value returns the text, the URL or the ID, or "" for a raw variable in another form.
+func (v Variable) Value() string { return v.value }
 
 // MarshalJSON writes the variable in the API's form.
 func (v Variable) MarshalJSON() ([]byte, error) {
 	if v.raw != nil {
 		return v.raw, nil
 	}
-	w := wireVariable{Type: v.kind, Properties: map[string]string{}}
+	own := map[string]string{}
 	if v.value != "" || v.kind != TypeVoiceover {
-		w.Properties[v.kind.property()] = v.value
+		own[properties[v.kind]] = v.value
 	}
-	return json.Marshal(w)
+	return json.Marshal(struct {
+		Type       VariableType      `json:"type"`
+		Properties map[string]string `json:"properties"`
+	}{v.kind, own})
 }
 
 // UnmarshalJSON keeps the JSON, whatever it is.
@@ -155,31 +124,27 @@ func (v *Variable) UnmarshalJSON(b []byte) error {
 
 // problems lists what is wrong with names and values. Loopback is as in [urlProblem].
 func (vs Variables) problems(loopback bool) []Problem {
-	var all []Problem
+	var all problemList
 	for _, name := range slices.Sorted(maps.Keys(vs)) {
-		field := variableField(name)
 		if name == "" {
-			all = append(all, Problem{"variables", "a name is empty"})
+			all.add("variables", "a name is empty")
 		}
 		if problem := textProblem(name); problem != "" {
-			all = append(all, Problem{field, "its name " + problem})
+			all.add(variableField(name), "its name "+problem)
 		}
-		if problem := vs[name].problem(loopback); problem != "" {
-			all = append(all, Problem{field, problem})
-		}
+		all.add(variableField(name), vs[name].problem(loopback))
 	}
 	return all
 }
 
-// variableField names a variable in a [Problem]. A name that is not printable is quoted, and a long one is
-// shortened.
+// variableField names a variable in a [Problem]. A long name is shortened; one that is not plain is quoted.
 func variableField(name string) string {
 	const longest = 200
 	if len(name) > longest {
 		name = strings.ToValidUTF8(name[:longest], "") + "…"
 	}
-	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		name = strconv.Quote(name)
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+		name = quoted
 	}
 	return "variables." + name
 }
@@ -188,38 +153,29 @@ func variableField(name string) string {
 // A raw variable of a known type is judged like a constructor's, unless it has other properties instead:
 // those may be new.
 func (v Variable) problem(loopback bool) string {
-	if v.raw == nil {
-		return v.kind.problem(v.value, loopback)
+	if v.raw != nil {
+		_, own, others := readRaw(v.raw)
+		switch raw := lenient.Value(v.raw); {
+		case !json.Valid(raw) || !utf8.Valid(raw):
+			return "is not valid JSON"
+		case raw.IsNull():
+			return "is null; leave it out, or give it a value"
+		case raw.HasBadText():
+			return "contains NUL or half of a surrogate pair"
+		case properties[v.kind] == "" || others: // unknown to this version
+			return ""
+		case !own.IsNull() && !own.IsString():
+			return "its " + properties[v.kind] + " is not a string"
+		}
 	}
-	kind, properties := readRaw(v.raw)
-	own, others := property(properties, kind.property())
-	switch raw := lenient.Value(v.raw); {
-	case !json.Valid(raw) || !utf8.Valid(raw):
-		return "is not valid JSON"
-	case raw.IsNull():
-		return "is null; leave it out, or give it a value"
-	case raw.HasBadText():
-		return "contains NUL or half of a surrogate pair"
-	case kind.property() == "" || own.IsNull() && others: // unknown to this version
-		return ""
-	case !properties.IsNull() && !properties.IsObject():
-		return "its properties are not an object"
-	case !own.IsNull() && !own.IsString():
-		return "its " + kind.property() + " is not a string"
-	}
-	return kind.problem(own.String(), loopback)
-}
-
-// problem judges the value of a variable of type t.
-func (t VariableType) problem(value string, loopback bool) string {
-	switch problem := textProblem(value); {
-	case t == "":
+	switch problem := textProblem(v.value); {
+	case v.kind == "":
 		return "has no value; use Text, Image, Video, Audio, Avatar, Voiceover or RawVariable"
 	case problem != "":
 		return problem
-	case t.property() == "url":
-		return urlProblem(value, loopback)
-	case t == TypeAvatar && value == "":
+	case properties[v.kind] == "url":
+		return urlProblem(v.value, loopback)
+	case v.kind == TypeAvatar && v.value == "":
 		return "the avatar's ID is empty"
 	}
 	return ""
@@ -241,14 +197,10 @@ func textProblem(text string) string {
 func urlProblem(text string, loopback bool) string {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || !isWebURL(text):
+	case err != nil || !isWebURL(text) || strings.TrimSpace(text) != text:
 		return "must be an absolute http or https URL"
-	case strings.TrimSpace(text) != text:
-		return "has white space at its end"
 	case u.User != nil:
 		return "must not contain a user name or password"
-	case !isPort(u.Port()):
-		return "has a port that does not exist"
 	case !loopback && !isPublicHost(u.Hostname()):
 		return "must have a public host (in ASCII) that Creatify's servers can reach"
 	}
@@ -263,38 +215,22 @@ func isWebURL(text string) bool {
 
 // isOutputURL reports whether text is a URL that a server may show. Only scheme and host are judged: the path
 // may have an invalid escape, such as in /100%.mp4.
-func isOutputURL(text string) bool {
-	scheme, rest, _ := strings.Cut(text, "://")
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		rest = rest[:end]
-	}
-	return isWebURL(scheme + "://" + rest)
-}
+func isOutputURL(text string) bool { return isWebURL(origin.FindString(text)) }
 
-func isPort(port string) bool {
-	n, err := strconv.ParseUint(port, 10, 16)
-	return port == "" || err == nil && n > 0
-}
+var (
+	origin   = regexp.MustCompile(`^[^:/?#]+://[^/?#]*`)
+	hostName = regexp.MustCompile(`^([a-z0-9_-]{1,63}\.)+[a-z][a-z0-9_-]{0,62}$`)
+	// From RFC 6761, RFC 6762, RFC 8375 and ICANN's resolution of 29 July 2024.
+	localName = regexp.MustCompile(`(^|\.)(localhost|local|home\.arpa|internal)$`)
+)
 
 // isPublicHost reports whether a host may be on the Internet: a public IP address in its usual form, or a
-// name with a dot that is not reserved for local use. Names for tests, such as files.test, pass.
+// name with a dot that is not reserved for local use. The last label begins with a letter, since 127.1 and
+// 127.0.0.0x1 are addresses, too. Names for tests, such as files.test, pass.
 func isPublicHost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addr.Zone() == "" && fetch.IsPublic(addr)
 	}
-	labels := strings.Split(host, ".")
-	last := labels[len(labels)-1]
-	switch {
-	case len(host) > 253 || slices.ContainsFunc(labels, func(label string) bool { return len(label) == 0 || len(label) > 63 }):
-		return false
-	case len(labels) < 2 || last[0] >= '0' && last[0] <= '9': // 127.1 and 127.0.0.0x1 are addresses, too
-		return false
-	case strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }): // so are １２７.０.０.１
-		return false
-	}
-	return !slices.ContainsFunc(localNames, func(local string) bool { return strings.HasSuffix("."+host, local) })
+	return len(host) <= 253 && hostName.MatchString(host) && !localName.MatchString(host)
 }
-
-// From RFC 6761, RFC 6762, RFC 8375 and ICANN's resolution of 29 July 2024.
-var localNames = []string{".localhost", ".local", ".home.arpa", ".internal"}

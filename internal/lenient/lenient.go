@@ -1,31 +1,62 @@
 // Package lenient reads JSON that may be malformed or truncated. It knows nothing of the API.
 //
 // encoding/json rejects a document as a whole. One bad value, or a cut at the end, would then lose the ID of
-// a job that was paid for. All functions take time proportional to their input, and copy nothing but the
-// strings they return.
+// a job that was paid for. All functions take time proportional to their input.
 package lenient
 
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"iter"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
 )
 
-// MaxEntries is how many members or items callers should keep of one response of at most 8 MiB, which can
-// hold 2.8 million of them. Kept as Go values of 40 to 200 bytes they would take up to 500 MiB; 10,000 take 2
-// MiB.
+// MaxEntries is how many members or items callers should keep of one response. In 8 MiB there may be 2.8
+// million: up to 500 MiB as Go values.
 const MaxEntries = 10_000
 
 const space = " \t\r\n"
 
 // Trim returns b without white space around it and without a byte order mark. The result need not be valid.
 func Trim(b []byte) Value { return bytes.Trim(bytes.TrimPrefix(b, []byte("\ufeff")), space) }
+
+func trimLeft(b []byte) []byte { return bytes.TrimLeft(b, space) }
+
+// Fields tells [Read] where to put the values of members, by name: into a *string (without white space around
+// it), *float64, *bool, *time.Time or *Value, or through a func(Value).
+type Fields map[string]any
+
+var errNoObject = errors.New("is not a JSON object")
+
+// Read reads the members of a JSON object as [Members] does. The error says that the object was truncated or
+// is none; what could be read is there all the same.
+func Read(object []byte, fields Fields) error {
+	ended := Members(object, func(name []byte, v Value) {
+		switch to := fields[string(name)].(type) {
+		case *string:
+			*to = strings.TrimSpace(v.String())
+		case *float64:
+			*to = v.Number()
+		case *bool:
+			*to = string(v) == "true" || string(v) == `"true"`
+		case *time.Time:
+			*to = v.Time()
+		case *Value:
+			*to = v
+		case func(Value):
+			to(v)
+		}
+	})
+	if !ended {
+		return errNoObject
+	}
+	return nil
+}
 
 // Members calls f with each readable member of a JSON object, in order, and reports whether the object ends
 // with its brace and nothing follows. If not, the object was truncated. A member whose value is not valid
@@ -48,18 +79,18 @@ func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 		// Digits, true, false and null at the very end may have been longer.
 		complete := len(rest) > 0 || len(v) > 0 && bytes.IndexByte([]byte(`"}]`), v[len(v)-1]) >= 0
 		if complete && json.Valid(v) {
-			f(unquote(name), v)
+			f([]byte(Value(name).String()), v)
 		}
 		rest = bytes.TrimPrefix(rest, []byte(",")) // otherwise the brace comes, or nothing
 	}
 	return false
 }
 
-// Items returns the items of list, and reports whether list is a list and valid JSON.
+// Items returns the items of list, and reports whether list is a list and valid JSON. If not, there are none.
 func Items(list []byte) (items iter.Seq[Value], ok bool) {
 	list = Trim(list)
 	if !bytes.HasPrefix(list, []byte("[")) || !json.Valid(list) {
-		return nil, false
+		return func(func(Value) bool) {}, false
 	}
 	return func(yield func(Value) bool) {
 		for rest := trimLeft(list[1:]); rest[0] != ']'; rest = trimLeft(bytes.TrimPrefix(rest, []byte(","))) {
@@ -71,8 +102,6 @@ func Items(list []byte) (items iter.Seq[Value], ok bool) {
 		}
 	}, true
 }
-
-func trimLeft(b []byte) []byte { return bytes.TrimLeft(b, space) }
 
 // cutString cuts the quoted string with which b begins.
 func cutString(b []byte) (s, rest []byte, ok bool) {
@@ -88,14 +117,6 @@ func cutString(b []byte) (s, rest []byte, ok bool) {
 		}
 	}
 	return nil, b, false
-}
-
-// unquote returns the text of a quoted string, copied only where it has escapes.
-func unquote(s []byte) []byte {
-	if bytes.IndexByte(s, '\\') >= 0 {
-		return []byte(Value(s).String())
-	}
-	return s[1 : len(s)-1]
 }
 
 // cutValue cuts the value with which b begins, up to the comma, bracket or brace that follows it. It may be
@@ -129,40 +150,23 @@ func cutValue(b []byte) (v, rest []byte) {
 type Value []byte
 
 // IsString reports whether v is a string.
-func (v Value) IsString() bool { return v.first() == '"' }
+func (v Value) IsString() bool { return bytes.HasPrefix(v, []byte(`"`)) }
 
 // IsObject reports whether v is an object.
-func (v Value) IsObject() bool { return v.first() == '{' }
+func (v Value) IsObject() bool { return bytes.HasPrefix(v, []byte("{")) }
 
 // IsNull reports whether v is null.
-func (v Value) IsNull() bool { return v.first() == 'n' || len(v) == 0 }
-
-func (v Value) first() byte {
-	if len(v) == 0 {
-		return 0
-	}
-	return v[0]
-}
+func (v Value) IsNull() bool { return len(v) == 0 || v[0] == 'n' }
 
 // String returns a string, or the digits of a number. It is empty for other types.
 func (v Value) String() string {
-	switch c := v.first(); {
-	case c == '"':
-		// Most strings need no decoder.
-		if inner := v[1 : len(v)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-			return string(inner)
-		}
-		var s string
-		_ = json.Unmarshal(v, &s) // v is valid
-		return s
-	case c == '-' || c >= '0' && c <= '9':
-		return string(v)
+	var s string
+	var number json.Number
+	if json.Unmarshal(v, &s) != nil && json.Unmarshal(v, &number) == nil {
+		return number.String()
 	}
-	return ""
+	return s
 }
-
-// URL returns a string without the white space around it.
-func (v Value) URL() string { return strings.TrimSpace(v.String()) }
 
 // Text returns a string, or the JSON of a value of another type. It is empty for null.
 func (v Value) Text() string {
@@ -181,47 +185,20 @@ func (v Value) Number() float64 {
 	return f
 }
 
-// Bool reports whether v is true, also in a string.
-func (v Value) Bool() bool { return string(v) == "true" || string(v) == `"true"` }
-
 // Time returns a time in RFC 3339. It is zero for other values, and for offsets that Go cannot format again.
 func (v Value) Time() time.Time {
 	t, _ := time.Parse(time.RFC3339, v.String())
-	if _, offset := t.Zone(); max(offset, -offset) >= 24*60*60 {
+	if _, err := t.MarshalText(); err != nil {
 		return time.Time{}
 	}
 	return t
 }
 
+var (
+	goodEscape = regexp.MustCompile(`\\[^u]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..`)
+	badEscape  = regexp.MustCompile(`\\u(0000|[dD][89a-fA-F])`)
+)
+
 // HasBadText reports whether a string or a name anywhere in v holds NUL or half of a surrogate pair. Both are
 // valid JSON, and neither can be stored by PostgreSQL or written as UTF-8.
-func (v Value) HasBadText() bool {
-	for rest := []byte(v); ; {
-		i := bytes.IndexByte(rest, '\\')
-		if i < 0 {
-			return false
-		}
-		r, size := escaped(rest[i:])
-		if r == 0 {
-			return true
-		}
-		if utf16.IsSurrogate(r) {
-			low, _ := escaped(rest[i+size:])
-			if utf16.DecodeRune(r, low) == utf8.RuneError {
-				return true
-			}
-			size *= 2
-		}
-		rest = rest[min(i+size, len(rest)):]
-	}
-}
-
-// escaped returns the character of the \u escape with which b begins, and its length. Otherwise it returns a
-// backslash and the length of a short escape.
-func escaped(b []byte) (r rune, size int) {
-	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
-		return '\\', 2
-	}
-	n, _ := strconv.ParseUint(string(b[2:6]), 16, 16)
-	return rune(n), 6
-}
+func (v Value) HasBadText() bool { return badEscape.Match(goodEscape.ReplaceAll(v, nil)) }

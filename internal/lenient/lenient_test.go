@@ -75,6 +75,31 @@ func TestMembers_of_an_object_cut_anywhere_are_whole_or_absent(t *testing.T) {
 	}
 }
 
+func TestRead(t *testing.T) {
+	var got struct {
+		text, other, cut string
+		number           float64
+		yes, no          bool
+		at               time.Time
+		value, given     lenient.Value
+	}
+	fields := lenient.Fields{"text": &got.text, "other": &got.other, "cut": &got.cut, "number": &got.number, "yes": &got.yes,
+		"no": &got.no, "at": &got.at, "value": &got.value, "given": func(v lenient.Value) { got.given = v }}
+	const object = `{"text":" a\n","other":["a"],"number":"1.5","yes":"true","no":1,"at":"2024-05-01T10:04:05Z","value":[1],"given":{},"new":1`
+	require.NoError(t, lenient.Read([]byte(object+`}`), fields))
+	assert.Equal(t, "a", got.text)
+	assert.Empty(t, got.other)
+	assert.Equal(t, 1.5, got.number)
+	assert.True(t, got.yes)
+	assert.False(t, got.no)
+	assert.Equal(t, time.Date(2024, 5, 1, 10, 4, 5, 0, time.UTC), got.at)
+	assert.Equal(t, "[1] {}", string(got.value)+" "+string(got.given))
+	assert.EqualError(t, lenient.Read([]byte(`{"text":null,"yes":true,"cut":"b`), fields), "is not a JSON object")
+	assert.Empty(t, got.text+got.cut)
+	assert.True(t, got.yes)
+	assert.Error(t, lenient.Read([]byte(`["text"]`), fields))
+}
+
 func TestItems(t *testing.T) {
 	tests := []struct {
 		name, list string
@@ -122,41 +147,39 @@ func TestItems_stops_when_its_reader_does(t *testing.T) {
 func TestValue(t *testing.T) {
 	at := time.Date(2024, 5, 1, 10, 4, 5, 0, time.UTC)
 	type reading struct {
-		String, URL, Text string
-		Number            float64
-		Bool              bool
-		Time              time.Time
+		String, Text string
+		Number       float64
+		Time         time.Time
 	}
 	tests := []struct {
 		name, json string
 		want       reading
 	}{
-		{"string", `"a b"`, reading{String: "a b", URL: "a b", Text: "a b"}},
-		{"string with escapes", `"caf\u00e9 \"x\"\n"`, reading{String: "café \"x\"\n", URL: `café "x"`, Text: "café \"x\"\n"}},
-		{"string that is not UTF-8", "\"a\xff\"", reading{String: "a\ufffd", URL: "a\ufffd", Text: "a\ufffd"}},
+		{"string", `"a b"`, reading{String: "a b", Text: "a b"}},
+		{"string with escapes", `"caf\u00e9 \"x\"\n"`, reading{String: "café \"x\"\n", Text: "café \"x\"\n"}},
+		{"string that is not UTF-8", "\"a\xff\"", reading{String: "a\ufffd", Text: "a\ufffd"}},
 		{"URL with white space around it", `" https://a.test/100%.mp4\r\n"`, reading{String: " https://a.test/100%.mp4\r\n",
-			URL: "https://a.test/100%.mp4", Text: " https://a.test/100%.mp4\r\n"}},
+			Text: " https://a.test/100%.mp4\r\n"}},
 		{"empty string", `""`, reading{}},
-		{"number", `-1.5e1`, reading{String: "-1.5e1", URL: "-1.5e1", Text: "-1.5e1", Number: -15}},
-		{"number in a string", `" 12 "`, reading{String: " 12 ", URL: "12", Text: " 12 ", Number: 12}},
-		{"number beyond float64", `1e400`, reading{String: "1e400", URL: "1e400", Text: "1e400"}},
-		{"string that Go reads as a number", `"Infinity"`, reading{String: "Infinity", URL: "Infinity", Text: "Infinity"}},
-		{"true", `true`, reading{Text: "true", Bool: true}},
-		{"true in a string", `"true"`, reading{String: "true", URL: "true", Text: "true", Bool: true}},
+		{"number", `-1.5e1`, reading{String: "-1.5e1", Text: "-1.5e1", Number: -15}},
+		{"number in a string", `" 12 "`, reading{String: " 12 ", Text: " 12 ", Number: 12}},
+		{"number beyond float64", `1e400`, reading{String: "1e400", Text: "1e400"}},
+		{"string that Go reads as a number", `"Infinity"`, reading{String: "Infinity", Text: "Infinity"}},
+		{"true", `true`, reading{Text: "true"}},
+		{"true in a string", `"true"`, reading{String: "true", Text: "true"}},
 		{"false", `false`, reading{Text: "false"}},
 		{"null", `null`, reading{}},
 		{"no value", ``, reading{}},
 		{"object", `{"code":3}`, reading{Text: `{"code":3}`}},
 		{"list", `[1]`, reading{Text: `[1]`}},
-		{"time", `"2024-05-01T03:04:05-07:00"`, reading{String: "2024-05-01T03:04:05-07:00", URL: "2024-05-01T03:04:05-07:00",
-			Text: "2024-05-01T03:04:05-07:00", Time: at}},
+		{"time", `"2024-05-01T03:04:05-07:00"`, reading{String: "2024-05-01T03:04:05-07:00", Text: "2024-05-01T03:04:05-07:00", Time: at}},
 		{"time at an offset of a day", `"2024-05-01T03:04:05+24:00"`, reading{String: "2024-05-01T03:04:05+24:00",
-			URL: "2024-05-01T03:04:05+24:00", Text: "2024-05-01T03:04:05+24:00"}},
+			Text: "2024-05-01T03:04:05+24:00"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			v := lenient.Value(test.json)
-			assert.Equal(t, test.want, reading{v.String(), v.URL(), v.Text(), v.Number(), v.Bool(), inUTC(v.Time())})
+			assert.Equal(t, test.want, reading{v.String(), v.Text(), v.Number(), inUTC(v.Time())})
 			assert.Equal(t, strings.HasPrefix(test.json, `"`), v.IsString())
 			assert.Equal(t, strings.HasPrefix(test.json, `{`), v.IsObject())
 			assert.Equal(t, test.json == "" || test.json == "null", v.IsNull())
@@ -222,7 +245,6 @@ func TestMembers_takes_linear_time_on_hostile_input(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			start := time.Now()
 			lenient.Members([]byte(test.body), func(_ []byte, v lenient.Value) {
-				v.URL()
 				v.Text()
 				v.Number()
 				v.Time()

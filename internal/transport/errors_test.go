@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,11 +82,7 @@ func TestDoKeepsNothingButTheStandardLibrarysIdentity(t *testing.T) {
 			var root rootError
 			assert.False(t, errors.As(err, &root))
 			for _, target := range []error{context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNREFUSED} {
-				want := false
-				for _, is := range tt.is {
-					want = want || is == target
-				}
-				assert.Equal(t, want, errors.Is(err, target), "is %v", target)
+				assert.Equal(t, slices.Contains(tt.is, target), errors.Is(err, target), "is %v", target)
 			}
 			for _, target := range tt.as {
 				assert.True(t, errors.As(err, target), "as %T", target)

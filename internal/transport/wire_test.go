@@ -45,6 +45,7 @@ func TestNewTransport(t *testing.T) {
 		ours := newTransport(http.DefaultTransport.(*http.Transport), api)
 		assert.Equal(t, 16, ours.MaxIdleConnsPerHost, "many jobs are polled on one host")
 		assert.Equal(t, 90*time.Second, ours.IdleConnTimeout)
+		assert.EqualValues(t, 1<<20, ours.MaxResponseHeaderBytes)
 		assert.LessOrEqual(t, ours.HTTP2.SendPingTimeout+ours.HTTP2.PingTimeout, 30*time.Second)
 		assert.NotNil(t, ours.Proxy)
 		assert.Zero(t, http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost, "the program's own is left as it is")
