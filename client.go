@@ -25,8 +25,8 @@ const version = "0.1.0"
 
 const defaultBaseURL = "https://api.creatify.ai"
 
-// Client calls the Creatify API for one account. Make it with [New] or [NewFromEnv], once, and share it: it is safe for
-// concurrent use. Printing it never shows the key.
+// Client calls the Creatify API for one account. Make it with [New] or [NewFromEnv], once, and share it: it
+// is safe for concurrent use. Printing it never shows the key.
 type Client struct {
 	Jobs      *JobsService      // makes, reads and waits for previews and videos
 	Templates *TemplatesService // reads what previews are made from
@@ -54,8 +54,8 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 	return c.client(opts, nil)
 }
 
-// NewFromEnv is [New] with the environment's CREATIFY_API_ID, CREATIFY_API_KEY and, if it is set, CREATIFY_BASE_URL. An
-// option wins over the environment.
+// NewFromEnv is [New] with the environment's CREATIFY_API_ID, CREATIFY_API_KEY and, if it is set,
+// CREATIFY_BASE_URL. An option wins over the environment.
 func NewFromEnv(opts ...Option) (*Client, error) {
 	var missing []Problem
 	lookUp := func(name string) string {
@@ -75,15 +75,15 @@ func NewFromEnv(opts ...Option) (*Client, error) {
 	return New(apiID, apiKey, opts...)
 }
 
-// With returns a copy of the client with further options, which win over those of c. It shares the credentials and what
-// waits have learned; and the budget, the rate limit and the connections, unless an option replaces them. A
-// [WithMiddleware] adds to those of c.
+// With returns a copy of the client with further options, which win over those of c. The copy shares the
+// credentials, what waits have learned and, unless an option replaces them, the budget, the rate limit and the
+// connections. A [WithMiddleware] is added to those of c.
 func (c *Client) With(opts ...Option) (*Client, error) {
 	return c.config.client(opts, c.Jobs.api)
 }
 
-// CloseIdleConnections closes the connections that no call is using, those of a [WithHTTPClient] included. The client
-// remains usable.
+// CloseIdleConnections closes the connections that no call is using, those of a [WithHTTPClient] included.
+// The client remains usable.
 func (c *Client) CloseIdleConnections() { c.Jobs.api.transport.CloseIdleConnections() }
 
 // Option sets how a [Client] works.
@@ -113,7 +113,7 @@ func (c *config) refuse(field, format string, args ...any) {
 	c.problems = append(c.problems, Problem{field, fmt.Sprintf(format, args...)})
 }
 
-// client makes a client with further options, which shares with from what the options leave as it is; nil is none.
+// client makes a client with further options. It shares with from, if not nil, what they leave as it is.
 func (c config) client(opts []Option, from *api) (*Client, error) {
 	c.limitedBy = ""
 	for i, opt := range opts {
@@ -155,24 +155,19 @@ func (c config) client(opts []Option, from *api) (*Client, error) {
 	return &Client{&JobsService{a}, &TemplatesService{a}, &PersonasService{a}, &VoicesService{a}, &WorkspaceService{a}, c}, nil
 }
 
-// WithBaseURL sends the calls elsewhere, such as to a fake of the API. The URL is https, or http on a loopback address,
-// has no query, and may have a path, below which the API's own paths begin. The default is https://api.creatify.ai.
-//
-// Calls to localhost and loopback addresses do not use a proxy, except that of a [WithHTTPClient].
+// WithBaseURL sends the calls elsewhere, such as to a fake of the API. The URL is https, or http on a loopback
+// address, has no query, and may have a path, below which the API's own paths begin. Loopback addresses are
+// reached without a proxy. The default is https://api.creatify.ai.
 func WithBaseURL(baseURL string) Option {
 	return func(c *config) { c.baseURL = baseURL }
 }
 
-// WithHTTPClient sends the calls through a client of the caller's. It is copied, never changed. Its Timeout bounds one
-// attempt, where it is shorter than [WithTimeout]; its CheckRedirect is asked about the redirects that this library would
-// follow, which are those of a GET within the base URL's origin.
+// WithHTTPClient sends the calls through an HTTP client of your own, which is copied.
 //
-// Where its Transport is an [*http.Transport], paid calls use a copy of it that makes an HTTP/1.1 connection for each, since
-// a kept connection may be dead. Any other Transport is used as it is, and must not send a request twice by itself; to
-// observe calls, use [WithMiddleware] instead.
-//
-// By default, calls use a copy of [http.DefaultTransport], or what a program has put in its place, as it is. The key goes by
-// the Transport's Proxy: in a tunnel for https, and in clear for http.
+// Its Timeout bounds one attempt, its CheckRedirect may refuse the redirect of a GET, and its Proxy sees the key if
+// the base URL is http. Paid calls use a copy of its [*http.Transport] that makes an HTTP/1.1 connection for each
+// request. Any other RoundTripper is used as it is, and must not resend a request; to observe calls, use
+// [WithMiddleware]. The default is a copy of [http.DefaultTransport], or what a program has put in its place.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) {
 		if client == nil {
@@ -182,12 +177,10 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
-// WithMiddleware wraps the transport of every API call, paid or free, for tracing, metrics, a User-Agent of the caller's and
-// the like. Downloads do not pass it. Of several, the first one sees a request first. It is called once per client.
-//
-// It does not see the credentials, which are added below it, and only for the base URL's origin. It must keep the request's
-// context, which proves that a paid call never left. An error of its own, before it calls next, leaves the outcome of a
-// paid call unknown: use [WithLimiter] to hold calls back.
+// WithMiddleware wraps the transport of every API call, but not of downloads. Of several, the first one sees a
+// request first. It does not see the credentials, and must keep the request's context. If it returns an error
+// without calling next, the outcome of a paid call is unknown; to hold calls back, use [WithLimiter]. It may set
+// another User-Agent.
 func WithMiddleware(middleware func(next http.RoundTripper) http.RoundTripper) Option {
 	return func(c *config) {
 		if middleware == nil {
@@ -197,8 +190,8 @@ func WithMiddleware(middleware func(next http.RoundTripper) http.RoundTripper) O
 	}
 }
 
-// WithTimeout bounds one attempt of a call, from its start to the last byte of the response. The default is one minute.
-// For the whole call, retries included, use the context's deadline.
+// WithTimeout bounds one attempt of a call, from its start to the last byte of the response. The default is one
+// minute. For the whole call, retries included, use the context's deadline.
 func WithTimeout(perAttempt time.Duration) Option {
 	return func(c *config) {
 		if perAttempt <= 0 {
@@ -208,9 +201,8 @@ func WithTimeout(perAttempt time.Duration) Option {
 	}
 }
 
-// WithPaidGrace sets how long a paid call whose request has left still waits for the response when its context ends: the
-// job is made and charged, so its ID is worth the wait. The default is 10 s; 0 turns it off. Queues, connecting and waits
-// between attempts end with the context all the same.
+// WithPaidGrace sets how long a paid call that was sent outlives its context, so that its job is not lost. The
+// default is 10 s; 0 turns it off. Queues, connecting and the waits between attempts end with the context.
 func WithPaidGrace(grace time.Duration) Option {
 	return func(c *config) {
 		if grace < 0 {
@@ -226,10 +218,9 @@ type Limiter interface {
 	Wait(ctx context.Context) error
 }
 
-// WithRateLimit bounds the requests of this client, retries and polls included: perSecond on average, and at most burst
-// at once. A request waits for its turn as long as its context allows; one whose turn would come after the deadline is not
-// made, and its error is [context.DeadlineExceeded] at once. Paid calls go before polls. There is no limit by default; the
-// API documents none.
+// WithRateLimit bounds the requests of this client, retries and polls included: perSecond on average, and at most
+// burst at once. Paid calls go before polls. A request whose turn would come after its context's deadline fails
+// with [context.DeadlineExceeded] at once. There is no limit by default.
 func WithRateLimit(perSecond float64, burst int) Option {
 	return func(c *config) {
 		if !(perSecond > 0) || math.IsInf(perSecond, 0) {
@@ -242,8 +233,8 @@ func WithRateLimit(perSecond float64, burst int) Option {
 	}
 }
 
-// WithLimiter is [WithRateLimit] with a limiter of the caller's, such as one that several clients share. Not both can be
-// given. The polls of a client ask it one at a time, so that a paid call waits for one poll at most.
+// WithLimiter is [WithRateLimit] with a limiter of your own, such as one that several clients share. An error of
+// the limiter means that nothing was sent. It cannot be combined with WithRateLimit.
 func WithLimiter(limiter Limiter) Option {
 	return func(c *config) {
 		if limiter == nil {
@@ -260,8 +251,8 @@ func (c *config) limit(option string, limiter Limiter) {
 	c.limitedBy, c.queue = option, transport.NewQueue(limiter)
 }
 
-// WithLogger logs every attempt at debug level and every retry at info level: the call's name, the job's ID, the status,
-// the attempt and the time it took; never headers, bodies or URLs. By default nothing is logged.
+// WithLogger logs each attempt at debug level and each retry at info level: the call, the job ID, the attempt, its
+// status and its duration, never headers, bodies or URLs. By default nothing is logged.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) {
 		if logger == nil {
@@ -273,10 +264,10 @@ func WithLogger(logger *slog.Logger) Option {
 
 // RetryPolicy bounds the attempts of one call. The zero value of each field means its default.
 //
-// A free call is retried after a network error, a truncated response, and the statuses 408, 425, 429 and 5xx except 501
-// and 505. A paid call is retried only when it provably never left or was answered 429; no policy changes that. Between
-// attempts the wait doubles from MinBackoff to MaxBackoff, half of it drawn at random; a Retry-After of at most a minute is
-// honored instead. A longer one, or a wait that would pass the context's deadline, ends the call.
+// A free call is retried after a network error, a truncated response, and the statuses 408, 425, 429 and 5xx except
+// 501 and 505. A paid call is retried only if it provably never left, or was answered 429. The wait between attempts
+// doubles from MinBackoff to MaxBackoff, half of it random, or is the server's Retry-After of at most a minute. A
+// longer wait, or one past the context's deadline, ends the call.
 type RetryPolicy struct {
 	// MaxAttempts is the number of attempts in all. 1 turns retries off; the default is 4.
 	MaxAttempts int
@@ -293,8 +284,8 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// WithRetry sets how often and how fast calls are retried. It does not concern the polls of a wait, each of which is
-// followed by the next, nor downloads, which have rules of their own.
+// WithRetry sets how often and how fast calls are retried. It does not concern the polls of a wait, each of
+// which is followed by the next, nor downloads, which have rules of their own.
 func WithRetry(policy RetryPolicy) Option {
 	return func(c *config) {
 		if policy.MaxAttempts < 0 || policy.MinBackoff < 0 || policy.MaxBackoff < 0 {

@@ -27,7 +27,7 @@ type Job struct {
 	Status       Status        // see Status.Terminal
 	Progress     float64       // 0 to 1
 	Preview      string        // URL of a page for an iframe, not of a file; empty until the preview is ready
-	VideoOutput  string        // URL of the rendered video; its lifetime is not documented, so download it at once
+	VideoOutput  string        // URL of the rendered video; it may expire, so download it at once
 	EditorURL    string        // expires after 24 h; only for accounts with access to the editor
 	FailedReason string        // why the job failed or was rejected, if the API says
 	CreditsUsed  float64       // 0 at creation; may be charged later
@@ -170,18 +170,14 @@ func (p JobParams) LogValue() slog.Value {
 		slog.Int("variables", len(p.Variables)), slog.Bool("named", p.Name != ""))
 }
 
-const (
-	maxName       = 255 // characters, as documented
-	maxWebhookURL = 200
-)
+const maxName, maxWebhookURL = 255, 200 // characters, as documented
 
 // Validate returns what a create would refuse, as one [*ValidationError] with all problems. Free. URLs must
 // have a public host, since Creatify's servers fetch them; a client of an API on a loopback address accepts
 // private ones.
 func (p JobParams) Validate() error { return validation(p.problems(false)) }
 
-// problems lists what the API would refuse, or would accept and charge for nothing. Loopback is as in
-// [urlProblem].
+// problems lists what the API would refuse, or charge for nothing. Loopback is as in [urlProblem].
 func (p JobParams) problems(loopback bool) []Problem {
 	var all problemList
 	if !isUUID(p.TemplateID) {

@@ -254,7 +254,9 @@ func (p *Poller) Poll(ctx context.Context) (over bool) {
 		return true
 	}
 	if err := p.jobs.api.check(ctx); err != nil {
-		locked(p, func() error { p.err = err; return nil })
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.err = err
 		return false
 	}
 	if job := p.poll(ctx, nil); job != nil && p.config.onUpdate != nil {

@@ -76,13 +76,16 @@ func (t *Template) mismatches(vars Variables) []Problem {
 // isNeeded reports whether a template's variable surely needs a value: its type is known and can hold one,
 // nothing calls it optional, and there is no default, which any property may be.
 func (v Variable) isNeeded() bool {
+	if properties[v.kind] == "" || v.kind == TypeVoiceover {
+		return false
+	}
 	definition, _ := v.MarshalJSON()
-	var required, optional, standard, inside lenient.Value
-	err := lenient.Read(definition, lenient.Fields{"required": &required, "optional": &optional, "default": &standard,
+	var required, optional, fallback, inside lenient.Value
+	err := lenient.Read(definition, lenient.Fields{"required": &required, "optional": &optional, "default": &fallback,
 		"properties": &inside})
-	filled := err != nil || required.Text() == "false" || optional.Text() == "true" || !isBlank(standard)
+	filled := err != nil || required.Text() == "false" || optional.Text() == "true" || !isBlank(fallback)
 	ended := lenient.Members(inside, func(_ []byte, v lenient.Value) { filled = filled || !isBlank(v) })
-	return !filled && (ended || inside.IsNull()) && properties[v.kind] != "" && v.kind != TypeVoiceover
+	return !filled && (ended || inside.IsNull())
 }
 
 func isBlank(v lenient.Value) bool { return v.Text() == "" }
@@ -154,7 +157,7 @@ func (t *Template) read(body lenient.Value) error {
 
 // WithTemplateCheck compares the variables of each create with the template before anything is charged. What
 // [Template.Validate] refuses is a [*ValidationError], such as a misspelt text variable, which the API would
-// render blank. The template is read, free of charge, at most once per maxAge, and once more before a refusal.
+// render blank. The template is read (free) at most once per maxAge, and once more before a refusal.
 //
 // One that cannot be read within 10 s stops nothing: a warning is logged, and a minute later the next create
 // tries again. At most 1,000 templates are kept.
@@ -183,10 +186,10 @@ type templateReads struct {
 
 // templateRead is the latest read of one template. Creates take turns with it, so that they share the read.
 type templateRead struct {
-	turn     chan struct{} // holds an element while a create has its turn
-	begun    atomic.Int64  // reads so far
-	template Template      // without variables if it could not be read
-	goodTill time.Time
+	turn      chan struct{} // holds an element while a create has its turn
+	begun     atomic.Int64  // reads so far
+	template  Template      // without variables if it could not be read
+	goodUntil time.Time
 }
 
 // of returns the latest read of a template, or one that has not begun.
@@ -216,7 +219,7 @@ func (a *api) checkTemplate(ctx context.Context, params JobParams) error {
 	case <-ctx.Done(): // which the create will find, too
 		return nil
 	}
-	if !time.Now().Before(read.goodTill) {
+	if !time.Now().Before(read.goodUntil) {
 		a.readTemplate(ctx, params.TemplateID, read)
 	}
 	problems := read.template.mismatches(params.Variables)
@@ -237,12 +240,12 @@ func (a *api) readTemplate(ctx context.Context, id string, read *templateRead) {
 	if err == nil && !sameID(template.ID, id) {
 		err = errors.New("the response is about another template")
 	}
-	read.template, read.goodTill = Template{}, time.Time{}
+	read.template, read.goodUntil = Template{}, time.Time{}
 	switch {
 	case err == nil:
-		read.template.Variables, read.goodTill = template.Variables, now.Add(a.templates.maxAge)
+		read.template.Variables, read.goodUntil = template.Variables, now.Add(a.templates.maxAge)
 	case ctx.Err() == nil: // otherwise the create has ended, and the next one reads
-		read.goodTill = now.Add(min(a.templates.maxAge, templateRetryAfter))
+		read.goodUntil = now.Add(min(a.templates.maxAge, templateRetryAfter))
 		a.logger.LogAttrs(ctx, slog.LevelWarn, "creatify: template not checked",
 			slog.String("template_id", id), slog.String("reason", Reason(err)))
 	}

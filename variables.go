@@ -66,33 +66,33 @@ func Voiceover(voiceID string) Variable { return Variable{kind: TypeVoiceover, v
 // not know. The value of a known type is checked as its constructor's would be.
 func RawVariable(raw json.RawMessage) Variable {
 	v := Variable{raw: append(json.RawMessage{}, lenient.Trim(raw)...)}
-	var kind lenient.Value
-	_ = lenient.Read(v.raw, lenient.Fields{"type": &kind})
-	if kind.IsString() {
-		v.kind = VariableType(kind.String())
-	}
-	if own, _ := v.property(); own.IsString() {
+	kind, own, _ := readRaw(v.raw)
+	v.kind = kind
+	if own.IsString() {
 		v.value = own.String()
 	}
 	return v
 }
 
-// property reads the property of a raw variable that holds its value, and reports whether there are others
-// instead. Of two members with one name the last counts, as in most JSON decoders.
-func (v Variable) property() (own lenient.Value, others bool) {
-	var all lenient.Value
-	_ = lenient.Read(v.raw, lenient.Fields{"properties": &all})
-	ended := lenient.Members(all, func(name []byte, value lenient.Value) {
-		if name := string(name); name != "" && name == properties[v.kind] {
-			own = value
+// readRaw reads the type of a variable and the property that holds its value, and reports whether there are
+// others instead. Of two members with one name the last counts, as in most JSON decoders.
+func readRaw(raw []byte) (kind VariableType, own lenient.Value, others bool) {
+	var name, all lenient.Value
+	_ = lenient.Read(raw, lenient.Fields{"type": &name, "properties": &all})
+	if name.IsString() {
+		kind = VariableType(name.String())
+	}
+	ended := lenient.Members(all, func(name []byte, v lenient.Value) {
+		if len(name) > 0 && string(name) == properties[kind] {
+			own = v
 		} else {
 			others = true
 		}
 	})
 	if !ended && !all.IsNull() {
-		return lenient.Value("false"), false // like any value that is not a string
+		return kind, lenient.Value("false"), false // like any value that is not a string
 	}
-	return own, others && own.IsNull()
+	return kind, own, others && own.IsNull()
 }
 
 // Type returns the type, or "" for a raw variable without one.
@@ -137,8 +137,7 @@ func (vs Variables) problems(loopback bool) []Problem {
 	return all
 }
 
-// variableField names a variable in a [Problem]. A name that is not printable is quoted, and a long one is
-// shortened.
+// variableField names a variable in a [Problem]. A long name is shortened; one that is not plain is quoted.
 func variableField(name string) string {
 	const longest = 200
 	if len(name) > longest {
@@ -155,7 +154,7 @@ func variableField(name string) string {
 // those may be new.
 func (v Variable) problem(loopback bool) string {
 	if v.raw != nil {
-		own, others := v.property()
+		_, own, others := readRaw(v.raw)
 		switch raw := lenient.Value(v.raw); {
 		case !json.Valid(raw) || !utf8.Valid(raw):
 			return "is not valid JSON"
@@ -226,8 +225,8 @@ var (
 )
 
 // isPublicHost reports whether a host may be on the Internet: a public IP address in its usual form, or a
-// name with a dot that is not reserved for local use. A name does not end in digits, as 127.1 does, which is
-// an address, too. Names for tests, such as files.test, pass.
+// name with a dot that is not reserved for local use. The last label begins with a letter, since 127.1 and
+// 127.0.0.0x1 are addresses, too. Names for tests, such as files.test, pass.
 func isPublicHost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if addr, err := netip.ParseAddr(host); err == nil {

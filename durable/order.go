@@ -54,9 +54,6 @@ var states = []State{StateUnknown, StateExpired, StateSending, StateQueued, Stat
 // moving reports whether the queue itself moves an order in this state.
 func (s State) moving() bool { return s == StateQueued || s == StateSending || s == StateWaiting }
 
-// over reports whether a state is final.
-func (s State) over() bool { return !s.moving() && s != StateUnknown && s != StateExpired }
-
 // Order is one paid call and the wait for what it makes.
 type Order struct {
 	ID       string             // the caller's key, at most 200 characters; submitting it twice is submitting it once

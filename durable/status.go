@@ -117,7 +117,7 @@ func (s *status) change(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		s.show(ctx, w, r, err)
 		return
 	}
-	http.Redirect(w, r, r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]+"?"+url.Values{"order": {id}}.Encode(), http.StatusSeeOther)
+	http.Redirect(w, r, r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]+"?"+url.Values{"order": {id}}.Encode(), http.StatusSeeOther) //nolint:gosec // to the page itself: what follows its last slash
 }
 
 // view is what the page and the JSON show.

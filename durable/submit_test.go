@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,11 +162,9 @@ func TestQueue_decisions(t *testing.T) {
 					_, err := q.exec(t.Context(), q.db, "UPDATE {s}orders SET state = $1, job_id = $2, sent = 1 WHERE id = 'a'", string(state), job.ID)
 					require.NoError(t, err)
 					err = test.decide(t.Context(), q)
-					for _, allowed := range test.allowed {
-						if state == allowed {
-							assert.NoError(t, err)
-							return
-						}
+					if slices.Contains(test.allowed, state) {
+						assert.NoError(t, err)
+						return
 					}
 					assert.ErrorIs(t, err, ErrState)
 					order, err := q.Get(t.Context(), "a")

@@ -1,8 +1,12 @@
 package otelcreatify_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +16,7 @@ import (
 	"github.com/creatify-community/creatify-go/otelcreatify"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/metric"
@@ -71,8 +76,8 @@ func (x *telemetry) metrics(t *testing.T) map[string]metricdata.Metrics {
 	require.NoError(t, x.reader.Collect(t.Context(), &all))
 	metrics := map[string]metricdata.Metrics{}
 	for _, scope := range all.ScopeMetrics {
-		assert.Equal(t, otelcreatify.Scope, scope.Scope.Name)
 		for _, m := range scope.Metrics {
+			assert.Equal(t, strings.HasPrefix(m.Name, "creatify."), scope.Scope.Name == otelcreatify.Scope, m.Name)
 			metrics[m.Name] = m
 		}
 	}
@@ -237,4 +242,39 @@ func (x *telemetry) everything(t *testing.T) string {
 		text += fmt.Sprintf("%+v", span)
 	}
 	return text
+}
+
+func TestHooks_with_otelhttp(t *testing.T) {
+	x := newTelemetry()
+	server := httptest.NewUnstartedServer(nil)
+	base := "http://" + server.Listener.Addr().String()
+	server.Config.Handler = creatifytest.New(creatifytest.Config{BaseURL: base, Life: creatifytest.Life{Duration: 1}})
+	server.Start()
+	defer server.Close()
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithBaseURL(server.URL),
+		creatify.WithHooks(otelcreatify.Hooks(x.Options)),
+		creatify.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return otelhttp.NewTransport(next, otelhttp.WithTracerProvider(x.TracerProvider), otelhttp.WithMeterProvider(x.MeterProvider))
+		}))
+	require.NoError(t, err)
+	defer client.CloseIdleConnections()
+	job, err := client.Jobs.CreateVideoAndWait(t.Context(), params())
+	require.NoError(t, err)
+
+	create, post := x.span(t, "creatify create_video"), x.span(t, "HTTP POST")
+	assert.Equal(t, create.SpanContext().SpanID(), post.Parent().SpanID(), "the request is below the call")
+	before := len(x.spans.Ended())
+	var video bytes.Buffer
+	_, err = client.Jobs.Download(t.Context(), job.ID, &video, creatify.WithPrivateAddresses())
+	require.NoError(t, err)
+	assert.Positive(t, video.Len())
+	assert.Len(t, x.spans.Ended(), before+1, "the job is read, and the download is not seen")
+	said := x.everything(t)
+	assert.NotContains(t, said, job.VideoOutput)
+	assert.NotContains(t, said, secretWebhook)
+	assert.NotContains(t, said, creatifytest.APIKey)
+
+	server.Close()
+	_, err = client.Jobs.CreateVideo(t.Context(), params())
+	assert.Equal(t, creatify.ChargedNo, creatify.Charged(err), "the middleware keeps the proof that nothing left: %v", err)
 }

@@ -245,7 +245,6 @@ func TestMembers_takes_linear_time_on_hostile_input(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			start := time.Now()
 			lenient.Members([]byte(test.body), func(_ []byte, v lenient.Value) {
-				v.String()
 				v.Text()
 				v.Number()
 				v.Time()

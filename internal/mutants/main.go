@@ -132,7 +132,6 @@ func (m *mutant) overlay(root, temp string) (file string, err error) {
 		return "", err
 	}
 	file = filepath.Join(temp, "overlay.json")
-	//nolint:gosec // the files are in a folder of our own
 	return file, errors.Join(os.WriteFile(copied, broken, 0o600), os.WriteFile(file, overlay, 0o600))
 }
 
@@ -194,7 +193,7 @@ func nameOf(f *ast.FuncDecl) string {
 	if star, ok := receiver.(*ast.StarExpr); ok {
 		receiver = star.X
 	}
-	return receiver.(*ast.Ident).Name + "." + f.Name.Name //nolint:errcheck // there are no generic types in the library
+	return receiver.(*ast.Ident).Name + "." + f.Name.Name
 }
 
 // text is a node as gofmt prints it, on one line.

@@ -7,18 +7,19 @@ import (
 	"strings"
 )
 
-// Credentials is an API ID and its key. They live in functions, so that no print, dump or comparison of a value that
-// holds a *Credentials can show them.
+// Credentials is an API ID and its key. They live in functions, so that no print, dump or comparison of a
+// value that holds a *Credentials can show them.
 type Credentials struct {
 	set    func(http.Header)
 	redact func(text []byte, shortest int, urls bool) []byte
 }
 
 const (
-	// minSecret is the shortest credential that is taken out of texts: a shorter one is part of ordinary words.
+	// minSecret is the shortest credential that is taken out of texts: a shorter one is part of ordinary
+	// words.
 	minSecret = 6
-	// minSecretInData is the shortest one that is taken out of a successful response, where a wrong guess would do harm: a
-	// made-up key such as "preview" is part of every job.
+	// minSecretInData is the shortest one that is taken out of a successful response, where a wrong guess
+	// would do harm: a made-up key such as "preview" is part of every job.
 	minSecretInData = 16
 )
 
@@ -38,8 +39,8 @@ func NewCredentials(apiID, apiKey string) *Credentials {
 	}
 }
 
-// redactBody takes the credentials out of a response's body. It leaves the URLs of a success alone: an API ID may be part of
-// a video's URL, which works only as it is.
+// redactBody takes the credentials out of a response's body. It leaves the URLs of a success alone: an API ID
+// may be part of a video's URL, which works only as it is.
 func (c *Credentials) redactBody(status int, body []byte) []byte {
 	if status >= 200 && status <= 299 {
 		return c.redact(body, minSecretInData, false)
@@ -47,8 +48,8 @@ func (c *Credentials) redactBody(status int, body []byte) []byte {
 	return c.redact(body, minSecret, true)
 }
 
-// Redact makes the text of an error about a file fit to be shown: one line, without the credentials, the other secrets and
-// the queries of URLs, which may be signed.
+// Redact makes the text of an error about a file fit to be shown: one line, without the credentials, the
+// other secrets and the queries of URLs, which may be signed.
 func (c *Credentials) Redact(text string, secrets ...string) string {
 	for _, secret := range secrets {
 		if len(secret) >= minSecret {
@@ -60,14 +61,14 @@ func (c *Credentials) Redact(text string, secrets ...string) string {
 
 var query = regexp.MustCompile(`\?[^\s"]*`)
 
-// redactLine redacts a text and makes it one line. It redacts before, since a credential that OneLine cuts would not be
-// found, and after, since OneLine may remove what separates the halves of one.
+// redactLine redacts a text and makes it one line. It redacts before, since a credential that OneLine cuts
+// would not be found, and after, since OneLine may remove what separates the halves of one.
 func (c *Credentials) redactLine(text string) string {
 	return c.redactText(OneLine(c.redactText(text)))
 }
 
-// redactText takes the credentials out of an error's text, and the beginning of one at its end, which may be in quotes or
-// followed by dots.
+// redactText takes the credentials out of an error's text, and the beginning of one at its end, which may be
+// in quotes or followed by dots.
 func (c *Credentials) redactText(text string) string {
 	text = string(c.redact([]byte(text), minSecret, true))
 	open := strings.TrimRight(text, `"'.…`)

@@ -13,8 +13,8 @@ import (
 	"syscall"
 )
 
-// ContextError is the error of a context that has ended. Its cause is in the text only: errgroup cancels with the error of
-// another call, which must not become the identity of this one.
+// ContextError is the error of a context that has ended. Its cause is in the text only: errgroup cancels with
+// the error of another call, which must not become the identity of this one.
 func ContextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(err, cause) {
@@ -23,16 +23,17 @@ func ContextError(ctx context.Context) error {
 	return fmt.Errorf("%w: %s", err, OneLine(cause.Error()))
 }
 
-// foreignError is an error of the network, or of a transport, a middleware or a limiter of the caller's: its text, and what
-// the standard library defines of its identity. Nothing else is known of it, such as that nothing was charged.
+// foreignError is an error of the network, or of a transport, a middleware or a limiter of the caller's: its
+// text, and what the standard library defines of its identity. Nothing else is known of it, such as that
+// nothing was charged.
 type foreignError struct {
 	text string
 	is   func(target error) bool
 	as   func(target any) bool // nil if a credential is in what the error wraps
 }
 
-// foreign makes an error of the network or of the caller's code fit to be shown: without net/http's wrapping, without
-// credentials, which net/http quotes when a server sends them, and on one line.
+// foreign makes an error of the network or of the caller's code fit to be shown: without net/http's wrapping,
+// without credentials, which net/http quotes when a server sends them, and on one line.
 func (c *Credentials) foreign(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err

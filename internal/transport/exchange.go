@@ -36,7 +36,8 @@ type exchange struct {
 	pause    time.Duration // before the next try
 }
 
-// RoundTrip makes one attempt and reads its response to the end, so that the limits and the retries cover the body as well.
+// RoundTrip makes one attempt and reads its response to the end, so that the limits and the retries cover the
+// body as well.
 func (x *exchange) RoundTrip(req *http.Request) (resp *http.Response, _ error) {
 	x.response, x.err, x.unsent, x.final, x.pausing = nil, nil, false, false, false
 	start := time.Now()
@@ -82,8 +83,8 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// wait holds the request until its turn. After the context's end there is none: the pause before it may have ended at the
-// same time.
+// wait holds the request until its turn. After the context's end there is none: the pause before it may have
+// ended at the same time.
 func (x *exchange) wait(ctx context.Context) error {
 	queue := x.client.config.Queue
 	switch {
@@ -120,7 +121,8 @@ func (x *exchange) limit() time.Duration {
 	return limit
 }
 
-// explain makes the error of an attempt, whose context was ctx. Where the call's context has ended, that is the error.
+// explain makes the error of an attempt, whose context was ctx. Where the call's context has ended, that is
+// the error.
 func (x *exchange) explain(err error, parent, ctx context.Context) error {
 	switch {
 	case parent.Err() == nil && ctx.Err() != nil && x.unsent:
@@ -165,7 +167,8 @@ func (x *exchange) read(parent context.Context, resp *http.Response) error {
 	return nil
 }
 
-// readBody reads at most one byte more than maxBody, into one allocation where the length is known and not outlandish.
+// readBody reads at most one byte more than maxBody, into one allocation where the length is known and not
+// outlandish.
 func readBody(r io.Reader, length int64) ([]byte, error) {
 	var buf bytes.Buffer
 	if length > 0 && length < 64<<10 {
@@ -218,7 +221,8 @@ func (x *exchange) outcome() string {
 	return "no response"
 }
 
-// log writes a line about the latest request. It never holds an error's text: net/http's errors quote what the server sent.
+// log writes a line about the latest request. It never holds an error's text: net/http's errors quote what
+// the server sent.
 func (x *exchange) log(ctx context.Context, level slog.Level, message string, attempt int, last slog.Attr) {
 	if !x.client.logger.Enabled(ctx, level) {
 		return

@@ -7,9 +7,9 @@ import (
 
 const redacted = "[redacted]"
 
-// redact replaces a secret however it is spelled: as it is, or with escapes of JSON, of a quoted string or of a URL. Of a
-// secret that the text's end cuts, a beginning of minSecret characters is enough. The time is linear in the text's length,
-// whatever a server sends.
+// redact replaces a secret however it is spelled: as it is, or with escapes of JSON, of a quoted string or of
+// a URL. Of a secret that the text's end cuts, a beginning of minSecret characters is enough. The time is
+// linear in the text's length, whatever a server sends.
 func redact(text []byte, secret string) []byte { return redactIn(text, secret, true) }
 
 // redactIn is redact, which without urls leaves the secret where it is part of a URL.
@@ -83,8 +83,8 @@ func readURL(scheme int, c byte, percent bool) int {
 	return 0
 }
 
-// cutSecret returns where a secret begins that the end of a text cuts, perhaps within an escape; the text's length if none
-// does.
+// cutSecret returns where a secret begins that the end of a text cuts, perhaps within an escape; the text's
+// length if none does.
 func cutSecret(text []byte, secret string) int {
 	for _, end := range []int{len(text), len(text) - cutEscape(text)} {
 		for n := min(end, len(secret)-1); n >= minSecret; n-- {

@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// maxRetryAfter is the longest wait that a server is granted inside a call. Beyond it the call returns, and the caller
-// has the figure in hand.
+// maxRetryAfter is the longest wait that a server is granted inside a call. Beyond it the call returns, and
+// the caller has the figure in hand.
 const maxRetryAfter = time.Minute
 
-// nextPause returns the wait before the next attempt, and whether it is worth it: not when the server asks for more than
-// maxRetryAfter, nor when the deadline would pass first.
+// nextPause returns the wait before the next attempt, and whether it is worth it: not when the server asks
+// for more than maxRetryAfter, nor when the deadline would pass first.
 func (x *exchange) nextPause(ctx context.Context, now time.Time) (time.Duration, bool) {
 	wait := x.client.config.Retry.Backoff(x.tries)
 	if x.err == nil {
@@ -34,7 +34,8 @@ func (x *exchange) nextPause(ctx context.Context, now time.Time) (time.Duration,
 	return wait, true
 }
 
-// Backoff is the wait after so many tries: it doubles with each try and draws from the upper half of the result.
+// Backoff is the wait after so many tries: it doubles with each try and draws from the upper half of the
+// result.
 func (r Retry) Backoff(tries int) time.Duration {
 	wait := r.MaxBackoff
 	if shift := tries - 1; r.MinBackoff <= r.MaxBackoff>>shift {
@@ -43,9 +44,9 @@ func (r Retry) Backoff(tries int) time.Duration {
 	return wait/2 + rand.N(wait/2+1)
 }
 
-// RetryAfter returns the wait for which a 429 or 503 asks: in the header, in seconds or as a date of the server's clock, or
-// in the sentence that Django REST Framework writes instead. What is negative or not understood counts as absent; what
-// overflows, as the longest duration there is.
+// RetryAfter returns the wait for which a 429 or 503 asks: in the header, in seconds or as a date of the
+// server's clock, or in the sentence that Django REST Framework writes instead. What is negative or not
+// understood counts as absent; what overflows, as the longest duration there is.
 func RetryAfter(r *Response, now time.Time) (time.Duration, bool) {
 	if r.Status != http.StatusTooManyRequests && r.Status != http.StatusServiceUnavailable {
 		return 0, false

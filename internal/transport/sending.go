@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// sending watches a paid request leave. Only net/http's reports prove that it did not: a transport that reports nothing
-// proves nothing.
+// sending watches a paid request leave. Only net/http's reports prove that it did not: a transport that
+// reports nothing proves nothing.
 type sending struct {
 	traced   atomic.Bool // net/http has the request, and reports the connection that it gets
 	untraced atomic.Bool // a RoundTripper of the caller's has it, which may be silent
@@ -43,10 +43,10 @@ func (s *sending) watch(ctx context.Context) context.Context {
 	})
 }
 
-// withGrace returns a context that is watched by s and ends after limit, or with parent as long as the request has not
-// left. After that it outlives parent by the grace, so that a response that is on its way is not thrown away. The grace
-// begins when parent's end is noticed: a process that was stopped meanwhile still reads the response. end must be called,
-// and leaves nothing behind.
+// withGrace returns a context that is watched by s and ends after limit, or with parent as long as the
+// request has not left. After that it outlives parent by the grace, so that a response that is on its way is
+// not thrown away. The grace begins when parent's end is noticed: a process that was stopped meanwhile still
+// reads the response. end must be called, and leaves nothing behind.
 func (s *sending) withGrace(parent context.Context, limit, grace time.Duration) (ctx context.Context, end func()) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(parent), limit)
 	var timer *time.Timer

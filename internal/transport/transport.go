@@ -1,9 +1,10 @@
-// Package transport makes one call of the API: credentials, rate limit, time limit, retries, redirect guard, size limit
-// and logging. It knows HTTP and nothing of jobs.
+// Package transport makes one call of the API: credentials, rate limit, time limit, retries, redirect guard,
+// size limit and logging. It knows HTTP and nothing of jobs.
 //
-// A call is [Client.Do]: go-retryablehttp runs the attempts and rewinds the body, an exchange makes each of them and decides
-// whether another follows, and a wire is the last step of an attempt, below the caller's middleware. Every decision that
-// go-retryablehttp would take by default is replaced, because its defaults would send a paid request twice.
+// A call is [Client.Do]: go-retryablehttp runs the attempts and rewinds the body, an exchange makes each of
+// them and decides whether another follows, and a wire is the last step of an attempt, below the caller's
+// middleware. Every decision that go-retryablehttp would take by default is replaced, because its defaults
+// would send a paid request twice.
 package transport
 
 import (
@@ -59,8 +60,8 @@ func New(config Config) (*Client, error) {
 	return assemble(config, nil)
 }
 
-// With makes a client from another configuration of the same account. It shares the connections of c where the HTTPClient
-// and the origin are the same.
+// With makes a client from another configuration of the same account. It shares the connections of c where
+// the HTTPClient and the origin are the same.
 func (c *Client) With(config Config) (*Client, error) {
 	return assemble(config, c)
 }
@@ -107,17 +108,19 @@ type Call struct {
 	Path   string // escaped, from the base URL on, with its leading slash
 	Body   []byte // JSON; nil for none
 
-	// Paid is set for a call that costs credits. It is retried only when it provably never left, or was answered 429.
+	// Paid is set for a call that costs credits. It is retried only when it provably never left, or was
+	// answered 429.
 	Paid bool
-	// TookEffect reports whether the body of a refusal shows that the call took effect all the same; nil is never.
+	// TookEffect reports whether the body of a refusal shows that the call took effect all the same; nil is
+	// never.
 	TookEffect func(body []byte) bool
 	// Once turns retries off, for a caller with a schedule of its own.
 	Once bool
-	// Background calls wait for their turn in the rate limit's queue one at a time, so that any other call waits for one
-	// of them at most.
+	// Background calls wait for their turn in the rate limit's queue one at a time, so that any other call
+	// waits for one of them at most.
 	Background bool
-	// Patience lengthens the time limit of an attempt, for a call that is slow by nature; 0 leaves it as it is. The
-	// caller's http.Client has the last word.
+	// Patience lengthens the time limit of an attempt, for a call that is slow by nature; 0 leaves it as it
+	// is. The caller's http.Client has the last word.
 	Patience time.Duration
 }
 
@@ -144,8 +147,8 @@ type Error struct {
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Do makes the call. The error is nil for a whole response of any status, a redirect that was not followed among them;
-// else it is an [*Error].
+// Do makes the call. The error is nil for a whole response of any status, a redirect that was not followed
+// among them; else it is an [*Error].
 func (c *Client) Do(ctx context.Context, call Call) (*Response, error) {
 	if ctx.Err() != nil {
 		return nil, &Error{Err: ContextError(ctx)}
@@ -207,8 +210,8 @@ func (c *Client) request(ctx context.Context, call Call) (*retryablehttp.Request
 
 var typeJSON = []string{"application/json"}
 
-// checkRedirect follows a redirect of a GET within the base URL's origin, as far as the caller's own check does; any other
-// redirect becomes the call's response.
+// checkRedirect follows a redirect of a GET within the base URL's origin, as far as the caller's own check
+// does; any other redirect becomes the call's response.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	if via[0].Method != http.MethodGet || len(via) >= maxRedirects || !SameOrigin(req.URL, c.config.BaseURL) {
 		return http.ErrUseLastResponse

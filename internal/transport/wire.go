@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// wire is the last step of an attempt, below the caller's middleware: it adds the credentials, and sends the request over a
-// kept connection or one of its own.
+// wire is the last step of an attempt, below the caller's middleware: it adds the credentials, and sends the
+// request over a kept connection or one of its own.
 type wire struct {
 	origin *url.URL
 	creds  *Credentials
@@ -23,8 +23,8 @@ type wire struct {
 	traced bool              // own is a copy, so that net/http reports each connection
 }
 
-// pool is our own transport. After a time-out another one takes its place, so that no connection that may be dead is used
-// again: an HTTP/2 connection that is in use could not be closed.
+// pool is our own transport. After a time-out another one takes its place, so that no connection that may be
+// dead is used again: an HTTP/2 connection that is in use could not be closed.
 type pool struct{ current atomic.Pointer[generation] }
 
 type generation struct {
@@ -70,7 +70,8 @@ func newWire(c Config) *wire {
 	return w
 }
 
-// newTransport returns a copy of net/http's default transport with room for the polls of many jobs on one host.
+// newTransport returns a copy of net/http's default transport with room for the polls of many jobs on one
+// host.
 func newTransport(t *http.Transport, base *url.URL) *http.Transport {
 	t = t.Clone()
 	t.MaxIdleConnsPerHost = 16
@@ -88,8 +89,9 @@ func newTransport(t *http.Transport, base *url.URL) *http.Transport {
 	return t
 }
 
-// ownConnections returns a copy of a transport that makes an HTTP/1.1 connection for each request and closes it thereafter:
-// a kept one may be dead, and one of HTTP/2 may be told to go away, when the request is already on it.
+// ownConnections returns a copy of a transport that makes an HTTP/1.1 connection for each request and closes
+// it thereafter: a kept one may be dead, and one of HTTP/2 may be told to go away, when the request is
+// already on it.
 func ownConnections(t *http.Transport) *http.Transport {
 	t = t.Clone()
 	t.DisableKeepAlives = true
@@ -107,8 +109,8 @@ func ownConnections(t *http.Transport) *http.Transport {
 	return t
 }
 
-// IsLoopback reports whether a URL's host is this machine, whoever resolves it: localhost, or an address in the form that
-// Go reads. Spellings such as 127.1 are names to some resolvers.
+// IsLoopback reports whether a URL's host is this machine, whoever resolves it: localhost, or an address in
+// the form that Go reads. Spellings such as 127.1 are names to some resolvers.
 func IsLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()

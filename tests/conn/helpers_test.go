@@ -1,5 +1,5 @@
-// Package conn_test runs calls over real networks that fail: connections that are dead without saying so, a proxy that
-// reloads, a process that is told to end.
+// Package conn_test runs calls over real networks that fail: connections that are dead without saying so, a
+// proxy that reloads, a process that is told to end.
 package conn_test
 
 import (
@@ -86,7 +86,8 @@ func (r *relay) serve(here net.Conn) {
 	r.mu.Unlock()
 }
 
-// pass copies from one end to the other. A dead way is read, so that the sender's system sees its bytes acknowledged.
+// pass copies from one end to the other. A dead way is read, so that the sender's system sees its bytes
+// acknowledged.
 func (w *way) pass(to, from net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {

@@ -61,8 +61,8 @@ http {
 }
 `
 
-// TestNoCreateIsLostBehindNginx makes creates and reads through an nginx that reloads its configuration all the time, which
-// ends kept connections. CREATIFY_NGINX_CREATES says how many; 3840 take a minute.
+// TestNoCreateIsLostBehindNginx makes creates and reads through an nginx that reloads its configuration all
+// the time, which ends kept connections. CREATIFY_NGINX_CREATES says how many; 3840 take a minute.
 func TestNoCreateIsLostBehindNginx(t *testing.T) {
 	creates := 480
 	if text := os.Getenv("CREATIFY_NGINX_CREATES"); text != "" {
@@ -157,7 +157,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// writeCertificate writes the certificate of httptest, which is for 127.0.0.1, and its key. It returns how to trust it.
+// writeCertificate writes the certificate of httptest, which is for 127.0.0.1, and its key. It returns how to
+// trust it.
 func writeCertificate(t *testing.T, dir string) *tls.Config {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()

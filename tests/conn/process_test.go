@@ -34,7 +34,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// createWithin starts a preview as a service does that is told to end by a signal, and prints what came of it.
+// createWithin starts a preview as a service does that is told to end by a signal, and prints what came of
+// it.
 func createWithin(limit string) {
 	within, err := time.ParseDuration(limit)
 	if err != nil {

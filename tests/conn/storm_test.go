@@ -51,7 +51,8 @@ func (l *ledger) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// TestAStormOfCreatesIsCountedRight cancels creates at any moment, on their way through everything that a client can have.
+// TestAStormOfCreatesIsCountedRight cancels creates at any moment, on their way through everything that a
+// client can have.
 func TestAStormOfCreatesIsCountedRight(t *testing.T) {
 	for _, p := range protocols {
 		t.Run(p.name, func(t *testing.T) {

@@ -445,10 +445,6 @@ func resolveNowhere(ctx context.Context, _ string) (net.Conn, error) {
 	return (&net.Dialer{Resolver: resolver}).DialContext(ctx, "tcp", "api.creatify.test.:443")
 }
 
-func dialTo(ctx context.Context, addr string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "tcp", addr)
-}
-
 func dialNobody(ctx context.Context, _ string) (net.Conn, error) {
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

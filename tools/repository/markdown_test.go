@@ -141,6 +141,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"expvar"
 	"fmt"
 	"log"
 	"net/http"
@@ -161,6 +162,7 @@ var (
 	params        creatify.JobParams
 	photo         *url.URL
 	stored        []creatify.PendingJob
+	store         func(jobID string) error
 	webhookSecret string
 )
 `

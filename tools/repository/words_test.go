@@ -10,7 +10,7 @@ import (
 )
 
 // words are not used here; the trade has others, or shorter ones.
-var words = regexp.MustCompile(`(?i)\b(repl(y|ies)|says? whether|notices? (of|about) (a|the) job|at the most|go(es)? on (to|with|as|while|after|in)|` +
+var words = regexp.MustCompile(`(?i)\b(repl(y|ies)|says? whether|(an?|the|each|every|no) notices?|at the most|go(es)? on (to|with|as|while|after|in)|` +
 	`comes? about|breaks? off|broke off|handed over|in vain|as far as can be told|bears? to be)\b`)
 
 // honest are uses of such words that are right: names that stay, and other people's words.
