@@ -39,7 +39,8 @@ func workUntil(ctx context.Context, config string) error {
 	var passed atomic.Int64
 	options.timing.at = func(point string, r *row) {
 		if point == w.KillAt && (w.Victim == "" || w.Victim == r.ID) && passed.Add(1) > int64(w.Skip) {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			self, _ := os.FindProcess(os.Getpid())
+			_ = self.Kill()
 			time.Sleep(time.Minute)
 		}
 		if w.Control {
