@@ -166,7 +166,7 @@ func idProblems(field, id string) []Problem {
 const maxID = 200 // bytes; a UUID has 36
 
 // sameID compares two IDs. In UUIDs, neither case nor hyphens matter.
-func sameID(a, b string) bool { return foldID(a) == foldID(b) }
+func sameID(a, b string) bool { return a == b || foldID(a) == foldID(b) }
 
 // foldID spells a UUID as responses do. Any other ID has one spelling.
 func foldID(id string) string {

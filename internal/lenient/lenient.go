@@ -12,8 +12,8 @@ import (
 	"math"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // MaxEntries is how many members or items callers should keep of one response. In 8 MiB there may be 2.8
@@ -39,7 +39,7 @@ func Read(object []byte, fields Fields) error {
 	ended := Members(object, func(name []byte, v Value) {
 		switch to := fields[string(name)].(type) {
 		case *string:
-			*to = strings.TrimSpace(v.String())
+			*to = string(bytes.TrimSpace(v.text()))
 		case *float64:
 			*to = v.Number()
 		case *bool:
@@ -79,7 +79,7 @@ func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 		// Digits, true, false and null at the very end may have been longer.
 		complete := len(rest) > 0 || len(v) > 0 && bytes.IndexByte([]byte(`"}]`), v[len(v)-1]) >= 0
 		if complete && json.Valid(v) {
-			f([]byte(Value(name).String()), v)
+			f(Value(name).text(), v)
 		}
 		rest = bytes.TrimPrefix(rest, []byte(",")) // otherwise the brace comes, or nothing
 	}
@@ -159,13 +159,21 @@ func (v Value) IsObject() bool { return bytes.HasPrefix(v, []byte("{")) }
 func (v Value) IsNull() bool { return len(v) == 0 || v[0] == 'n' }
 
 // String returns a string, or the digits of a number. It is empty for other types.
-func (v Value) String() string {
-	var s string
-	var number json.Number
-	if json.Unmarshal(v, &s) != nil && json.Unmarshal(v, &number) == nil {
-		return number.String()
+func (v Value) String() string { return string(v.text()) }
+
+// text is String, as part of v where that is possible.
+func (v Value) text() []byte {
+	switch {
+	case v.IsNull() || !v.IsString() && v[0] != '-' && (v[0] < '0' || v[0] > '9'):
+		return nil
+	case !v.IsString():
+		return v
+	case bytes.IndexByte(v, '\\') < 0 && utf8.Valid(v):
+		return v[1 : len(v)-1]
 	}
-	return s
+	var s string
+	_ = json.Unmarshal(v, &s) // it is valid
+	return []byte(s)
 }
 
 // Text returns a string, or the JSON of a value of another type. It is empty for null.
@@ -178,7 +186,7 @@ func (v Value) Text() string {
 
 // Number returns a number, also one in a string. It is 0 for other values, and for numbers beyond float64.
 func (v Value) Number() float64 {
-	f, _ := strconv.ParseFloat(strings.TrimSpace(v.String()), 64)
+	f, _ := strconv.ParseFloat(string(bytes.TrimSpace(v.text())), 64)
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return 0
 	}
@@ -187,6 +195,9 @@ func (v Value) Number() float64 {
 
 // Time returns a time in RFC 3339. It is zero for other values, and for offsets that Go cannot format again.
 func (v Value) Time() time.Time {
+	if !v.IsString() {
+		return time.Time{}
+	}
 	t, _ := time.Parse(time.RFC3339, v.String())
 	if _, err := t.MarshalText(); err != nil {
 		return time.Time{}
