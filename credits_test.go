@@ -563,3 +563,9 @@ func TestRemainingCredits(t *testing.T) {
 		assert.Equal(t, 17.0, got)
 	})
 }
+
+func TestRemainingCredits_refuses_a_nil_context(t *testing.T) {
+	var nobody context.Context
+	_, err := newClient(t, creatifytest.New(creatifytest.Config{})).Workspace.RemainingCredits(nobody)
+	assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+}
