@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 	if config := os.Getenv(workerEnv); config != "" {
 		os.Exit(work(config))
 	}
+	flag.Parse()
+	_ = flag.Set("test.parallel", "12") // they sleep more than they compute
 	code := m.Run()
 	server.stop()
 	os.Exit(code)
