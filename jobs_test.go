@@ -12,6 +12,7 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -215,5 +216,45 @@ func TestJobParamsAreSentAsTheyAre(t *testing.T) {
 		client.Jobs.CreatePreview, client.Jobs.CreatePreviewSync, client.Jobs.CreateVideo} {
 		_, err := create(t.Context(), full)
 		require.NoError(t, err)
+	}
+}
+
+func TestCalls_go_to_their_paths(t *testing.T) {
+	const api = "https://api.creatify.ai/api/"
+	for _, tt := range []struct {
+		name, method, path, body string
+		call                     func(context.Context, *creatify.Client) error
+	}{
+		{"CreatePreview", "POST", "custom_template_jobs/preview_async/", liveLike, func(ctx context.Context, c *creatify.Client) error {
+			_, err := c.Jobs.CreatePreview(ctx, params())
+			return err
+		}},
+		{"CreatePreviewSync", "POST", "custom_template_jobs/preview/", liveLike, func(ctx context.Context, c *creatify.Client) error {
+			_, err := c.Jobs.CreatePreviewSync(ctx, params())
+			return err
+		}},
+		{"CreateVideo", "POST", "custom_template_jobs/", liveLike, func(ctx context.Context, c *creatify.Client) error {
+			_, err := c.Jobs.CreateVideo(ctx, params())
+			return err
+		}},
+		{"Render", "POST", "custom_template_jobs/" + jobID + "/render/", liveLike, func(ctx context.Context, c *creatify.Client) error {
+			_, err := c.Jobs.Render(ctx, jobID)
+			return err
+		}},
+		{"Get", "GET", "custom_template_jobs/" + jobID + "/", liveLike, func(ctx context.Context, c *creatify.Client) error {
+			_, err := c.Jobs.Get(ctx, jobID)
+			return err
+		}},
+		{"RemainingCredits", "GET", "remaining_credits/", `{"remaining_credits": 379.0}`, func(ctx context.Context, c *creatify.Client) error {
+			_, err := c.Workspace.RemainingCredits(ctx)
+			return err
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			mock := httpmock.NewMockTransport()
+			mock.RegisterResponder(tt.method, api+tt.path, httpmock.NewStringResponder(200, tt.body))
+			require.NoError(t, tt.call(t.Context(), newClient(t, mock)))
+			assert.Equal(t, 1, mock.GetTotalCallCount())
+		})
 	}
 }
