@@ -24,7 +24,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	if server.Shutdown(closing) != nil {
 		_ = server.Close()
 	}
-	<-ended
+	_ = <-ended
 	return nil
 }
 
