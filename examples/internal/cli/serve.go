@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -24,7 +25,9 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	if server.Shutdown(closing) != nil {
 		_ = server.Close()
 	}
-	_ = <-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
 
