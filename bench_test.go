@@ -69,7 +69,7 @@ func bareGet(ctx context.Context, client *http.Client, url string) (*bareJob, er
 	return &job, json.Unmarshal(body, &job)
 }
 
-// memoryTransport answers every request with the same reply, as cheaply as can be.
+// memoryTransport answers every request with the same response, as cheaply as can be.
 func memoryTransport() http.RoundTripper {
 	header := http.Header{"Content-Type": {"application/json"}}
 	return roundTrip(func(req *http.Request) (*http.Response, error) {

@@ -20,11 +20,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Version is the version of this library, as it stands in the default User-Agent.
-const Version = "0.1.0"
+// version is that of this library, in the User-Agent.
+const version = "0.1.0"
 
-// DefaultBaseURL is the URL of the API.
-const DefaultBaseURL = "https://api.creatify.ai"
+const defaultBaseURL = "https://api.creatify.ai"
 
 // Client calls the Creatify API for one account. Make it with [New] or [NewFromEnv], once, and share it: it
 // is safe for concurrent use. Printing it never shows the key.
@@ -43,9 +42,9 @@ type Client struct {
 // Every bad argument and option is reported at once, in one [*ValidationError]. New does not contact the API.
 func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 	c := config{
-		baseURL:     DefaultBaseURL,
+		baseURL:     defaultBaseURL,
 		credentials: transport.NewCredentials(apiID, apiKey),
-		userAgent:   "creatify-go/" + Version + " (" + runtime.Version() + ")",
+		userAgent:   "creatify-go/" + version + " (" + runtime.Version() + ")",
 		timeout:     time.Minute,
 		grace:       10 * time.Second,
 		logger:      slog.New(slog.DiscardHandler),
@@ -86,12 +85,6 @@ func (c *Client) With(opts ...Option) (*Client, error) {
 // CloseIdleConnections closes the connections that no call is using, those of a [WithHTTPClient] included.
 // The client remains usable.
 func (c *Client) CloseIdleConnections() { c.Jobs.api.transport.CloseIdleConnections() }
-
-// String names the client by its base URL.
-func (c *Client) String() string { return "creatify.Client(" + c.config.baseURL + ")" }
-
-// LogValue is String.
-func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Option sets how a [Client] works.
 type Option func(*config)
@@ -164,7 +157,7 @@ func (c config) client(opts []Option, from *api) (*Client, error) {
 
 // WithBaseURL sends the calls elsewhere, such as to a fake of the API. The URL is https, or http on a loopback
 // address, has no query, and may have a path, below which the API's own paths begin. Loopback addresses are
-// reached without a proxy. The default is [DefaultBaseURL].
+// reached without a proxy. The default is https://api.creatify.ai.
 func WithBaseURL(baseURL string) Option {
 	return func(c *config) { c.baseURL = baseURL }
 }
@@ -186,7 +179,8 @@ func WithHTTPClient(client *http.Client) Option {
 
 // WithMiddleware wraps the transport of every API call, but not of downloads. Of several, the first one sees a
 // request first. It does not see the credentials, and must keep the request's context. If it returns an error
-// without calling next, the outcome of a paid call is unknown; to hold calls back, use [WithLimiter].
+// without calling next, the outcome of a paid call is unknown; to hold calls back, use [WithLimiter]. It may set
+// another User-Agent.
 func WithMiddleware(middleware func(next http.RoundTripper) http.RoundTripper) Option {
 	return func(c *config) {
 		if middleware == nil {
@@ -268,16 +262,6 @@ func WithLogger(logger *slog.Logger) Option {
 	}
 }
 
-// WithUserAgent replaces the User-Agent header, which is creatify-go and its version.
-func WithUserAgent(userAgent string) Option {
-	return func(c *config) {
-		if userAgent == "" || strings.ContainsFunc(userAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
-			c.refuse("WithUserAgent", "must be printable ASCII and not empty")
-		}
-		c.userAgent = userAgent
-	}
-}
-
 // RetryPolicy bounds the attempts of one call. The zero value of each field means its default.
 //
 // A free call is retried after a network error, a truncated response, and the statuses 408, 425, 429 and 5xx except
@@ -332,7 +316,7 @@ func (c *config) parseBaseURL() *url.URL {
 	const field = "base URL"
 	u, err := url.Parse(c.baseURL)
 	if err != nil || u.Hostname() == "" {
-		c.refuse(field, "must be absolute, such as %s", DefaultBaseURL)
+		c.refuse(field, "must be absolute, such as %s", defaultBaseURL)
 		return nil
 	}
 	switch {

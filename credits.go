@@ -61,14 +61,24 @@ func DocumentedPrices() PriceList {
 	}
 }
 
-// EstimateCredits estimates by the [DocumentedPrices], as [PriceList.Estimate] does.
-func EstimateCredits(operation Operation, model ModelVersion, length time.Duration) (credits float64, listed bool) {
-	return DocumentedPrices().Estimate(operation, model, length)
+// EstimateCredits returns the credits of an operation for a video of some length, and reports whether its price is listed:
+// by the last of the prices that has it, or by the [DocumentedPrices] if none are given. If it is not listed, they are the
+// most that any price of the operation or of the model would give. Free.
+func EstimateCredits(operation Operation, model ModelVersion, length time.Duration, prices ...PriceList) (credits float64, listed bool) {
+	if len(prices) == 0 {
+		return DocumentedPrices().estimate(operation, model, length)
+	}
+	for _, list := range slices.Backward(prices) {
+		most, listed := list.estimate(operation, model, length)
+		if listed {
+			return most, true
+		}
+		credits = max(credits, most)
+	}
+	return credits, false
 }
 
-// Estimate returns the credits of an operation for a video of some length, and whether the list has that
-// price. If it has not, they are the most that any price of the operation or of the model would give.
-func (l PriceList) Estimate(operation Operation, model ModelVersion, length time.Duration) (credits float64, listed bool) {
+func (l PriceList) estimate(operation Operation, model ModelVersion, length time.Duration) (credits float64, listed bool) {
 	model = cmp.Or(model, ModelStandard)
 	for _, p := range slices.Backward(l.Prices) {
 		sameModel := cmp.Or(p.Model, ModelStandard) == model
@@ -159,10 +169,6 @@ func WithBudget(budget *Budget) Option {
 	}
 }
 
-// Remaining returns the credits that are neither spent nor reserved. It is below zero if jobs used more than
-// estimated.
-func (b *Budget) Remaining() float64 { return b.options.Credits - b.Spent() }
-
 // Spent returns the credits that are spent or reserved, including [BudgetOptions].Spent.
 func (b *Budget) Spent() float64 {
 	b.mu.Lock()
@@ -201,7 +207,7 @@ func (b *Budget) reserve(operation Operation, job *Job) (*reservation, error) {
 	if s == nil {
 		s = &jobSpending{model: job.ModelVersion, baseline: job.CreditsUsed}
 	}
-	credits, _ := b.options.Prices.Estimate(operation, s.model, max(b.options.VideoLength, job.Duration))
+	credits, _ := b.options.Prices.estimate(operation, s.model, max(b.options.VideoLength, job.Duration))
 	if limit := b.options.Credits; b.spent+credits > limit+1e-9 { // sums of fractions are inexact
 		return nil, fmt.Errorf("%w: a %s with %s may cost %v, and %v of %v credits are left (nothing was sent; raise "+
 			"BudgetOptions.Credits, or call again when other jobs have ended)", ErrBudgetExceeded, operation,

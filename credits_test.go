@@ -52,7 +52,7 @@ func TestEstimateCredits(t *testing.T) {
 	}
 }
 
-func TestPriceList_Estimate(t *testing.T) {
+func TestEstimateCredits_prices(t *testing.T) {
 	const video = creatify.OperationVideo
 	for _, tt := range []struct {
 		name    string
@@ -69,13 +69,13 @@ func TestPriceList_Estimate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			prices := creatify.DocumentedPrices()
 			prices.Prices = append(prices.Prices, tt.price)
-			credits, listed := prices.Estimate(video, creatify.ModelAuroraV1, 20*time.Second)
+			credits, listed := creatify.EstimateCredits(video, creatify.ModelAuroraV1, 20*time.Second, prices)
 			assert.Equal(t, tt.credits, credits)
 			assert.True(t, listed)
 		})
 	}
 	t.Run("empty_list", func(t *testing.T) {
-		credits, listed := creatify.PriceList{}.Estimate(video, "", time.Minute)
+		credits, listed := creatify.EstimateCredits(video, "", time.Minute, creatify.PriceList{})
 		assert.Zero(t, credits)
 		assert.False(t, listed)
 	})
@@ -97,27 +97,27 @@ func newBudget(credits float64) *creatify.Budget {
 
 func TestNewBudget(t *testing.T) {
 	for _, tt := range []struct {
-		name      string
-		options   creatify.BudgetOptions
-		remaining float64
-		allowed   bool // a preview
+		name    string
+		options creatify.BudgetOptions
+		spent   float64
+		allowed bool // a preview
 	}{
 		{"zero", creatify.BudgetOptions{}, 0, false},
 		{"negative", creatify.BudgetOptions{Credits: -1}, 0, false},
 		{"no_number", creatify.BudgetOptions{Credits: math.NaN()}, 0, false},
 		{"no_number_spent", creatify.BudgetOptions{Credits: 5, Spent: math.NaN()}, 0, false},
-		{"negative_spent", creatify.BudgetOptions{Credits: 1, Spent: -1}, 1, true},
-		{"all_spent", creatify.BudgetOptions{Credits: 5, Spent: 4.5}, 0.5, false},
-		{"enough_left", creatify.BudgetOptions{Credits: 5, Spent: 4}, 1, true},
-		{"longer_video", creatify.BudgetOptions{Credits: 1, VideoLength: time.Minute}, 1, false},
-		{"negative_length_is_30_s", creatify.BudgetOptions{Credits: 1, VideoLength: -1}, 1, true},
+		{"negative_spent", creatify.BudgetOptions{Credits: 1, Spent: -1}, 0, true},
+		{"all_spent", creatify.BudgetOptions{Credits: 5, Spent: 4.5}, 4.5, false},
+		{"enough_left", creatify.BudgetOptions{Credits: 5, Spent: 4}, 4, true},
+		{"longer_video", creatify.BudgetOptions{Credits: 1, VideoLength: time.Minute}, 0, false},
+		{"negative_length_is_30_s", creatify.BudgetOptions{Credits: 1, VideoLength: -1}, 0, true},
 		{"own_prices", creatify.BudgetOptions{Credits: 1, Prices: creatify.PriceList{
-			Prices: []creatify.Price{{Operation: creatify.OperationPreview, Credits: 1.5}}}}, 1, false},
-		{"infinite", creatify.BudgetOptions{Credits: math.Inf(1)}, math.Inf(1), true},
+			Prices: []creatify.Price{{Operation: creatify.OperationPreview, Credits: 1.5}}}}, 0, false},
+		{"infinite", creatify.BudgetOptions{Credits: math.Inf(1)}, 0, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			budget := creatify.NewBudget(tt.options)
-			assert.Equal(t, tt.remaining, budget.Remaining())
+			assert.Equal(t, tt.spent, budget.Spent())
 			client := newClient(t, creatifytest.New(creatifytest.Config{}), creatify.WithBudget(budget))
 			_, err := client.Jobs.CreatePreview(t.Context(), params())
 			assert.Equal(t, tt.allowed, err == nil, "%v", err)
@@ -163,7 +163,7 @@ func TestWithBudget(t *testing.T) {
 			calls.Wait()
 			assert.Equal(t, int32(90), refused.Load())
 			assert.Equal(t, 10, api.Calls(""), "nothing of the others was sent")
-			assert.Equal(t, 0.5, budget.Remaining())
+			assert.Equal(t, 10.0, budget.Spent())
 			id := api.Jobs()[0]
 			_, err := clients[0].Jobs.Get(t.Context(), id)
 			assert.NoError(t, err, "what costs nothing is not refused")
@@ -562,4 +562,10 @@ func TestRemainingCredits(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 17.0, got)
 	})
+}
+
+func TestRemainingCredits_refuses_a_nil_context(t *testing.T) {
+	var nobody context.Context
+	_, err := newClient(t, creatifytest.New(creatifytest.Config{})).Workspace.RemainingCredits(nobody)
+	assert.ErrorIs(t, err, creatify.ErrInvalidParams)
 }

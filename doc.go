@@ -9,7 +9,7 @@
 //	job, err := client.Jobs.CreatePreviewAndWait(ctx, creatify.JobParams{
 //		TemplateID: "3c90c3cc-0d44-4b50-8888-8dd25736052a",
 //		Variables:  creatify.Variables{"headline": creatify.Text("Spring sale")},
-//	}, creatify.WithOnCreated(func(job *creatify.Job) { /* store job.ID */ }))
+//	}, creatify.WithOnCreated(func(job *creatify.Job) error { return store(job.ID) }))
 //	if err != nil {
 //		return err
 //	}
@@ -19,11 +19,11 @@
 //
 //   - the job, with its Preview;
 //   - the reason why there is none: a [*ValidationError], an [*APIError] or a [*JobError];
-//   - what to come back to: a [*WaitError] with the job's ID, for [JobsService.WaitForPreview], or an
-//     [*OutcomeUnknownError], when the paid call's reply was lost.
+//   - what to resume with: a [*WaitError] with the job's ID, for [JobsService.WaitForPreview], or an
+//     [*OutcomeUnknownError], when the paid call's response was lost.
 //
-// Tell them apart with [errors.AsType], or by their sentinels, such as [ErrJobFailed], with [errors.Is]. Look for the last two
-// first: the cause of a WaitError may be a refusal as well.
+// Tell them apart with [errors.AsType], or by their sentinels, such as [ErrJobFailed], with [errors.Is]. An error
+// matches one of them at most, so the order does not matter.
 //
 // # Money
 //
@@ -38,16 +38,14 @@
 //
 // # Time
 //
-// Every call of the API takes a context and obeys it at once. Every wait ends by itself after 30 minutes, or what [WithMaxWait] says;
-// the job goes on, and so can the wait, with the same ID and in another process as well. A poll without an answer ends no
-// wait, nor does a 429 or a 5xx, but many in a row do, and a refusal does at once.
+// Every wait ends with its context, or after 30 minutes; see [WithMaxWait]. The job continues, and the wait can be resumed
+// with its ID in any process. Failed polls slow a wait down; they do not end it.
 //
-// Waits poll by what is believed of a job's duration, and learn it from the jobs that end; [WithSchedule] replaces that.
-// [JobsService.WatchPreview] yields each change. A [Tracker] waits for many jobs at once, with a few connections and goroutines:
-// its Pending is what to store before a restart, and its Resume takes it back.
+// When to poll is learned from the jobs that end; [WithSchedule] replaces that. [JobsService.WatchPreview] yields each
+// change. A [Poller] makes one poll at a time, and its state can be stored in between. A [Tracker] waits for many jobs at
+// once: store its Pending before a restart, and Add it afterwards.
 //
-// The API can also call a webhook. Its notices carry no signature, so [JobsService.WebhookHandler] takes them as a hint to
-// read the job.
+// The API can also call a webhook. Its events are not signed, so [JobsService.WebhookHandler] reads the job of each.
 //
 // # From preview to video
 //
@@ -58,7 +56,7 @@
 // # Templates
 //
 // [TemplatesService.Get] reads a template with its variables, and [Template.Validate] compares yours with them, free of
-// charge. [VariablesFrom] makes variables from a struct with tags, such as cmd/creatify-gen writes for each template.
+// charge; [WithTemplateCheck] does so before each create. cmd/creatify-gen writes a Go type for each template.
 //
 // # Keys
 //
@@ -67,8 +65,8 @@
 //
 // # Tests
 //
-// Package creatifytest is a fake of the API. It runs in process or as a server, loses replies and fails jobs when it is
-// told to, and counts what was charged:
+// Package creatifytest is a fake of the API. It runs in process or as a server, loses responses and fails jobs on request,
+// and counts what was charged:
 //
 //	fake := creatifytest.New(creatifytest.Config{})
 //	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))

@@ -218,10 +218,7 @@ const (
 // MarshalJSON returns the state of the wait: at most 4 KiB, for [JobsService.ResumePoller] in any process and with any version
 // of this library.
 func (p *Poller) MarshalJSON() ([]byte, error) {
-	state, err := json.Marshal(locked(p, func() wait.State { return p.state }))
-	if err != nil {
-		return nil, err
-	}
+	state, _ := json.Marshal(locked(p, func() wait.State { return p.state })) // numbers and a time can always be written
 	return json.Marshal(pollerState{stateVersion, p.Pending(), state})
 }
 

@@ -36,11 +36,8 @@ type Template struct {
 	UpdatedAt   time.Time // by the server's clock
 	Variables   Variables // by name; nil in a list, in an unknown form, or beyond 10,000
 
-	raw []byte
+	Raw json.RawMessage // with fields that are not documented
 }
-
-// RawJSON returns a copy of the template's JSON, with fields that this version of the library does not know.
-func (t *Template) RawJSON() json.RawMessage { return slices.Clone(t.raw) }
 
 // Validate checks variables against those of the template, and their values as [JobParams.Validate] does. It
 // returns one [*ValidationError] with all problems. Free. Since the API does not document how a template
@@ -152,7 +149,7 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 
 // read reads an object, whatever its members are. It keeps body.
 func (t *Template) read(body lenient.Value) error {
-	t.raw = lenient.Trim(body)
+	t.Raw = slices.Clip(json.RawMessage(lenient.Trim(body)))
 	return lenient.Read(body, lenient.Fields{"template_id": &t.ID, "name": &t.Name, "preview": &t.Preview,
 		"aspect_ratio": &t.AspectRatio, "created_at": &t.CreatedAt, "updated_at": &t.UpdatedAt,
 		"variables": func(v lenient.Value) { t.Variables = decodeVariables(v) }})

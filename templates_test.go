@@ -38,7 +38,7 @@ func TestTemplates_Get_keeps_what_it_does_not_know(t *testing.T) {
 	assert.True(t, template.UpdatedAt.IsZero())
 	assert.Equal(t, creatify.TypeText, template.Variables["headline"].Type())
 	assert.Contains(t, template.Variables, "odd")
-	assert.JSONEq(t, templateJSON, string(template.RawJSON()))
+	assert.JSONEq(t, templateJSON, string(template.Raw))
 }
 
 func TestTemplates_Get(t *testing.T) {
@@ -141,7 +141,7 @@ func TestTemplates_Get_keeps_at_most_10000_variables(t *testing.T) {
 	live := int(liveHeap()) - int(before)
 	assert.Nil(t, huge.Variables)
 	assert.NoError(t, huge.Validate(demoVariables()), "variables that are not known refuse nothing")
-	body := len(huge.RawJSON())
+	body := len(huge.Raw)
 	assert.Less(t, live, 2*body+4<<20, "bytes live for a response of %d", body)
 }
 

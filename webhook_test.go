@@ -490,7 +490,7 @@ func TestJobsService_WebhookHandler_render(t *testing.T) {
 					members = s.members
 					assert.Equal(t, s.status, h.post(event(jobID, s.event)).StatusCode, "step %d", i)
 					if i == 0 && tt.render {
-						client, err := h.client.With(creatify.WithUserAgent("copy"))
+						client, err := h.client.With(creatify.WithTimeout(time.Second))
 						require.NoError(t, err)
 						_, err = client.Jobs.Render(t.Context(), jobID)
 						require.NoError(t, err)

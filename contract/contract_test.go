@@ -659,7 +659,7 @@ func requestFor(call creatifytest.Call, id, body string) *http.Request {
 
 // request is a request with valid credentials.
 func request(method, path, body string) *http.Request {
-	req, err := http.NewRequest(method, creatify.DefaultBaseURL+path, strings.NewReader(body))
+	req, err := http.NewRequest(method, "https://api.creatify.ai"+path, strings.NewReader(body))
 	if err != nil {
 		panic(err)
 	}

@@ -80,7 +80,7 @@ func (l *Life) videoSize() int64 {
 var clip string
 
 // fakeHead begins a video that is too short for the clip: a box that declares an MP4 file, and the head of
-// one that goes on to the file's end.
+// one that continues to the file's end.
 const fakeHead = "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + "\x00\x00\x00\x00mdat"
 
 // video reads as the file of a job's video, of which no byte is kept: a head, and noise that no other job's

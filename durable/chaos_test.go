@@ -22,7 +22,8 @@ var chaosFor = flag.Duration("chaos", time.Minute, "how long TestChaos kills pro
 // points are where a worker can be killed.
 var points = []string{"claimed", "answered", "recorded", "polled", "seen", "ended"}
 
-// TestChaos kills one of two worker processes every few seconds, at random and at each point, while 200 orders pass through.
+// TestChaos kills one of two worker processes every few seconds, at random and at each point, while 200
+// orders pass through.
 func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute for each database")
@@ -78,7 +79,8 @@ func newChaos(t *testing.T, d Dialect) *chaos {
 	return c
 }
 
-// storm runs two workers and kills them, while n orders are submitted. It returns how often it killed, when every order rests.
+// storm runs two workers and kills them, while n orders are submitted. It returns how often it killed, when
+// every order rests.
 func (c *chaos) storm(w worker, n int, howLong time.Duration, plan func(n int) (killAt string, skip int)) (kills int) {
 	w.Place, w.URL = c.at, c.fake.url
 	start := func(i int) *exec.Cmd {

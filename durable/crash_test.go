@@ -2,7 +2,6 @@ package durable
 
 import (
 	"net/http"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -105,29 +104,4 @@ func TestCrash_submitted_only(t *testing.T) {
 		reaches(t, other, "a", StateDone)
 		assert.Equal(t, 1.0, fake.Charged())
 	})
-}
-
-// TestQueue_Run_wakes_after_its_rescue: a process that sleeps through its rescue wakes with a response in its hands.
-func TestQueue_Run_wakes_after_its_rescue(t *testing.T) {
-	for _, d := range dialects {
-		t.Run(d.name, func(t *testing.T) {
-			t.Parallel()
-			fake := newAPI(t, creatifytest.Config{Life: creatifytest.Life{Duration: time.Second}})
-			require.NoError(t, fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Delay: 700 * time.Millisecond}))
-			at := newPlace(t, d.dialect)
-			q := at.queue(t, quickOptions(fake.client(t)))
-			mustSubmit(t, q, previewOrder("a"))
-			sleeper := worker{Place: at, URL: fake.url}.start(t)
-			reaches(t, q, "a", StateSending)
-			time.Sleep(300 * time.Millisecond) // the call is under way
-			require.NoError(t, sleeper.Process.Signal(syscall.SIGSTOP))
-
-			run(t, q)
-			reaches(t, q, "a", StateUnknown)
-			require.NoError(t, sleeper.Process.Signal(syscall.SIGCONT))
-			reaches(t, q, "a", StateDone)
-			assert.Equal(t, 1.0, fake.Charged())
-			require.NoError(t, sleeper.Process.Signal(os.Interrupt))
-		})
-	}
 }

@@ -2,7 +2,8 @@ package durable
 
 import "errors"
 
-// The sentinels tell errors apart with errors.Is. An order that is malformed is a [*creatify.ValidationError] instead.
+// The sentinels tell errors apart with errors.Is. An order that is malformed is a [*creatify.ValidationError]
+// instead.
 var (
 	// ErrNotFound: there is no such order.
 	ErrNotFound = errors.New("durable: no such order")

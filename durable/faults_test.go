@@ -210,7 +210,8 @@ func TestQueue_Run_lost_commit(t *testing.T) {
 	}
 }
 
-// A queue that stays away from its database for longer than a claim may take does not send, and says so when it is back.
+// A queue that stays away from its database for longer than a claim may take does not send, and says so when
+// it is back.
 func TestQueue_Run_lost_commit_found_late(t *testing.T) {
 	t.Parallel()
 	fake := newAPI(t, done1s)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 	if config := os.Getenv(workerEnv); config != "" {
 		os.Exit(work(config))
 	}
+	flag.Parse()
+	_ = flag.Set("test.parallel", "12") // they sleep more than they compute
 	code := m.Run()
 	server.stop()
 	os.Exit(code)
@@ -230,7 +233,7 @@ func newClient(url string, options ...creatify.Option) (*creatify.Client, error)
 
 // quick are times for tests, a tenth of the real ones or less.
 func quick() *timing {
-	return &timing{call: 2 * time.Second, grace: time.Second, slack: 500 * time.Millisecond, transaction: 3 * time.Second,
+	return &timing{call: 2 * time.Second, grace: time.Second, slack: 500 * time.Millisecond, transaction: 5 * time.Second,
 		block: 2 * time.Second, pollTimeout: 4 * time.Second, rescue: 5 * time.Second, margin: time.Second, fetch: 50 * time.Millisecond,
 		sweep: time.Second, overdue: 3 * time.Second, probe: time.Second, softStop: 5 * time.Second, lostSwap: 100 * time.Millisecond, refused: time.Second,
 		afterFail: time.Second}

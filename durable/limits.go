@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	// slotLife is for how long after its time a slot may be used. The pace makes up for it, so that no minute has more than 60
-	// times RequestsPerSecond requests.
+	// slotLife is for how long after its time a slot may be used. The pace makes up for it, so that no minute
+	// has more than 60 times RequestsPerSecond requests.
 	slotLife  = time.Second
 	pace      = 62.0 / 60
 	pollShare = 0.75
 )
 
-// slots hands the API's rate out to this process's polls. The database gives it to all processes in blocks, each slot of
-// which has a time of its own.
+// slots hands the API's rate out to this process's polls. The database gives it to all processes in blocks,
+// each slot of which has a time of its own.
 type slots struct {
 	queue *Queue
 
@@ -179,7 +179,8 @@ func (q *Queue) spend(ctx context.Context, tx *sql.Tx, estimate float64, probe b
 	return nil
 }
 
-// admit reports whether a claim may succeed, and how long to wait otherwise. The claim itself has the last word.
+// admit reports whether a claim may succeed, and how long to wait otherwise. The claim itself has the last
+// word.
 func (q *Queue) admit(ctx context.Context, estimate float64, probe bool) (wait time.Duration, err error) {
 	limits, err := q.limits(ctx, q.db)
 	switch {

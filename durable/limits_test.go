@@ -52,7 +52,8 @@ func (a *arrivals) most(window time.Duration) (most int) {
 	return most
 }
 
-// Three replicas that come and go share one rate, and paid calls get their turn beside polls that could use all of it.
+// Three replicas that come and go share one rate, and paid calls get their turn beside polls that could use
+// all of it.
 func TestOptions_RequestsPerSecond(t *testing.T) {
 	const rate, howLong = 10.0, 20 * time.Second
 	for _, d := range dialects {

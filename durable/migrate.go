@@ -15,8 +15,9 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// migrations are this package's own, in order; the first is version 1. One that has been released is never edited. {id} is a
-// key that counts, {fill} leaves room on a page for the next version of a row, so that polls touch no index.
+// migrations are this package's own, in order; the first is version 1. One that has been released is never
+// edited. {id} is a key that counts, {fill} leaves room on a page for the next version of a row, so that
+// polls touch no index.
 var migrations = []string{`
 CREATE TABLE {s}orders (
 	id text PRIMARY KEY,
@@ -104,8 +105,8 @@ func (q *Queue) migrator() (*rivermigrate.Migrator[*sql.Tx], error) {
 	return rivermigrate.New(driverOf(q.options.Dialect, q.db), &rivermigrate.Config{Schema: q.schema(), Logger: quiet(q.log)})
 }
 
-// Migrate creates this package's and River's tables, or brings them up to date. It may be called by several processes at
-// once. A database that a newer version of this package has migrated is [ErrSchema].
+// Migrate creates this package's and River's tables, or brings them up to date. It may be called by several
+// processes at once. A database that a newer version of this package has migrated is [ErrSchema].
 func (q *Queue) Migrate(ctx context.Context) error {
 	migrate := q.migratePostgres
 	if q.options.Dialect == SQLite {
@@ -118,8 +119,8 @@ func (q *Queue) Migrate(ctx context.Context) error {
 	return nil
 }
 
-// migratePostgres gives each of River's versions a transaction of its own, since one cannot use what another has added to an
-// enum in the same transaction.
+// migratePostgres gives each of River's versions a transaction of its own, since one cannot use what another
+// has added to an enum in the same transaction.
 func (q *Queue) migratePostgres(ctx context.Context) error {
 	if q.db.Stats().MaxOpenConnections == 1 {
 		return errors.New("the pool has one connection, and migrating takes two (call SetMaxOpenConns)")
@@ -159,7 +160,7 @@ func (q *Queue) migrateSQLite(ctx context.Context) error {
 		if err := q.checkVersions(ctx, tx); err != nil && !errors.Is(err, errNotMigrated) {
 			return err
 		}
-		//nolint:staticcheck // "Migrate instead" needs a second connection, and SQLite's migrations can share a transaction.
+		//nolint:staticcheck // Migrate needs a second connection, and SQLite's migrations can share one
 		if _, err := migrator.MigrateTx(ctx, tx, rivermigrate.DirectionUp, nil); err != nil {
 			return err
 		}
@@ -193,7 +194,8 @@ func (q *Queue) migrateOwn(ctx context.Context, tx *sql.Tx) error {
 
 var errNotMigrated = fmt.Errorf("%w: it is not migrated (call Migrate)", ErrSchema)
 
-// checkVersions compares the database with this program. River calls a schema valid that is newer than itself.
+// checkVersions compares the database with this program. River calls a schema valid that is newer than
+// itself.
 func (q *Queue) checkVersions(ctx context.Context, on querier) error {
 	own, err := q.hasTable(ctx, on, "durable_migration")
 	if err != nil {
@@ -257,8 +259,8 @@ type Migration struct {
 	SQL  string // of a Postgres migration, each in a transaction of its own
 }
 
-// Migrations returns everything that [Queue.Migrate] applies to an empty database, in order, with the rows by which it sees
-// afterwards that it is applied. The schema must exist. For SQLite the schema is ignored.
+// Migrations returns everything that [Queue.Migrate] applies to an empty database, in order, with the rows by
+// which it sees afterwards that it is applied. The schema must exist. For SQLite the schema is ignored.
 func Migrations(dialect Dialect, schema string) ([]Migration, error) {
 	if dialect == SQLite {
 		schema = ""
@@ -279,7 +281,8 @@ func Migrations(dialect Dialect, schema string) ([]Migration, error) {
 	for i, m := range migrator.AllVersions() {
 		rows[i] = fmt.Sprintf("('main', %d)", m.Version)
 	}
-	all = append(all, Migration{"river's record", "INSERT INTO " + prefix + "river_migration (line, version) VALUES " + strings.Join(rows, ", ") + ";\n"})
+	all = append(all, Migration{"river's record",
+		"INSERT INTO " + prefix + "river_migration (line, version) VALUES " + strings.Join(rows, ", ") + ";\n"})
 	for n := range migrations {
 		record := strings.Replace(sqlApplied, "$1", fmt.Sprint(n+1), 1)
 		all = append(all, Migration{fmt.Sprintf("durable %d", n+1),

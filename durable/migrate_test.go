@@ -20,7 +20,7 @@ func openOnly(t *testing.T, at place) (*Queue, error) {
 	name, dsn, most := "pgx", at.DSN, 5
 	if at.Dialect == SQLite {
 		name, most = "sqlite3", 1
-		dsn = fileURL(at.DSN, "_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_txlock=immediate")
+		dsn = fileURL(at.DSN, safeSQLite)
 	}
 	db, err := sql.Open(name, dsn)
 	require.NoError(t, err)
@@ -109,7 +109,7 @@ func TestMigrations(t *testing.T) {
 }
 
 func TestOpen_unsafe_settings(t *testing.T) {
-	sqlite := "_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_txlock=immediate"
+	sqlite := safeSQLite
 	tests := []struct {
 		name    string
 		dialect Dialect

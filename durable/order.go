@@ -33,8 +33,8 @@ func (k Kind) operation() creatify.Operation { return creatify.Operation(k) }
 // State is where an order stands.
 type State string
 
-// The states of orders. Done, failed, rejected, refused and cancelled are final. Unknown and expired rest until a webhook or
-// a person resolves them.
+// The states of orders. Done, failed, rejected, refused and cancelled are final. Unknown and expired rest
+// until a webhook or a person resolves them.
 const (
 	StateQueued    State = "queued"    // not sent; will be
 	StateSending   State = "sending"   // the paid call is under way
@@ -166,10 +166,13 @@ type Counts struct {
 	Extra int
 	// Credits is what all orders have used or hold.
 	Credits float64
-	// Paused is why nothing is sent: a word of [creatify.Reason]; empty when orders are sent. One order is tried a minute.
+	// Paused is why nothing is sent: a word of [creatify.Reason]; empty when orders are sent. One order is
+	// tried a minute.
 	Paused string
 	// PausedSince is when that began; zero when orders are sent.
 	PausedSince time.Time
+	// OldestQueued is when the oldest order was submitted that has not been sent; zero if there is none.
+	OldestQueued time.Time
 	// FailingSince is when this process's polls began to fail together; zero when they do not.
 	FailingSince time.Time
 }

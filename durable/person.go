@@ -12,19 +12,20 @@ import (
 
 // What a person decides. The queue never sends an order again by itself once its call may have been charged.
 
-// Cancel ends an order that has not been sent, which is then not charged. OnEnd is not called. An order in another state is
-// [ErrState].
+// Cancel ends an order that has not been sent, which is then not charged. OnEnd is not called. An order in
+// another state is [ErrState].
 func (q *Queue) Cancel(ctx context.Context, id string) error {
 	return q.decide(ctx, cancel, id, "", "")
 }
 
-// Abandon ends an order that is unknown or expired. What it may have cost stays in the budget. OnEnd is not called.
+// Abandon ends an order that is unknown or expired. What it may have cost stays in the budget. OnEnd is not
+// called.
 func (q *Queue) Abandon(ctx context.Context, id, who string) error {
 	return q.decide(ctx, abandon, id, who, "")
 }
 
-// Resume ends a pause of the sends: the account has credits again, or a key that is accepted. Without it, one order is tried a
-// minute. Where sending is not paused, it changes nothing.
+// Resume ends a pause of the sends: the account has credits again, or a key that is accepted. Without it, one
+// order is tried a minute. Where sending is not paused, it changes nothing.
 func (q *Queue) Resume(ctx context.Context) error {
 	limits, err := q.limits(ctx, q.db)
 	if err == nil && limits.paused != "" {
@@ -36,14 +37,15 @@ func (q *Queue) Resume(ctx context.Context) error {
 	return nil
 }
 
-// Resend queues an order whose outcome is unknown, to be sent and charged again: find out before that it was not charged.
-// While the lost call may still be under way, it is [ErrTooEarly].
+// Resend queues an order whose outcome is unknown, to be sent and charged again: find out before that it was
+// not charged. While the lost call may still be under way, it is [ErrTooEarly].
 func (q *Queue) Resend(ctx context.Context, id, who string) error {
 	return q.decide(ctx, resend, id, who, "", micros(q.timing.under()+q.timing.slack))
 }
 
-// Resolve continues an order that is unknown with the job that was found for it, or one that is expired with its own job if
-// jobID is empty. It reads the job, which is free; one that the API does not know is [creatify.ErrNotFound].
+// Resolve continues an order that is unknown with the job that was found for it, or one that is expired with
+// its own job if jobID is empty. It reads the job, which is free; one that the API does not know is
+// [creatify.ErrNotFound].
 func (q *Queue) Resolve(ctx context.Context, id, jobID, who string) error {
 	if err := q.resolve(ctx, id, jobID, who); err != nil {
 		return fmt.Errorf("durable: resolve %q: %w", id, err)
@@ -151,8 +153,9 @@ func (q *Queue) whyNot(ctx context.Context, tx *sql.Tx, t transition, id string)
 	return fmt.Errorf("%w: it is %s", ErrState, r.State)
 }
 
-// Quarantine makes the orders unknown that were submitted since a time and show as not sent, and returns how many: after a
-// restore from a backup, or a failover that lost commits, they may have been sent. A zero time means all.
+// Quarantine makes the orders unknown that were submitted since a time and show as not sent, and returns how
+// many: after a restore from a backup, or a failover that lost commits, they may have been sent. A zero time
+// means all.
 func (q *Queue) Quarantine(ctx context.Context, since time.Time) (n int, err error) {
 	ids, err := q.strings(ctx, q.db, sqlSince, toMicros(since))
 	for _, id := range ids {

@@ -33,7 +33,8 @@ type Options struct {
 
 	// RequestsPerSecond bounds the requests of all processes together, paid calls and polls. 0 is no bound.
 	RequestsPerSecond float64
-	// Credits is what all orders together may use, ever. An order that does not fit stays queued. 0 is no bound.
+	// Credits is what all orders together may use, ever. An order that does not fit stays queued. 0 is no
+	// bound.
 	Credits float64
 	// Sends is how many paid calls all processes together make at once. 0 is 4.
 	Sends int
@@ -41,16 +42,17 @@ type Options struct {
 	Webhook Webhook
 	// Wait is how a job is waited for. Its longest wait is the order's MaxWait.
 	Wait []creatify.WaitOption
-	// OnEnd is called in the transaction that makes an order done, failed, rejected, refused or expired. It uses tx only, and
-	// has 10 s. What it writes is written once, but it may be called again: when it returns an error, or the commit fails.
+	// OnEnd is called in the transaction that makes an order done, failed, rejected, refused or expired. It
+	// uses tx only, and has 10 s. What it writes is written once, but it may be called again: when it returns
+	// an error, or the commit fails.
 	OnEnd func(ctx context.Context, tx *sql.Tx, order *Order) error
-	// Retention is how long a finished order keeps its parameters, job and history. Its row stays, so that its ID stays taken.
-	// 0 keeps everything.
+	// Retention is how long a finished order keeps its parameters, job and history. Its row stays, so that
+	// its ID stays taken. 0 keeps everything.
 	Retention time.Duration
 	// Logger logs what goes wrong, without parameters or URLs. nil logs nothing.
 	Logger *slog.Logger
-	// Authorize lets [Queue.StatusHandler] show buttons that change orders, and names the person for the history. With nil the
-	// page is read-only.
+	// Authorize lets [Queue.StatusHandler] show buttons that change orders, and names the person for the
+	// history. With nil the page is read-only.
 	Authorize func(*http.Request) (who string, ok bool)
 
 	// Hosts are the names under which the status page is seen, beside localhost and IP addresses.
@@ -65,60 +67,14 @@ type Webhook struct {
 	Secret  string // goes into the URL; without it, anybody can make the handler read jobs
 }
 
-// timing is every time that is no option.
-type timing struct {
-	call, grace time.Duration // limits of a paid call, from its claim
-	slack       time.Duration // beyond which a claim cannot be under way
-	transaction time.Duration
-	block       time.Duration // the longest wait for a slot within a River job
-	pollTimeout time.Duration // River's, of a wait job
-	rescue      time.Duration // River's
-	margin      time.Duration // from the end of a send's work to River's idea that it is stuck
-	fetch       time.Duration // River's poll interval
-	sweep       time.Duration
-	overdue     time.Duration
-	probe       time.Duration // between tries while paused
-	softStop    time.Duration
-	lostSwap    time.Duration // until a poll is made again whose result another write made void
-	refused     time.Duration // between polls while the account is refused
-	afterFail   time.Duration // until OnEnd is called again
-
-	at func(point string, r *row) // called between steps, to stop there
-}
-
-// The work of a send ends by itself 20 s before River takes it for stuck: 20 s for a slot, 10 s for the claim, 70 s for the
-// call.
-func defaultTiming() *timing {
-	return &timing{
-		call: time.Minute, grace: 10 * time.Second, slack: time.Minute, transaction: 10 * time.Second, block: 20 * time.Second,
-		pollTimeout: 30 * time.Second, rescue: 45 * time.Second, margin: 20 * time.Second, fetch: 250 * time.Millisecond, sweep: 30 * time.Second,
-		overdue: time.Minute, probe: time.Minute, softStop: 20 * time.Second,
-		lostSwap: time.Second, refused: time.Minute, afterFail: 10 * time.Second,
-	}
-}
-
-// under is for how long a paid call may be under way after its claim.
-func (t *timing) under() time.Duration { return t.call + t.grace }
-
-// sendTimeout is River's, of a send job.
-func (t *timing) sendTimeout() time.Duration {
-	return t.block + t.transaction + t.under() + 20*time.Second
-}
-
-func (t *timing) point(name string, r *row) {
-	if t.at != nil {
-		t.at(name, r)
-	}
-}
-
 // apiClient is a client, and the handler that reads with it.
 type apiClient struct {
 	*creatify.Client
 	webhooks http.Handler
 }
 
-// Queue keeps orders in a database and sees each to its end, in this process and in others. Make it with [Open] or
-// [OpenFile]. It is safe for concurrent use.
+// Queue keeps orders in a database and sees each to its end, in this process and in others. Make it with
+// [Open] or [OpenFile]. It is safe for concurrent use.
 type Queue struct {
 	options  Options
 	db       *sql.DB
@@ -136,12 +92,12 @@ type Queue struct {
 	brake   wait.Brake // of this process's polls
 	seed    maphash.Seed
 	mu      sync.Mutex
-	waiting int // orders, as the latest sweep counted them
+	waiting int // orders, as the latest sweep counted the first few
 }
 
-// Open makes a queue on a database that the caller has opened, with pgx's stdlib driver or ncruces/go-sqlite3. It refuses
-// settings under which committed orders could be lost, with [ErrUnsafe], and says which. The tables may be missing: see
-// [Queue.Migrate].
+// Open makes a queue on a database that the caller has opened, with pgx's stdlib driver or
+// ncruces/go-sqlite3. It refuses settings under which committed orders could be lost, with [ErrUnsafe], and
+// says which. The tables may be missing: see [Queue.Migrate].
 func Open(ctx context.Context, db *sql.DB, options Options) (*Queue, error) {
 	q, err := open(ctx, db, options)
 	if err != nil {
@@ -229,15 +185,15 @@ func problemsOf(err error) []creatify.Problem {
 	return []creatify.Problem{{Field: "?", Message: err.Error()}}
 }
 
-// OpenFile makes a queue in a SQLite file of its own, which it creates and migrates. Several processes of one machine may
-// open it. The file must not be on a network file system. Close closes it.
+// OpenFile makes a queue in a SQLite file of its own, which it creates and migrates. Several processes of one
+// machine may open it. The file must not be on a network file system. Close closes it.
 func OpenFile(ctx context.Context, path string, options Options) (*Queue, error) {
 	options.Dialect = SQLite
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("durable: open %s: %w", path, err)
 	}
-	db, err := sql.Open("sqlite3", fileURL(path, "_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_txlock=immediate"))
+	db, err := sql.Open("sqlite3", fileURL(path, safeSQLite))
 	if err != nil {
 		return nil, fmt.Errorf("durable: open %s: %w", path, err)
 	}
@@ -254,6 +210,9 @@ func OpenFile(ctx context.Context, path string, options Options) (*Queue, error)
 	return nil, err
 }
 
+// safeSQLite is what checkSQLite asks for. The busy timeout comes first, or a second process fails to set the rest.
+const safeSQLite = "_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_txlock=immediate"
+
 func fileURL(path, query string) string {
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
@@ -262,7 +221,8 @@ func fileURL(path, query string) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: query}).String()
 }
 
-// Close closes what the queue has opened itself: the file of [OpenFile], and the page's connection. End [Queue.Run] before.
+// Close closes what the queue has opened itself: the file of [OpenFile], and the page's connection. End
+// [Queue.Run] before.
 func (q *Queue) Close() error {
 	var errs []error
 	for _, db := range q.own {
@@ -292,15 +252,16 @@ func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }
 
-// longestStop is for how long a process may be stopped and still take a response when it wakes. A call is bounded by its
-// context, whose end the grace follows; an attempt's own limit would be over before the response is read.
+// longestStop is for how long a process may be stopped and still take a response when it wakes. A call is
+// bounded by its context, whose end the grace follows; an attempt's own limit would be over before the
+// response is read.
 const longestStop = time.Hour
 
-// SetClient replaces the client of [Options], for a key that has changed. Calls that are under way end with the old one. A
-// client with a rate limit of its own is a [*creatify.ValidationError].
+// SetClient replaces the client of [Options], for a key that has changed. Calls that are under way end with
+// the old one. A client with a rate limit of its own is a [*creatify.ValidationError].
 //
-// The queue uses a copy that makes one attempt for each call, with a limit of 60 s and a grace of 10 s for paid ones, and
-// takes its turns from the database.
+// The queue uses a copy that makes one attempt for each call, with a limit of 60 s and a grace of 10 s for
+// paid ones, and takes its turns from the database.
 func (q *Queue) SetClient(c *creatify.Client) error {
 	if c == nil {
 		return &creatify.ValidationError{Problems: []creatify.Problem{{Field: "Client", Message: "is nil"}}}
@@ -314,8 +275,9 @@ func (q *Queue) SetClient(c *creatify.Client) error {
 	return nil
 }
 
-// Run sends and polls orders until ctx ends, and returns nil when each paid call has its response and everything is written
-// down, which takes up to 45 s. It returns an error at once if the database cannot be used.
+// Run sends and polls orders until ctx ends, and returns nil when each paid call has its response and
+// everything is written down, which takes up to 45 s. It returns an error at once if the database cannot be
+// used.
 func (q *Queue) Run(ctx context.Context) error {
 	if !q.running.CompareAndSwap(false, true) {
 		return fmt.Errorf("durable: run: %w", ErrRunning)

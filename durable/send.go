@@ -28,8 +28,8 @@ type (
 func (sendArgs) Kind() string { return "creatify_send" }
 func (waitArgs) Kind() string { return "creatify_wait" }
 
-// live are the states of a River job that has something to do. River's default counts completed ones as well, and would skip
-// an insert in silence.
+// live are the states of a River job that has something to do. River's default counts completed ones as well,
+// and would skip an insert in silence.
 var live = []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
 	rivertype.JobStateRunning, rivertype.JobStateScheduled}
 
@@ -117,8 +117,8 @@ func (q *Queue) estimate(ctx context.Context, r *row) (float64, error) {
 	return credits, nil
 }
 
-// claim waits for a slot and takes the order to sending. It returns nil if somebody else was faster. It snoozes when the slot
-// does not come in time, or when the process stops.
+// claim waits for a slot and takes the order to sending. It returns nil if somebody else was faster. It
+// snoozes when the slot does not come in time, or when the process stops.
 func (q *Queue) claim(ctx, run context.Context, r *row, estimate float64, probe bool) (begun time.Time, claimed *row, err error) {
 	for last := time.Now().Add(q.timing.block); ; {
 		wait, err := q.admit(ctx, estimate, probe)
@@ -177,8 +177,8 @@ func (q *Queue) tryClaim(ctx context.Context, r *row, estimate float64, probe bo
 	return q.findClaim(ctx, r.ID, token)
 }
 
-// findClaim looks for a claim by its token until the database answers. Without certainty nothing is sent. The lock waits for a
-// commit that is still under way.
+// findClaim looks for a claim by its token until the database answers. Without certainty nothing is sent. The
+// lock waits for a commit that is still under way.
 func (q *Queue) findClaim(ctx context.Context, id, token string) (r *row, err error) {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err = q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -195,10 +195,6 @@ func (q *Queue) findClaim(ctx context.Context, id, token string) (r *row, err er
 		}
 	}
 }
-
-// late is the longest time from the beginning of a claim to its call. Somebody may have given the order back to be sent
-// after a longer one.
-func (t *timing) late() time.Duration { return 2 * t.transaction }
 
 // call makes the paid call of a claim. Its limit counts from the claim, as everybody else's idea of it does.
 func (q *Queue) call(ctx context.Context, r *row, begun time.Time) (*creatify.Job, error) {
@@ -240,7 +236,8 @@ func (q *Queue) outcome(ctx context.Context, r *row, job *creatify.Job, err erro
 		q.requeue(ctx, r, "not_sent", time.Second)
 	case creatify.Charged(err) != creatify.ChargedNo:
 		q.park(ctx, r, reason, err)
-	case errors.Is(err, creatify.ErrInsufficientCredits), errors.Is(err, creatify.ErrUnauthorized), errors.Is(err, creatify.ErrBudgetExceeded):
+	case errors.Is(err, creatify.ErrInsufficientCredits), errors.Is(err, creatify.ErrUnauthorized),
+		errors.Is(err, creatify.ErrBudgetExceeded):
 		q.insist(ctx, r, "pause", func(ctx context.Context) error { return q.pause(ctx, reason) })
 		q.requeue(ctx, r, reason, 0)
 		return nil
@@ -289,7 +286,8 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// insist tries f until it succeeds: what it writes is known to this process only. Each try has the time of a transaction.
+// insist tries f until it succeeds: what it writes is known to this process only. Each try has the time of a
+// transaction.
 func (q *Queue) insist(ctx context.Context, r *row, what string, f func(ctx context.Context) error) {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := f(ctx)
@@ -326,7 +324,8 @@ func (q *Queue) recordJob(ctx context.Context, r *row, job *creatify.Job) {
 	q.timing.point("recorded", r)
 }
 
-// recordLate keeps an ID whose order has gone on without it: it has the ID already, or it was sent again or given up.
+// recordLate keeps an ID whose order has gone on without it: it has the ID already, or it was sent again or
+// given up.
 func (q *Queue) recordLate(ctx context.Context, tx *sql.Tx, r *row, jobID string) error {
 	now, err := q.get(ctx, tx, r.ID)
 	if err != nil {
@@ -369,7 +368,8 @@ func (q *Queue) giveBack(ctx context.Context, tx *sql.Tx, credits float64) error
 	return err
 }
 
-// refuse ends an order that the API refused. If OnEnd cannot take it, it is sent again later, to be refused again.
+// refuse ends an order that the API refused. If OnEnd cannot take it, it is sent again later, to be refused
+// again.
 func (q *Queue) refuse(ctx context.Context, r *row, reason string, cause error) {
 	broken := false
 	q.insist(ctx, r, reason, func(ctx context.Context) error {
@@ -415,7 +415,8 @@ func (q *Queue) lose(ctx context.Context, r *row) error {
 	return err
 }
 
-// parkIf parks a claim of at least some age. A render's job is looked at when the call cannot be under way any more.
+// parkIf parks a claim of at least some age. A render's job is looked at when the call cannot be under way
+// any more.
 func (q *Queue) parkIf(ctx context.Context, r *row, reason, detail string, age time.Duration) error {
 	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now, err := q.move(ctx, tx, park, r.ID, r.fence, reason, micros(age))

@@ -127,7 +127,8 @@ func isImmediate(ctx context.Context, conn *sql.Conn) (immediate bool, err error
 	return immediate, err
 }
 
-// openReads gives the status page a connection of its own to a SQLite file, so that it does not hold up the queue's.
+// openReads gives the status page a connection of its own to a SQLite file, so that it does not hold up the
+// queue's.
 func (q *Queue) openReads(ctx context.Context) error {
 	if q.options.Dialect != SQLite {
 		return nil

@@ -12,9 +12,9 @@ import (
 	creatify "github.com/creatify-community/creatify-go"
 )
 
-// All SQL is here, once for both dialects. Times are microseconds since 1970. In a statement, {s} is the schema's prefix,
-// {now} the database's clock, {greatest} the larger of two, {lock} passes over rows that others hold, {wait} waits for
-// them, and $n is a parameter.
+// All SQL is here, once for both dialects. Times are microseconds since 1970. In a statement, {s} is the
+// schema's prefix, {now} the database's clock, {greatest} the larger of two, {lock} passes over rows that
+// others hold, {wait} waits for them, and $n is a parameter.
 
 // Dialect is the kind of database.
 type Dialect int
@@ -40,7 +40,8 @@ func (d Dialect) replacer(schema string) *strings.Replacer {
 
 func quote(identifier string) string { return `"` + strings.ReplaceAll(identifier, `"`, `""`) + `"` }
 
-// transition is one change of an order's state: the only way in which a state is written. $1 is the order's ID.
+// transition is one change of an order's state: the only way in which a state is written. $1 is the order's
+// ID.
 type transition struct {
 	name string
 	from []State
@@ -49,16 +50,16 @@ type transition struct {
 	when string // what else must hold: a fence, a version or an epoch
 }
 
-// The transitions. Those that a claim's holder makes carry its fence, so that no other claim's outcome is written; those of a
-// wait carry the version, so that of two polls one is written.
+// The transitions. Those that a claim's holder makes carry its fence, so that no other claim's outcome is
+// written; those of a wait carry the version, so that of two polls one is written.
 var (
 	// submit is the INSERT below; it has no state before.
 	submit = transition{name: "submit", to: StateQueued}
 	// claim is committed before the paid call: afterwards, nobody else sends.
 	claim = transition{"claim", []State{StateQueued}, StateSending,
 		"fence = fence + 1, token = $3, sent = {now}, estimate = $4, credits = credits + $4, reason = ''", "epoch = $2"}
-	// record keeps the ID that a paid call brought, also when somebody took the caller for dead, or when a Resend has not
-	// been sent yet.
+	// record keeps the ID that a paid call brought, also when somebody took the caller for dead, or when a
+	// Resend has not been sent yet.
 	record = transition{"record", []State{StateSending, StateUnknown, StateQueued}, StateWaiting,
 		"job_id = $3, wait = $4, due = $5, epoch = epoch + 1, reason = ''", "fence = $2"}
 	// requeue takes back a call that was certainly not charged, and what it held of the budget.
@@ -75,8 +76,8 @@ var (
 	// resolve takes the ID that a person found.
 	resolve = transition{"resolve", []State{StateUnknown, StateExpired}, StateWaiting,
 		"job_id = $2, wait = $3, due = $4, epoch = epoch + 1, reason = '', ended = 0", "fence = $5"}
-	// resend is a person's word that the order may be sent again; what the lost call held stays in credits, which the next
-	// claim adds to.
+	// resend is a person's word that the order may be sent again; what the lost call held stays in credits,
+	// which the next claim adds to.
 	resend = transition{"resend", []State{StateUnknown}, StateQueued,
 		"reason = '', due = {now}, epoch = epoch + 1", "sent <= {now} - $2"}
 	// abandon is a person's word that nothing more is expected.
@@ -96,7 +97,8 @@ var (
 var transitions = []transition{submit, claim, record, requeue, refuse, park, event, resolve, resend, abandon, cancel, end,
 	expire, quarantine}
 
-// statement is the UPDATE that makes a transition if the order is in one of its states, and returns the new row.
+// statement is the UPDATE that makes a transition if the order is in one of its states, and returns the new
+// row.
 func (t transition) statement() string {
 	from := make([]string, len(t.from))
 	for i, s := range t.from {
@@ -139,8 +141,11 @@ const (
 		AND ($3 = '' OR (created, id) < (SELECT created, id FROM {s}orders WHERE id = $3))
 		ORDER BY created DESC, id DESC LIMIT $4`
 	sqlCount  = `SELECT state, count(*), sum(extra) FROM {s}orders GROUP BY state`
-	sqlEvents = `SELECT at, who, what, detail FROM {s}order_events WHERE order_id = $1 ORDER BY id`
-	sqlEvent  = `INSERT INTO {s}order_events (order_id, at, who, what, detail) VALUES ($1, {now}, $2, $3, $4)`
+	sqlOldest = `SELECT coalesce(min(created), 0) FROM {s}orders WHERE state = 'queued'`
+	// The brake asks whether there are a few, not how many there are.
+	sqlWaiting = `SELECT count(*) FROM (SELECT 1 FROM {s}orders WHERE state = 'waiting' LIMIT 10) AS some`
+	sqlEvents  = `SELECT at, who, what, detail FROM {s}order_events WHERE order_id = $1 ORDER BY id`
+	sqlEvent   = `INSERT INTO {s}order_events (order_id, at, who, what, detail) VALUES ($1, {now}, $2, $3, $4)`
 
 	// The latest poll is kept only by whoever read the version that it began with.
 	sqlSaveWait = `UPDATE {s}orders SET wait = $3, due = $4, version = version + 1
@@ -148,9 +153,10 @@ const (
 	// A charge that came to light after its order had gone on without it.
 	sqlExtra = `UPDATE {s}orders SET extra = extra + 1 WHERE id = $1`
 
-	// The one row of limits caps claims: it is taken last in a transaction. A claim takes a time slot of the API's rate, and
-	// what it may cost. $1 is the time between slots, $2 the estimate, $3 the budget or 0, $4 whether a pause is ignored.
-	// Nobody takes a slot that lies in the future, or the polls of a few replicas would leave none to claims.
+	// The one row of limits caps claims: it is taken last in a transaction. A claim takes a time slot of the
+	// API's rate, and what it may cost. $1 is the time between slots, $2 the estimate, $3 the budget or 0, $4
+	// whether a pause is ignored. Nobody takes a slot that lies in the future, or the polls of a few replicas
+	// would leave none to claims.
 	sqlTakeSlot = `UPDATE {s}limits SET rate_at = {greatest}(rate_at, {now}) + $1, spent = spent + $2
 		WHERE rate_at <= {now} + 20000 AND (paused = '' OR $4)
 		AND (CAST($3 AS double precision) = 0 OR spent + $2 <= CAST($3 AS double precision) + 1e-9)`
@@ -160,7 +166,8 @@ const (
 		WHERE polls_at <= {now} + 20000 AND rate_at <= {now} + 20000`
 	sqlLimits = `SELECT spent, paused, paused_at, rate_at - {now}, {greatest}(rate_at, polls_at) - {now} FROM {s}limits`
 	sqlSpend  = `UPDATE {s}limits SET spent = spent + $1`
-	// A call cannot be under way for longer than its own limit, so that callers who died do not count for good.
+	// A call cannot be under way for longer than its own limit, so that callers who died do not count for
+	// good.
 	sqlSending = `SELECT count(*) FROM {s}orders WHERE state = 'sending' AND sent > {now} - $1`
 	// The first pause's time is kept while it lasts.
 	sqlPause = `UPDATE {s}limits SET paused = $1, paused_at = CASE WHEN paused = '' THEN {now} ELSE paused_at END,

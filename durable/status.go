@@ -19,12 +19,12 @@ import (
 //go:embed status.html
 var statusHTML string
 
-// StatusHandler shows how the queue is doing, as a page, or as JSON with ?format=json: the orders by state, those that need a
-// person first, and one order's history. It shows no parameters. Serve it at any path, to whoever may see the orders; with
-// [Options.Authorize] it has buttons that change them.
+// StatusHandler shows how the queue is doing, as a page, or as JSON with ?format=json: the orders by state,
+// those that need a person first, and one order's history. It shows no parameters. Serve it at any path, to
+// whoever may see the orders; with [Options.Authorize] it has buttons that change them.
 //
-// It answers on localhost, on IP addresses and on the names in [Options.Hosts], so that no foreign page can read it under a
-// name of its own, and takes no change from another site's page.
+// It answers on localhost, on IP addresses and on the names in [Options.Hosts], so that no foreign page can
+// read it under a name of its own, and takes no change from another site's page.
 func (q *Queue) StatusHandler() http.Handler {
 	s := &status{queue: q, origin: http.NewCrossOriginProtection(), busy: make(chan struct{}, 2)}
 	s.page = template.Must(template.New("status").Funcs(template.FuncMap{"ago": ago, "clock": clock, "link": link}).Parse(statusHTML))
@@ -42,7 +42,8 @@ const statusWithin = 10 * time.Second
 
 func (s *status) serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	header.Set("Content-Security-Policy",
+		"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "same-origin")
 	header.Set("Cache-Control", "no-store")
@@ -63,8 +64,8 @@ func (s *status) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// knowsHost reports whether a Host header is one under which the page may be seen. A name that somebody else's DNS has pointed
-// here is not.
+// knowsHost reports whether a Host header is one under which the page may be seen. A name that somebody
+// else's DNS has pointed here is not.
 func (s *status) knowsHost(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -117,7 +118,9 @@ func (s *status) change(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		s.show(ctx, w, r, err)
 		return
 	}
-	http.Redirect(w, r, r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]+"?"+url.Values{"order": {id}}.Encode(), http.StatusSeeOther) //nolint:gosec // to the page itself: what follows its last slash
+	page := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:] // relative, since a prefix may have been stripped
+	query := url.Values{"order": {id}}.Encode()
+	http.Redirect(w, r, page+"?"+query, http.StatusSeeOther) //nolint:gosec // to the page itself
 }
 
 // view is what the page and the JSON show.

@@ -15,9 +15,9 @@ import (
 	creatify "github.com/creatify-community/creatify-go"
 )
 
-// Submit stores an order, to be sent by whichever process runs. It does not contact the API. Submitting an ID again returns
-// the order as it stands, or [ErrConflict] if it asked for something else. A Render whose preview is not done is
-// [ErrNotReady].
+// Submit stores an order, to be sent by whichever process runs. It does not contact the API. Submitting an ID
+// again returns the order as it stands, or [ErrConflict] if it asked for something else. A Render whose
+// preview is not done is [ErrNotReady].
 func (q *Queue) Submit(ctx context.Context, order Order) (stored *Order, err error) {
 	if err := q.usable(ctx, q.db); err != nil {
 		return nil, fmt.Errorf("durable: submit %q: %w", order.ID, err)
@@ -33,8 +33,8 @@ func (q *Queue) Submit(ctx context.Context, order Order) (stored *Order, err err
 	return &r.Order, nil
 }
 
-// SubmitTx is [Queue.Submit] in the caller's transaction, which must be one of the queue's database. The order is sent when
-// the transaction has been committed.
+// SubmitTx is [Queue.Submit] in the caller's transaction, which must be one of the queue's database. The
+// order is sent when the transaction has been committed.
 func (q *Queue) SubmitTx(ctx context.Context, tx *sql.Tx, order Order) (*Order, error) {
 	r, err := q.submit(ctx, tx, order)
 	if err != nil {
@@ -114,7 +114,8 @@ func (o *Order) digest(params []byte) string {
 
 func newToken() string { return strings.ToLower(rand.Text()) }
 
-// Get returns an order with its parameters and, at its end, its job. An ID that was not submitted is [ErrNotFound].
+// Get returns an order with its parameters and, at its end, its job. An ID that was not submitted is
+// [ErrNotFound].
 func (q *Queue) Get(ctx context.Context, id string) (*Order, error) {
 	r, err := q.get(ctx, q.db, id)
 	if err == nil {
@@ -190,6 +191,10 @@ func (q *Queue) counts(ctx context.Context, on querier) (Counts, error) {
 		return err
 	}, sqlCount)
 	var limits limits
+	var oldest int64
+	if err == nil {
+		err = q.queryRow(ctx, on, sqlOldest).Scan(&oldest)
+	}
 	if err == nil {
 		limits, err = q.limits(ctx, on)
 	}
@@ -197,11 +202,13 @@ func (q *Queue) counts(ctx context.Context, on querier) (Counts, error) {
 		return Counts{}, fmt.Errorf("durable: counts: %w", err)
 	}
 	c.Credits, c.Paused, c.PausedSince = limits.spent, limits.paused, limits.pausedAt
+	c.OldestQueued = fromMicros(oldest)
 	c.FailingSince = q.brake.FailingSince()
 	return c, nil
 }
 
-// Wait blocks until an order rests: it is over, unknown or expired. It asks the database, and needs no Run in this process.
+// Wait blocks until an order rests: it is over, unknown or expired. It asks the database, and needs no Run in
+// this process.
 func (q *Queue) Wait(ctx context.Context, id string) (*Order, error) {
 	for pause := 50 * time.Millisecond; ; pause = min(pause*3/2, time.Second) {
 		r, err := q.get(ctx, q.db, id)

@@ -11,7 +11,8 @@ import (
 
 const sweepBatch = 200
 
-// sweepUntil looks after what River has lost, until ctx ends. Each process does, and none needs to be River's leader.
+// sweepUntil looks after what River has lost, until ctx ends. Each process does, and none needs to be River's
+// leader.
 func (q *Queue) sweepUntil(ctx context.Context) {
 	for wait := q.timing.sweep / 10; sleep(ctx, jitter(wait)) == nil; wait = q.timing.sweep {
 		if err := q.sweep(ctx); err != nil && ctx.Err() == nil {
@@ -51,7 +52,8 @@ func (q *Queue) reviveLost(ctx context.Context) error {
 	return q.revive(ctx, sqlLost, micros(t.overdue), micros(t.sendTimeout()+t.overdue), sweepBatch, micros(t.rescue+t.overdue))
 }
 
-// revive gives a new River job to the orders that a statement selects. Others that do so at the same time pass them over.
+// revive gives a new River job to the orders that a statement selects. Others that do so at the same time
+// pass them over.
 func (q *Queue) revive(ctx context.Context, statement string, args ...any) error {
 	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		ids, err := q.strings(ctx, tx, statement, args...)
@@ -91,13 +93,13 @@ func (q *Queue) forget(ctx context.Context) error {
 }
 
 func (q *Queue) countWaiting(ctx context.Context) error {
-	counts, err := q.Counts(ctx)
-	if err != nil {
+	var n int
+	if err := q.queryRow(ctx, q.db, sqlWaiting).Scan(&n); err != nil {
 		return err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = counts.Orders[StateWaiting]
+	q.waiting = n
 	return nil
 }
 

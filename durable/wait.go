@@ -45,8 +45,8 @@ type waiter struct {
 	run   context.Context
 }
 
-// Work makes one poll and snoozes until the next. It returns nil only when there is nothing left to wait for, since River
-// takes nil from any worker of the job for its end.
+// Work makes one poll and snoozes until the next. It returns nil only when there is nothing left to wait for,
+// since River takes nil from any worker of the job for its end.
 func (w *waiter) Work(ctx context.Context, job *river.Job[waitArgs]) error {
 	q := w.queue
 	r, err := q.get(ctx, q.db, job.Args.Order)
@@ -153,7 +153,8 @@ func (q *Queue) observe(r *row, err error, started time.Time) {
 	}
 }
 
-// accountRefused reports whether a wait ended because the API refused the key, which is every order's and can be replaced.
+// accountRefused reports whether a wait ended because the API refused the key, which is every order's and can
+// be replaced.
 func accountRefused(err error) bool {
 	ended, ok := errors.AsType[*creatify.WaitError](err)
 	return ok && errors.Is(err, creatify.ErrPollsFailed) && errors.Is(ended.LastPollErr, creatify.ErrUnauthorized)
@@ -226,8 +227,8 @@ func (q *Queue) finishTx(ctx context.Context, tx *sql.Tx, r *row, job *creatify.
 	return q.giveBack(ctx, tx, -spent)
 }
 
-// overspent is what a job used beyond its estimate; negative if it used less. A job that names no credits keeps the estimate.
-// A rendered job's credits contain those of its preview.
+// overspent is what a job used beyond its estimate; negative if it used less. A job that names no credits
+// keeps the estimate. A rendered job's credits contain those of its preview.
 func (q *Queue) overspent(ctx context.Context, tx *sql.Tx, r *row, job *creatify.Job) (float64, error) {
 	if job == nil {
 		return 0, nil

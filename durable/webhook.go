@@ -16,15 +16,15 @@ func (o *Options) webhookURL(reference string) (string, error) {
 	return creatify.WebhookOptions{Secret: o.Webhook.Secret}.URL(o.Webhook.BaseURL, reference)
 }
 
-// WebhookHandler receives the API's webhooks, in any process; none needs to run there. It reads the job, which is free, and
-// records its end. Where there is no OnEnd, it leaves the end to a process that runs. An order that is unknown or expired
-// continues when its webhook comes.
+// WebhookHandler receives the API's webhooks, in any process; none needs to run there. It reads the job,
+// which is free, and records its end. Where there is no OnEnd, it leaves the end to a process that runs. An
+// order that is unknown or expired continues when its webhook comes.
 func (q *Queue) WebhookHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { q.client.Load().webhooks.ServeHTTP(w, r) })
 }
 
-// heard takes a job that a webhook made the handler read. The reference is random, and known only to those who have seen the
-// URL.
+// heard takes a job that a webhook made the handler read. The reference is random, and known only to those
+// who have seen the URL.
 func (q *Queue) heard(ctx context.Context, job *creatify.Job) error {
 	var ids []string
 	if reference := creatify.WebhookReference(ctx); reference != "" {
@@ -86,7 +86,8 @@ func rendering(job *creatify.Job) bool {
 	return job.Status != creatify.StatusDone || job.VideoOutput != ""
 }
 
-// A look reads an order's job once. It carries news to a process with OnEnd, and settles a render whose call was lost.
+// A look reads an order's job once. It carries news to a process with OnEnd, and settles a render whose call
+// was lost.
 type lookArgs struct {
 	Order string `json:"order"`
 }

@@ -39,7 +39,8 @@ func workUntil(ctx context.Context, config string) error {
 	var passed atomic.Int64
 	options.timing.at = func(point string, r *row) {
 		if point == w.KillAt && (w.Victim == "" || w.Victim == r.ID) && passed.Add(1) > int64(w.Skip) {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			self, _ := os.FindProcess(os.Getpid())
+			_ = self.Kill()
 			time.Sleep(time.Minute)
 		}
 		if w.Control {
@@ -57,8 +58,8 @@ func workUntil(ctx context.Context, config string) error {
 	return q.Run(ctx)
 }
 
-// forgetClaim makes the order look as if no claim had been written before the call: what a program does that writes the ID
-// after the call and nothing before.
+// forgetClaim makes the order look as if no claim had been written before the call: what a program does that
+// writes the ID after the call and nothing before.
 func (q *Queue) forgetClaim(ctx context.Context, point string, r *row) {
 	from, to := StateSending, StateQueued
 	if point == "answered" {

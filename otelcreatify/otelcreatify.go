@@ -38,14 +38,14 @@ func (o Options) tracer() trace.Tracer {
 	if o.TracerProvider == nil {
 		o.TracerProvider = otel.GetTracerProvider()
 	}
-	return o.TracerProvider.Tracer(Scope, trace.WithInstrumentationVersion(creatify.Version))
+	return o.TracerProvider.Tracer(Scope)
 }
 
 func (o Options) meter() metric.Meter {
 	if o.MeterProvider == nil {
 		o.MeterProvider = otel.GetMeterProvider()
 	}
-	return o.MeterProvider.Meter(Scope, metric.WithInstrumentationVersion(creatify.Version))
+	return o.MeterProvider.Meter(Scope)
 }
 
 // Hooks returns the hooks for [creatify.WithHooks]. An instrument that cannot be made is reported to [otel.Handle].

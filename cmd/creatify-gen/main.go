@@ -256,7 +256,7 @@ func saysNoVariables(t *creatify.Template) bool {
 	var body struct {
 		Variables json.RawMessage `json:"variables"`
 	}
-	return json.Unmarshal(t.RawJSON(), &body) == nil && string(body.Variables) == "null"
+	return json.Unmarshal(t.Raw, &body) == nil && string(body.Variables) == "null"
 }
 
 // write replaces a file in one step: nobody sees half of it, and a failure leaves the old file.

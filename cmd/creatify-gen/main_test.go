@@ -389,7 +389,7 @@ func TestRun_of_an_account_that_cannot_be_read(t *testing.T) {
 		{"an ID cannot be one", creatifytest.Fault{}, []string{"-template", ".."}, "cannot be an ID"},
 		{"the list is none", creatifytest.Fault{Call: creatifytest.CallListTemplates, Body: `{"detail": "odd"}`}, nil, "not a list"},
 		{"an item of the list has no ID", creatifytest.Fault{Call: creatifytest.CallListTemplates, Body: `[{}]`}, nil, "template_id: is empty"},
-		{"the reply is about another template", templateReply(`{"template_id": "` + idB + `", "variables": {}}`), nil, "about another template"},
+		{"the response is about another template", templateReply(`{"template_id": "` + idB + `", "variables": {}}`), nil, "about another template"},
 		{"the variables are not there", templateReply(`{"template_id": "` + idA + `"}`), nil, "does not list its variables by name"},
 		{"the variables are a list", templateReply(`{"variables": [{"name": "headline"}]}`), nil, "does not list its variables by name"},
 	}

@@ -1,4 +1,5 @@
-// Package tests looks at the status page in a real browser. It is a module of its own for the sake of its dependencies.
+// Package tests looks at the status page in a real browser. It is a module of its own for the sake of its
+// dependencies.
 package tests
 
 import (

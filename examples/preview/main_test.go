@@ -91,7 +91,7 @@ func TestOutcomesWithAnAccount(t *testing.T) {
 			code:        3, says: []string{"may have been charged", "look for the job in the account", "stopping when the API has responded"}, creates: 1, took: 11 * time.Second,
 		},
 		{
-			name:   "a lost reply to the create call is not known, and charged once",
+			name:   "a lost response to the create call is not known, and charged once",
 			faults: []creatifytest.Fault{{Call: creatifytest.CallCreatePreview, Drop: creatifytest.DropAfter}},
 			code:   3, says: []string{"may have been charged", "look for the job in the account"}, charged: 1, creates: 1,
 		},

@@ -46,7 +46,7 @@ func TestASignalEndsTheWaitAndThePrintedCommandResumesIt(t *testing.T) {
 			rest, err := io.ReadAll(stderr)
 			require.NoError(t, err)
 			first.Wait()
-			assert.Less(t, time.Since(interrupted), time.Second, "the wait goes on after the signal")
+			assert.Less(t, time.Since(interrupted), time.Second, "the wait continued after the signal")
 			assert.Equal(t, 3, first.ProcessState.ExitCode(), "%s%s", said, rest)
 			assert.Empty(t, stdout.String())
 			require.Len(t, api.Jobs(), 1)

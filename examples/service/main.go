@@ -1,206 +1,169 @@
-// Service is a small shop for videos: it takes orders on a web page, shows each preview with the price of its video, renders
-// what is approved, and plays the file. It may be killed at any time, and two of them on one Postgres are one service. Without
-// an account it uses a fake of the API that is built in. For its flags: go run ./examples/service -h
+// Service is a shop for videos: it takes orders on a web page, shows each preview with the price of its video, renders what is
+// approved, and plays the file. It may be killed at any time, and several on one Postgres are one shop. Without an account it
+// uses a fake of the API that is built in. For its flags and exit codes: go run ./examples/service -h
 package main
 
 import (
 	"cmp"
 	"context"
 	"database/sql"
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
-	"os/signal"
+	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
 	"github.com/creatify-community/creatify-go/durable"
+	"github.com/creatify-community/creatify-go/examples/internal/cli"
+	"golang.org/x/sync/errgroup"
 )
 
-const about = `Takes orders for videos on a web page, shows the preview of each with the price of its video,
-renders what is approved, and plays the file.
+//go:embed help.txt
+var help string
 
-  go run ./examples/service                    try it, with a fake of the API
-  go run ./examples/service -template ID -public https://shop.example.com
-  go run ./examples/service -template ID -db postgres://user:password@db/shop
-
-With CREATIFY_API_ID and CREATIFY_API_KEY set it uses that account, at CREATIFY_BASE_URL if
-that is set; an order costs a preview, an approval a video. The template needs a text variable
-"headline" and an image variable "photo". With neither set it uses the fake, and nothing is
-charged. With SHOP_PASSWORD set, the pages ask for it (user: shop). Orders by state, and what
-to do about the unknown ones, are on /status/.
-
-`
-
-const exitCodes = `
-Exit codes (go run prints them, and itself exits with 1): 0 stopped by a signal, 1 broken, 2 bad usage.
-`
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // so that a second Ctrl-C kills
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
-
-type flags struct {
-	account                               bool // there is one in the environment
-	addr, db, dir, public, host, template string
-	credits                               float64
-}
+func main() { cli.Main(run) }
 
 // run is the program without its process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode int) {
-	f, err := parseFlags(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintf(stderr, "%v\nFor the usage: go run ./examples/service -h\n", err)
-		return 2
+	f, err := parseFlags(args, stdout)
+	if err != nil {
+		return cli.BadUsage(stderr, "service", err)
 	}
-	if err := serve(ctx, f, stdout, stderr); err != nil {
+	s := &shop{flags: f, log: slog.New(slog.NewTextHandler(stderr, nil))}
+	if err := s.run(ctx, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
 	return 0
 }
 
-func parseFlags(args []string, stderr io.Writer) (*flags, error) {
-	f := &flags{}
+type flags struct {
+	account                         bool // there is one in the environment
+	template, db, dir, addr, public string
+	credits                         float64
+	password, secret                string // from the environment
+	trial                           string // the directory of a fake's orders
+}
+
+func parseFlags(args []string, stdout io.Writer) (*flags, error) {
+	f := &flags{password: os.Getenv("SHOP_PASSWORD"), secret: os.Getenv("SHOP_WEBHOOK_SECRET")}
 	set := flag.NewFlagSet("service", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
-	set.StringVar(&f.addr, "addr", "127.0.0.1:8080", "the `address` to listen on")
-	set.StringVar(&f.db, "db", "orders.db", "the orders: a SQLite `file`, or postgres://…")
-	set.StringVar(&f.dir, "dir", "videos", "the `directory` for the videos")
-	set.StringVar(&f.public, "public", "", "the `URL` at which Creatify and customers reach this service; without it there are no webhooks")
-	set.StringVar(&f.template, "template", "", "the template's `ID`; required with an account")
-	set.Float64Var(&f.credits, "credits", 0, "the most `credits` that all orders may use; 0 is no limit")
-	if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
-		set.SetOutput(stderr)
-		fmt.Fprint(stderr, about)
-		set.PrintDefaults()
-		fmt.Fprint(stderr, exitCodes)
-		return nil, err
-	} else if err != nil {
-		return nil, err
+	set.StringVar(&f.template, "template", "", "")
+	set.StringVar(&f.db, "db", "", "")
+	set.StringVar(&f.dir, "dir", "", "")
+	set.StringVar(&f.addr, "addr", "127.0.0.1:8080", "")
+	set.StringVar(&f.public, "public", "", "")
+	set.Float64Var(&f.credits, "credits", 0, "")
+	err := cli.Parse(set, help, args, stdout)
+	if err == nil {
+		f.account, err = cli.Account()
 	}
-	id, key := os.Getenv("CREATIFY_API_ID") != "", os.Getenv("CREATIFY_API_KEY") != ""
-	f.account = id && key
+	host, _, _ := net.SplitHostPort(f.addr)
 	switch {
-	case set.NArg() > 0:
-		return nil, fmt.Errorf("unexpected argument %q: everything is given by flags", set.Arg(0))
-	case id != key:
-		return nil, errors.New("one of CREATIFY_API_ID and CREATIFY_API_KEY is missing: set both for an account, or neither for the fake")
+	case err != nil:
+		return nil, err
 	case f.account && f.template == "":
 		return nil, errors.New("-template is missing: with an account it must be the ID of one of its templates")
-	case !f.account && (f.template != "" || f.public != ""):
-		return nil, errors.New("-template and -public need an account, in CREATIFY_API_ID and CREATIFY_API_KEY")
+	case !f.account && f.template+f.db+f.dir != "":
+		return nil, errors.New("-template, -db and -dir need an account: the orders of the fake end with this program")
+	case f.public != "" && hostOf(f.public) == "":
+		return nil, errors.New("-public must be a URL such as https://shop.example.com")
+	case f.public == "" && f.secret != "":
+		return nil, errors.New("SHOP_WEBHOOK_SECRET needs -public, where Creatify reaches the shop")
+	case f.password == "" && (f.public != "" || !isLoopback(host)):
+		return nil, errors.New("SHOP_PASSWORD is missing: anybody who reaches -addr or -public could spend the account's credits")
 	}
+	f.template, f.db, f.dir = cmp.Or(f.template, creatifytest.TemplateID), cmp.Or(f.db, "orders.db"), cmp.Or(f.dir, "videos")
 	return f, nil
 }
 
-// serve runs the service until ctx ends.
-func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
-	listener, err := net.Listen("tcp", f.addr)
+func hostOf(address string) string {
+	u, err := url.Parse(address)
 	if err != nil {
-		return err
+		return ""
 	}
-	defer listener.Close()
-	s := &shop{template: cmp.Or(f.template, creatifytest.TemplateID), dir: f.dir, password: os.Getenv("SHOP_PASSWORD"),
-		log: slog.New(slog.NewTextHandler(stderr, nil)), hosts: hostsOf(listener, f.public)}
-	if err := os.MkdirAll(f.dir, 0o750); err != nil {
-		return err
-	}
-	options := durable.Options{Credits: f.credits, Logger: s.log, Authorize: s.authorize}
-	if f.public != "" {
-		options.Webhook = durable.Webhook{BaseURL: strings.TrimRight(f.public, "/") + "/hooks/creatify", Secret: os.Getenv("CREATIFY_API_KEY")[:16]}
-	}
-	hooks := creatify.WithHooks(creatify.Hooks{Poll: s.progress.poll})
-	if f.account {
-		options.Client, err = creatify.NewFromEnv(hooks, creatify.WithLogger(s.log), creatify.WithTemplateCheck(time.Hour))
+	return strings.ToLower(u.Hostname())
+}
+
+func isLoopback(host string) bool {
+	addr, _ := netip.ParseAddr(host)
+	return addr.IsLoopback() || host == "localhost"
+}
+
+// run runs the service until ctx ends.
+func (s *shop) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	options := []creatify.Option{creatify.WithHooks(s.hooks()), creatify.WithLogger(s.log), creatify.WithTemplateCheck(time.Hour)}
+	if s.account {
+		s.client, err = creatify.NewFromEnv(options...)
 	} else {
-		fmt.Fprintln(stderr, "No CREATIFY_API_ID and CREATIFY_API_KEY set: running against the built-in fake API, nothing is charged.\n"+
-			"Its jobs end with this program.")
-		var stop func()
-		options.Client, stop, err = startFake(hooks)
-		defer stop()
-		s.download = append(s.download, creatify.WithPrivateAddresses()) // the fake's videos are on this machine
+		fmt.Fprintln(stderr, cli.NoAccount)
+		s.client, err = s.startFake(ctx, options)
+		defer os.RemoveAll(s.trial)
 	}
 	if err != nil {
 		return err
 	}
-	s.client = options.Client
-	if s.queue, err = open(ctx, f.db, options); err != nil {
+	s.readShape(ctx)
+	if err := os.MkdirAll(s.dir, 0o750); err != nil {
+		return err
+	}
+	if err := s.open(ctx); err != nil {
 		return err
 	}
 	defer s.queue.Close()
-
-	server := &http.Server{Handler: s.handler(), ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
-	running, stop := context.WithCancelCause(ctx)
-	var busy sync.WaitGroup
-	busy.Go(func() { stop(s.queue.Run(running)) })
-	busy.Go(func() { s.fetchVideos(running) })
-	busy.Go(func() { stop(server.Serve(listener)) })
-	fmt.Fprintln(stdout, localURL(listener))
-	<-running.Done()
-	s.log.Info("stopping, when the paid calls under way have their responses")
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if server.Shutdown(closing) != nil {
-		_ = server.Close()
+	listener, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		return err
 	}
-	busy.Wait()
-	if cause := context.Cause(running); ctx.Err() == nil && cause != nil {
-		return cause
-	}
-	return nil
+	fmt.Fprintln(stdout, cli.URL(listener))
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.queue.Run(running) })
+	group.Go(func() error { return s.fetchVideos(running) })
+	group.Go(func() error { return cli.Serve(running, listener, s.handler()) })
+	return group.Wait()
 }
 
-// open opens the orders in Postgres, which replicas share, or in a SQLite file.
-func open(ctx context.Context, name string, options durable.Options) (*durable.Queue, error) {
-	if !strings.HasPrefix(name, "postgres://") && !strings.HasPrefix(name, "postgresql://") {
-		return durable.OpenFile(ctx, name, options)
+// startFake keeps orders and videos in a directory of their own, since the fake's jobs end with this process.
+func (s *shop) startFake(ctx context.Context, options []creatify.Option) (*creatify.Client, error) {
+	url, err := cli.ServeFake(ctx, creatifytest.Life{Duration: 8 * time.Second, Render: creatifytest.RenderLife{Duration: 8 * time.Second}})
+	if err == nil {
+		s.trial, err = os.MkdirTemp("", "shop-*")
 	}
-	db, err := sql.Open("pgx", name)
 	if err != nil {
 		return nil, err
 	}
+	s.dir, s.db = s.trial, filepath.Join(s.trial, "orders.db")
+	return creatify.New(creatifytest.APIID, creatifytest.APIKey, append(options, creatify.WithBaseURL(url))...)
+}
+
+// open opens the orders: in Postgres, which several services share, or in a SQLite file.
+func (s *shop) open(ctx context.Context) (err error) {
+	options := durable.Options{Client: s.client, Credits: s.credits, Logger: s.log, Authorize: s.authorize, Hosts: []string{hostOf(s.public)}}
+	if s.secret != "" {
+		options.Webhook = durable.Webhook{BaseURL: strings.TrimRight(s.public, "/") + "/hooks/creatify", Secret: s.secret}
+	}
+	if !strings.HasPrefix(s.db, "postgres://") && !strings.HasPrefix(s.db, "postgresql://") {
+		s.queue, err = durable.OpenFile(ctx, s.db, options)
+		return err
+	}
+	db, err := sql.Open("pgx", s.db) // closed with the process
+	if err != nil {
+		return err
+	}
 	db.SetMaxOpenConns(20)
 	options.Dialect = durable.Postgres
-	queue, err := durable.Open(ctx, db, options)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
+	if s.queue, err = durable.Open(ctx, db, options); err != nil {
+		return err
 	}
-	return queue, queue.Migrate(ctx)
-}
-
-// startFake serves a fake API on a port of its own, so that a browser can load the previews.
-func startFake(options ...creatify.Option) (client *creatify.Client, stop func(), err error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, func() {}, err
-	}
-	life := creatifytest.Life{Duration: 8 * time.Second, Render: creatifytest.RenderLife{Duration: 8 * time.Second}}
-	fake := creatifytest.New(creatifytest.Config{BaseURL: localURL(listener), Life: life, Seed: uint64(time.Now().UnixNano())})
-	server := &http.Server{Handler: fake, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(listener) }()
-	client, err = creatify.New(creatifytest.APIID, creatifytest.APIKey, append(options, creatify.WithBaseURL(localURL(listener)))...)
-	return client, func() { _ = server.Close() }, err
-}
-
-func localURL(listener net.Listener) string {
-	addr := listener.Addr().(*net.TCPAddr)
-	if addr.IP.IsUnspecified() {
-		addr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: addr.Port}
-	}
-	return "http://" + addr.String()
+	return s.queue.Migrate(ctx)
 }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"html/template"
-	"net"
 	"net/http"
-	"net/url"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -22,38 +25,30 @@ var pages = template.Must(template.ParseFS(web, "web/*.html"))
 
 func (s *shop) handler() http.Handler {
 	private := http.NewServeMux()
-	private.HandleFunc("GET /{$}", s.getOrders)
-	private.HandleFunc("POST /orders", s.postOrder)
-	private.HandleFunc("GET /orders/{id}", s.getOrder)
-	private.HandleFunc("POST /orders/{id}/approve", s.postApproval)
-	private.HandleFunc("GET /videos/{id}", s.getVideo)
-	// private.Handle("/status/", http.StripPrefix("/status", s.queue.StatusHandler()))
-	mux := http.NewServeMux()
-	mux.Handle("GET /web/style.css", http.FileServerFS(web))
-	mux.Handle("POST /hooks/creatify", s.queue.WebhookHandler()) // has its own secret
-	mux.Handle("/", s.login(http.NewCrossOriginProtection().Handler(private)))
-	return http.MaxBytesHandler(s.knownHost(mux), 64<<10)
+	private.Handle("GET /{$}", s.page(s.getOrders))
+	private.Handle("POST /orders", s.page(s.postOrder))
+	private.Handle("GET /orders/{id}", s.page(s.getOrder))
+	private.Handle("POST /orders/{id}/approve", s.page(s.postApproval))
+	private.Handle("GET /videos/{id}", s.page(s.getVideo))
+	private.Handle("/status/", s.queue.StatusHandler())
+	all := http.NewServeMux()
+	all.Handle("GET /web/", http.FileServerFS(web))
+	all.Handle("POST /hooks/creatify", s.queue.WebhookHandler()) // has its own secret
+	all.Handle("/", s.login(http.NewCrossOriginProtection().Handler(private)))
+	return http.MaxBytesHandler(s.knownHost(all), 64<<10)
 }
 
-// knownHost refuses other names than the service's own: a page elsewhere could point its name at this address, and would then
-// count as same-origin.
+// knownHost refuses names that are not the shop's: whoever owns a name can point it here, and then pages under it are of the same
+// site as the shop's.
 func (s *shop) knownHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.hosts[strings.ToLower(r.Host)] {
-			http.Error(w, "This service does not answer to that name.", http.StatusForbidden)
+		host := hostOf("http://" + r.Host)
+		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && (host == "" || host != hostOf(s.public)) {
+			http.Error(w, "This shop does not answer to that name. Its operator can allow it with -public.", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func hostsOf(listener net.Listener, public string) map[string]bool {
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	hosts := map[string]bool{listener.Addr().String(): true, "127.0.0.1:" + port: true, "localhost:" + port: true, "[::1]:" + port: true}
-	if u, err := url.Parse(public); err == nil && u.Host != "" {
-		hosts[strings.ToLower(u.Host)] = true
-	}
-	return hosts
 }
 
 func (s *shop) login(next http.Handler) http.Handler {
@@ -67,146 +62,142 @@ func (s *shop) login(next http.Handler) http.Handler {
 	})
 }
 
-// view is an order as a customer sees it.
+// troubles are errors that a customer can do something about.
+var troubles = []struct {
+	err    error
+	status int
+	text   string
+}{
+	{durable.ErrNotFound, http.StatusNotFound, "There is no such order."},
+	{durable.ErrNotReady, http.StatusConflict, "The preview is not ready yet."},
+	{durable.ErrConflict, http.StatusConflict, "This form was sent before, with another text or photo. Please start a new one."},
+	{creatify.ErrInvalidParams, http.StatusBadRequest, "We need a headline of at most 200 characters, and the address of a photo on the web."},
+}
+
+// page shows what a handler could not do.
+func (s *shop) page(handle func(w http.ResponseWriter, r *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := handle(w, r)
+		for _, t := range troubles {
+			if errors.Is(err, t.err) {
+				err = s.show(w, t.status, "error.html", t.text)
+			}
+		}
+		if err != nil {
+			s.check(r.Context(), err)
+			_ = s.show(w, http.StatusInternalServerError, "error.html", "Something is wrong on our side. Please try again in a minute.")
+		}
+	})
+}
+
+// show writes a page. A preview's frame may run scripts, in an origin that is never that of these pages.
+func (s *shop) show(w http.ResponseWriter, status int, name string, data any) error {
+	var page bytes.Buffer
+	if err := pages.ExecuteTemplate(&page, name, data); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; media-src 'self'; "+
+		"frame-src http: https:; frame-ancestors 'none'; form-action 'self'; base-uri 'none'")
+	w.Header().Set("Referrer-Policy", "same-origin")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = page.WriteTo(w)
+	return nil
+}
+
+// view is an order as its page shows it.
 type view struct {
-	ID, Headline, Photo string
-	Title, Text         string  // what is happening
-	Reason              string  // what the API says, folded
-	Moves               bool    // the page is loaded again by itself
-	Progress            float64 // 0 if unknown
-	Preview             string  // URL for the frame
-	Price               float64 // of the video, in credits
-	Approvable, Video   bool
-	Created             time.Time
+	Preview, Render *durable.Order // Render is nil before the approval
+	Now             *durable.Order // the latter of the two
+	Progress        any            // of Now, a number; nil if unknown
+	Video           bool           // is here to be played
+	Moves           bool           // the page will change by itself
+	Price           float64        // of the video, in credits
+	Shape           string         // of the video, such as 9x16
 }
 
-func (s *shop) view(preview, render *durable.Order) view {
-	v := view{ID: preview.ID, Created: preview.Created, Headline: preview.Params.Variables["headline"].Value(),
-		Photo: preview.Params.Variables["photo"].Value()}
-	if preview.Job != nil {
-		v.Preview = preview.Job.Preview
+func (s *shop) view(r *http.Request, id string) (v view, err error) {
+	if v.Preview, v.Render, err = s.find(r.Context(), id); err != nil {
+		return v, err
 	}
-	now := preview
-	if render != nil {
-		now = render
+	v.Now = cmp.Or(v.Render, v.Preview)
+	v.Progress, _ = s.progress.Load(v.Now.JobID)
+	done := v.Now.State == durable.StateDone
+	v.Video = v.Render != nil && done && s.hasVideo(v.Render.ID)
+	v.Moves = v.Render != nil && done && !v.Video ||
+		slices.Contains([]durable.State{durable.StateQueued, durable.StateSending, durable.StateWaiting}, v.Now.State)
+	v.Shape = s.shape
+	length := 30 * time.Second
+	if v.Preview.Job != nil {
+		length = cmp.Or(v.Preview.Job.Duration, length)
 	}
-	what := map[durable.Kind]string{durable.Preview: "preview", durable.Render: "video"}[now.Kind]
-	v.Progress = s.progress.of(now.JobID)
-	switch now.State {
-	case durable.StateQueued:
-		v.Title, v.Text, v.Moves = "In the queue", "Your "+what+" is next in line.", true
-		if now.Reason != "" {
-			v.Text = "Your " + what + " has to wait a little longer. It has cost nothing so far."
-		}
-	case durable.StateSending, durable.StateWaiting:
-		v.Title, v.Text, v.Moves = "In the making", "Your "+what+" is being made. This takes a minute or two.", true
-	case durable.StateDone:
-		v.Title, v.Text, v.Approvable = "Preview ready", "Do you like it? Then order the video.", true
-		v.Price, _ = creatify.EstimateCredits(creatify.OperationRender, preview.Params.ModelVersion, 30*time.Second)
-		if render != nil {
-			v.Video, v.Approvable = s.hasVideo(render), false
-			v.Title, v.Text, v.Moves = "Video ready", "Here it is.", !v.Video
-		}
-	case durable.StateUnknown:
-		v.Title, v.Text = "We are looking into it", "The line broke while your "+what+" was ordered. It is not ordered twice; we will find out and call you."
-	case durable.StateExpired:
-		v.Title, v.Text = "Taking too long", "Your "+what+" has not arrived in a day. It is paid for, and we are asking about it."
-	case durable.StateCancelled:
-		v.Title, v.Text = "Canceled", "This order was canceled."
-	default: // failed, rejected, refused
-		v.Title, v.Text = "It did not work", "Your "+what+" could not be made. Please check the text and the picture, and order again."
-	}
-	if !v.Moves && now.State != durable.StateDone {
-		v.Reason = now.Reason
-	}
-	return v
+	v.Price, _ = creatify.EstimateCredits(creatify.OperationRender, v.Preview.Params.ModelVersion, length)
+	return v, nil
 }
 
-func (s *shop) getOrders(w http.ResponseWriter, r *http.Request) {
+func (s *shop) getOrder(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.view(r, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return s.show(w, http.StatusOK, "order.html", v)
+}
+
+func (s *shop) getOrders(w http.ResponseWriter, r *http.Request) error {
 	orders, err := s.queue.List(r.Context(), durable.Filter{})
+	if err != nil {
+		return err
+	}
 	var views []view
 	for _, o := range orders {
 		if o.Kind != durable.Preview {
 			continue
 		}
-		preview, render, findErr := s.find(r.Context(), o.ID)
-		if findErr != nil {
-			err = findErr
-			break
+		v, err := s.view(r, o.ID)
+		if err != nil {
+			return err
 		}
-		views = append(views, s.view(preview, render))
+		views = append(views, v)
 	}
-	s.show(w, r, "orders.html", views, err)
+	price, _ := creatify.EstimateCredits(creatify.OperationPreview, "", 30*time.Second)
+	// The form has the next order's ID: one that is sent twice is one order.
+	return s.show(w, http.StatusOK, "orders.html", map[string]any{"ID": rand.Text(), "Price": price, "Trial": !s.account, "Orders": views})
 }
 
-func (s *shop) getOrder(w http.ResponseWriter, r *http.Request) {
-	preview, render, err := s.find(r.Context(), r.PathValue("id"))
+func (s *shop) postOrder(w http.ResponseWriter, r *http.Request) error {
+	id, headline, photo := r.PostFormValue("id"), strings.TrimSpace(r.PostFormValue("headline")), strings.TrimSpace(r.PostFormValue("photo"))
+	if n := utf8.RuneCountInString(headline); n == 0 || n > 200 || !validID.MatchString(id) {
+		return creatify.ErrInvalidParams
+	}
+	params := creatify.JobParams{TemplateID: s.template,
+		Variables: creatify.Variables{"headline": creatify.Text(headline), "photo": creatify.Image(photo)}}
+	return s.submit(w, r, id, durable.Order{ID: id, Kind: durable.Preview, Params: params})
+}
+
+func (s *shop) postApproval(w http.ResponseWriter, r *http.Request) error {
+	preview, _, err := s.find(r.Context(), r.PathValue("id"))
 	if err != nil {
-		s.show(w, r, "", nil, err)
-		return
+		return err
 	}
-	s.show(w, r, "order.html", s.view(preview, render), nil)
+	return s.submit(w, r, preview.ID, durable.Order{ID: renderOf(preview.ID), Kind: durable.Render, Of: preview.ID, Priority: 1})
 }
 
-func (s *shop) postOrder(w http.ResponseWriter, r *http.Request) {
-	headline, photo := strings.TrimSpace(r.PostFormValue("headline")), strings.TrimSpace(r.PostFormValue("photo"))
-	if n := utf8.RuneCountInString(headline); n == 0 || n > 200 || len(photo) > 2000 {
-		http.Error(w, "The headline must have 1 to 200 characters, and the photo's URL at most 2,000.", http.StatusBadRequest)
-		return
+// submit submits an order, twice is once, and shows its page.
+func (s *shop) submit(w http.ResponseWriter, r *http.Request, id string, order durable.Order) error {
+	if _, err := s.queue.Submit(r.Context(), order); err != nil {
+		return err
 	}
-	id, err := s.order(r.Context(), headline, photo)
-	if invalid, ok := errors.AsType[*creatify.ValidationError](err); ok {
-		http.Error(w, "The photo "+invalid.Problems[0].Message+".", http.StatusBadRequest)
-		return
-	}
-	s.redirect(w, r, id, err)
+	http.Redirect(w, r, "/orders/"+id, http.StatusSeeOther)
+	return nil
 }
 
-func (s *shop) postApproval(w http.ResponseWriter, r *http.Request) {
-	s.redirect(w, r, r.PathValue("id"), s.approve(r.Context(), r.PathValue("id")))
-}
-
-func (s *shop) redirect(w http.ResponseWriter, r *http.Request, id string, err error) {
-	if err != nil {
-		s.show(w, r, "", nil, err)
-		return
-	}
-	http.Redirect(w, r, "/orders/"+url.PathEscape(id), http.StatusSeeOther)
-}
-
-func (s *shop) getVideo(w http.ResponseWriter, r *http.Request) {
+func (s *shop) getVideo(w http.ResponseWriter, r *http.Request) error {
 	_, render, err := s.find(r.Context(), r.PathValue("id"))
-	if err == nil && (render == nil || !s.hasVideo(render)) {
-		err = durable.ErrNotFound
-	}
-	if err != nil {
-		s.show(w, r, "", nil, err)
-		return
+	if err != nil || render == nil || !s.hasVideo(render.ID) {
+		return errors.Join(err, durable.ErrNotFound)
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Minute))
 	w.Header().Set("Content-Type", "video/mp4")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	http.ServeFile(w, r, s.videoPath(render))
-}
-
-// show writes a page, or what went wrong.
-func (s *shop) show(w http.ResponseWriter, r *http.Request, page string, data any, err error) {
-	switch {
-	case errors.Is(err, durable.ErrNotFound):
-		http.Error(w, "There is no such order, or not yet.", http.StatusNotFound)
-		return
-	case errors.Is(err, durable.ErrNotReady):
-		http.Error(w, "The preview is not ready yet.", http.StatusConflict)
-		return
-	case err != nil:
-		s.check(r.Context(), err)
-		http.Error(w, "Something is wrong here; it is in the log.", http.StatusInternalServerError)
-		return
-	}
-	// A preview may run scripts in its own origin, which is never that of these pages.
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; media-src 'self'; frame-src http: https:; "+
-		"frame-ancestors 'self'; form-action 'self'; base-uri 'none'")
-	w.Header().Set("Referrer-Policy", "same-origin")
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	s.check(r.Context(), pages.ExecuteTemplate(w, page, data))
+	http.ServeFile(w, r, s.videoPath(render.ID))
+	return nil
 }

@@ -15,6 +15,9 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
+// BaseURL is the API's own.
+const BaseURL = "https://api.creatify.ai"
+
 // JobID is the ID of JobDone.
 const JobID = "0b39b0b4-9f7c-4a4a-8f5e-0d5a9f8f7c11"
 

@@ -18,7 +18,7 @@ const (
 	// Ceiling is the longest.
 	Ceiling = 5 * time.Minute
 	// jitter is the largest part of an interval by which a poll comes later, so that jobs which were started together
-	// are not polled together. It never comes earlier: a poll just before the likely end would be in vain.
+	// are not polled together. It never comes earlier: a poll just before the likely end would find nothing.
 	jitter = 0.05
 )
 

@@ -130,7 +130,7 @@ func webhooks(client *creatify.Client, find func(reference string) *order) http.
 	options := creatify.WebhookOptions{Secret: webhookSecret}
 	return client.Jobs.WebhookHandler(options, func(ctx context.Context, job *creatify.Job) error {
 		o := find(creatify.WebhookReference(ctx))
-		if o != nil && o.jobID == "" && job.WebhookURL == o.webhookURL { // perhaps before the reply to the create is lost
+		if o != nil && o.jobID == "" && job.WebhookURL == o.webhookURL { // perhaps before the response to the create is lost
 			o.jobID, o.unknown = job.ID, false
 		}
 		return nil

@@ -27,7 +27,7 @@ import (
 func inVirtualTime(t *testing.T, f fault, call apiCall, w when, variant int) {
 	synctest.Test(t, func(t *testing.T) {
 		api := creatifytest.New(creatifytest.Config{APIID: "the-id", APIKey: testkit.Key, Life: creatifytest.Life{Duration: time.Second}})
-		client, logged := testkit.NewLeakyClient(t, creatify.DefaultBaseURL, api)
+		client, logged := testkit.NewLeakyClient(t, testkit.BaseURL, api)
 		job, err := client.Jobs.CreatePreview(t.Context(), testkit.LeakyParams())
 		require.NoError(t, err)
 		time.Sleep(time.Second)

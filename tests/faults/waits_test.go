@@ -28,7 +28,7 @@ func withEachFault(t *testing.T, route creatifytest.Call, run func(t *testing.T,
 				for variant := range f.virtual() {
 					synctest.Test(t, func(t *testing.T) {
 						api := creatifytest.New(creatifytest.Config{APIID: "the-id", APIKey: testkit.Key})
-						client, log := testkit.NewLeakyClient(t, creatify.DefaultBaseURL, nil, creatify.WithHTTPClient(&http.Client{Transport: api}))
+						client, log := testkit.NewLeakyClient(t, testkit.BaseURL, nil, creatify.WithHTTPClient(&http.Client{Transport: api}))
 						bad := f.virtual()[variant]
 						bad.Call, bad.Times = route, 1
 						if w == always && len(bad.Body) < 1<<20 { // a large one takes time

@@ -75,7 +75,7 @@ func TestKeyIsInNoResultErrorOrLog(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, call := range calls {
 				synctest.Test(t, func(t *testing.T) {
-					client, log := testkit.NewLeakyClient(t, creatify.DefaultBaseURL, testkit.Says(tt.status, tt.body, "X-Echo", testkit.Key),
+					client, log := testkit.NewLeakyClient(t, testkit.BaseURL, testkit.Says(tt.status, tt.body, "X-Echo", testkit.Key),
 						creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}))
 					value, err := call.do(t.Context(), client)
 					said := testkit.Emitted(value, err) + log.String()
@@ -86,7 +86,7 @@ func TestKeyIsInNoResultErrorOrLog(t *testing.T) {
 						}
 					case *creatify.Template:
 						if value != nil {
-							said += testkit.Emitted(*value) + string(value.RawJSON())
+							said += testkit.Emitted(*value) + string(value.Raw)
 						}
 					}
 					testkit.NoKey(t, said)
@@ -98,7 +98,7 @@ func TestKeyIsInNoResultErrorOrLog(t *testing.T) {
 	t.Run("of the caller's transport", func(t *testing.T) {
 		for _, call := range calls {
 			synctest.Test(t, func(t *testing.T) {
-				client, log := testkit.NewLeakyClient(t, creatify.DefaultBaseURL, testkit.RoundTrip(func(req *http.Request) (*http.Response, error) {
+				client, log := testkit.NewLeakyClient(t, testkit.BaseURL, testkit.RoundTrip(func(req *http.Request) (*http.Response, error) {
 					return nil, wrapped{errors.Join(errors.New("other"), errors.New("dump: "+req.Header.Get("X-API-KEY")))}
 				}))
 				_, err := call.do(t.Context(), client)
@@ -108,7 +108,7 @@ func TestKeyIsInNoResultErrorOrLog(t *testing.T) {
 		}
 	})
 	t.Run("of a panic of the caller's transport", func(t *testing.T) {
-		client, _ := testkit.NewLeakyClient(t, creatify.DefaultBaseURL, testkit.RoundTrip(func(*http.Request) (*http.Response, error) { panic("boom") }))
+		client, _ := testkit.NewLeakyClient(t, testkit.BaseURL, testkit.RoundTrip(func(*http.Request) (*http.Response, error) { panic("boom") }))
 		defer func() {
 			said := fmt.Sprint(recover(), string(debug.Stack()))
 			assert.Contains(t, said, "boom")
@@ -117,13 +117,13 @@ func TestKeyIsInNoResultErrorOrLog(t *testing.T) {
 		client.Jobs.CreatePreview(t.Context(), testkit.LeakyParams())
 	})
 	t.Run("of a Location", func(t *testing.T) {
-		client, log := testkit.NewLeakyClient(t, creatify.DefaultBaseURL, testkit.Says(302, "", "Location", "http://[::1]:"+testkit.Key))
+		client, log := testkit.NewLeakyClient(t, testkit.BaseURL, testkit.Says(302, "", "Location", "http://[::1]:"+testkit.Key))
 		_, err := client.Jobs.Get(t.Context(), testkit.JobID)
 		require.Error(t, err)
 		testkit.NoKey(t, testkit.Emitted(err)+log.String())
 	})
 	t.Run("of values that are printed", func(t *testing.T) {
-		client, _ := testkit.NewLeakyClient(t, creatify.DefaultBaseURL, nil)
+		client, _ := testkit.NewLeakyClient(t, testkit.BaseURL, nil)
 		_, badOption := creatify.New("id", testkit.Key, creatify.WithTimeout(-1), creatify.WithBaseURL("http://"+testkit.Key))
 		_, badKey := creatify.New("id", testkit.Key+"\n")
 		testkit.NoKey(t, testkit.Emitted(client, *client, client.Jobs, *client.Jobs, client.Templates, *client.Templates, client.Workspace,
@@ -161,9 +161,9 @@ func TestKeyStaysInItsOrigin(t *testing.T) {
 					tt.change(req)
 					return nil
 				},
-				Transport: &testkit.Recorder{T: t, Base: creatify.DefaultBaseURL, Next: testkit.Says(302, "", "Location", "/near/")},
+				Transport: &testkit.Recorder{T: t, Base: testkit.BaseURL, Next: testkit.Says(302, "", "Location", "/near/")},
 			}
-			client, _ := testkit.NewLeakyClient(t, creatify.DefaultBaseURL, nil, creatify.WithHTTPClient(callers))
+			client, _ := testkit.NewLeakyClient(t, testkit.BaseURL, nil, creatify.WithHTTPClient(callers))
 			_, err := client.Jobs.Get(t.Context(), testkit.JobID)
 			assert.ErrorContains(t, err, "refused to send credentials to another origin")
 		})

@@ -163,11 +163,11 @@ func FuzzResponse(f *testing.F) {
 func checkTemplate(t *testing.T, template creatify.Template) {
 	for name, v := range template.Variables {
 		if _, err := v.MarshalJSON(); err != nil {
-			t.Errorf("variable %q of %q: %v", name, template.RawJSON(), err)
+			t.Errorf("variable %q of %q: %v", name, template.Raw, err)
 		}
 		_, _ = v.Type(), v.Value()
 	}
-	if raw := template.RawJSON(); len(raw) == 0 || raw[0] != '{' {
+	if raw := template.Raw; len(raw) == 0 || raw[0] != '{' {
 		t.Errorf("%q is not the template as it came", raw)
 	}
 }

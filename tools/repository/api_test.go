@@ -98,11 +98,7 @@ func linesOf(p *types.Package) []string {
 		}
 		switch object := object.(type) {
 		case *types.Const:
-			value := " = " + object.Val().ExactString()
-			if name == "Version" { // which each release changes
-				value = ""
-			}
-			add("const %s %s%s", name, types.TypeString(object.Type(), short), value)
+			add("const %s %s = %s", name, types.TypeString(object.Type(), short), object.Val().ExactString())
 		case *types.Func:
 			add("func %s%s", name, signature(object, short))
 		case *types.TypeName:

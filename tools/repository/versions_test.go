@@ -25,9 +25,18 @@ func TestTheSupportedGoVersionsAreThoseThatCIRuns(t *testing.T) {
 			t.Errorf("go.mod asks for Go %s, but %s does not say %q", older, name, want)
 		}
 	}
-	for _, module := range []string{"examples", "contract", "tools"} {
-		if want := fmt.Sprintf("\ngo %s.0\n", older); !strings.Contains(file(t, module+"/go.mod"), want) {
-			t.Errorf("the module %s asks for another Go than the root", module)
+	modules, err := filepath.Glob(filepath.Join(root, "*", "go.mod"))
+	if err != nil || len(modules) < 5 {
+		t.Fatalf("%d modules beside the root, %v", len(modules), err)
+	}
+	deeper, _ := filepath.Glob(filepath.Join(root, "*", "*", "go.mod"))
+	for _, name := range append(modules, deeper...) {
+		mod, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(fmt.Sprintf(`(?m)^go %s\.0\r?$`, regexp.QuoteMeta(older))).Match(mod) {
+			t.Errorf("%s asks for another Go than the root", name)
 		}
 	}
 }

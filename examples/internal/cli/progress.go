@@ -13,11 +13,14 @@ import (
 	"golang.org/x/term"
 )
 
-// heartbeat is how long a program that writes to a file or a pipe says nothing.
-const heartbeat = 10 * time.Second
+// How often a program writes to a file or a pipe.
+const (
+	pause     = 5 * time.Second  // between changes, at least
+	heartbeat = 10 * time.Second // at the latest
+)
 
 // Progress is a line that says what a program is doing. A terminal shows it in place, with a bar and the time that has passed.
-// Elsewhere it is printed when it changes, at most once a second, and every 10 s.
+// Elsewhere it is printed when it changes, at most every 5 s, and else every 10 s.
 type Progress struct {
 	out   io.Writer
 	width func() int // of the terminal; nil where there is none
@@ -57,7 +60,7 @@ func (p *Progress) tick(stopped <-chan struct{}) {
 		select {
 		case <-ticker.C:
 			p.mu.Lock()
-			if p.width != nil || p.changed || time.Since(p.printed) >= heartbeat {
+			if p.width != nil || p.due() {
 				p.draw()
 			}
 			p.mu.Unlock()
@@ -79,10 +82,15 @@ func (p *Progress) Show(done float64, text string) {
 	}, text)
 	if text != p.text || done != p.done {
 		p.text, p.done, p.changed = text, done, true
-		if p.width != nil || time.Since(p.printed) >= time.Second {
+		if p.width != nil || p.due() {
 			p.draw()
 		}
 	}
+}
+
+func (p *Progress) due() bool {
+	silent := time.Since(p.printed)
+	return p.changed && silent >= pause || silent >= heartbeat
 }
 
 // Say prints lines that stay.

@@ -48,7 +48,7 @@ func TestProgress_elsewhere(t *testing.T) {
 		p.Stop()
 		p.Stop()
 		time.Sleep(time.Minute)
-		assert.Equal(t, "0s waiting\n10s waiting\n20s waiting\n25s running 50 %\n34s running 50 %\n34s running 75 %\na line of a log\n34s done 100 %\n",
+		assert.Equal(t, "0s waiting\n10s waiting\n20s waiting\n25s running 50 %\n33s running 50 %\na line of a log\n34s done 100 %\n",
 			out.String())
 	})
 }

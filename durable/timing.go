@@ -1,0 +1,53 @@
+package durable
+
+import "time"
+
+// timing is every time that is no option.
+type timing struct {
+	call, grace time.Duration // limits of a paid call, from its claim
+	slack       time.Duration // beyond which a claim cannot be under way
+	transaction time.Duration
+	block       time.Duration // the longest wait for a slot within a River job
+	pollTimeout time.Duration // River's, of a wait job
+	rescue      time.Duration // River's
+	margin      time.Duration // from the end of a send's work to River's idea that it is stuck
+	fetch       time.Duration // River's poll interval
+	sweep       time.Duration
+	overdue     time.Duration
+	probe       time.Duration // between tries while paused
+	softStop    time.Duration
+	lostSwap    time.Duration // until a poll is made again whose result another write made void
+	refused     time.Duration // between polls while the account is refused
+	afterFail   time.Duration // until OnEnd is called again
+
+	at func(point string, r *row) // called between steps, to stop there
+}
+
+// The work of a send ends by itself 20 s before River takes it for stuck: 20 s for a slot, 10 s for the
+// claim, 70 s for the call.
+func defaultTiming() *timing {
+	return &timing{
+		call: time.Minute, grace: 10 * time.Second, slack: time.Minute, transaction: 10 * time.Second,
+		block: 20 * time.Second, pollTimeout: 30 * time.Second, rescue: 45 * time.Second, margin: 20 * time.Second,
+		fetch: 250 * time.Millisecond, sweep: 30 * time.Second, overdue: time.Minute, probe: time.Minute, softStop: 20 * time.Second,
+		lostSwap: time.Second, refused: time.Minute, afterFail: 10 * time.Second,
+	}
+}
+
+// under is for how long a paid call may be under way after its claim.
+func (t *timing) under() time.Duration { return t.call + t.grace }
+
+// late is the longest time from the beginning of a claim to its call. Somebody may have given the order back
+// to be sent after a longer one.
+func (t *timing) late() time.Duration { return 2 * t.transaction }
+
+// sendTimeout is River's, of a send job.
+func (t *timing) sendTimeout() time.Duration {
+	return t.block + t.transaction + t.under() + t.margin
+}
+
+func (t *timing) point(name string, r *row) {
+	if t.at != nil {
+		t.at(name, r)
+	}
+}
