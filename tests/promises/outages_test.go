@@ -1,11 +1,13 @@
 package promises_test
 
 import (
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -24,6 +26,7 @@ type server struct {
 	// fails returns the response to a request that fails, or two nils.
 	fails func(req *http.Request, since time.Duration) (*http.Response, error)
 
+	log    testkit.Log
 	mu     sync.Mutex
 	at     []time.Duration // of the requests
 	failed int
@@ -69,7 +72,8 @@ func (s *server) busiest(d, from, to time.Duration) (most int) {
 // track tracks n jobs that begin now and returns the time of the last end. All must end with a job.
 func (s *server) track(t *testing.T, n int, options creatify.TrackerOptions, watch func(*creatify.Tracker)) (last time.Duration) {
 	s.start = time.Now()
-	tracker := testkit.NewClient(t, s).Jobs.NewTracker(options)
+	logger := slog.New(slog.NewTextHandler(&s.log, nil))
+	tracker := testkit.NewClient(t, s, creatify.WithLogger(logger)).Jobs.NewTracker(options)
 	defer tracker.Close()
 	for _, id := range testkit.IDs(n) {
 		require.NoError(t, tracker.Add(creatify.PendingJob{ID: id, Started: s.start}))
@@ -141,6 +145,8 @@ func TestTrackerOutage(t *testing.T) {
 					s.between(begin, settled), (last - recovery).Round(time.Second))
 				assert.LessOrEqual(t, s.busiest(time.Second, settled, recovery), 1, "requests within a second of the outage")
 				assert.LessOrEqual(t, last, recovery+tt.retryAfter+2*time.Minute, "the last end")
+				assert.Equal(t, 1, strings.Count(s.log.String(), "level=WARN"), "warnings")
+				assert.Equal(t, 1, strings.Count(s.log.String(), "polls succeed again"))
 				if tt.most > 0 {
 					assert.LessOrEqual(t, s.busiest(10*time.Second, recovery, last), tt.most, "requests while catching up")
 				}
