@@ -113,18 +113,18 @@ func (s *shop) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	s.readShape(ctx)
 	if err := os.MkdirAll(s.dir, 0o750); err != nil {
 		return err
 	}
 	if err := s.open(ctx); err != nil {
-		return err
+		return fmt.Errorf("%w (check -db)", err)
 	}
 	defer s.queue.Close()
 	listener, err := net.Listen("tcp", s.addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (choose another -addr)", err)
 	}
+	s.readShape(ctx)
 	fmt.Fprintln(stdout, cli.URL(listener))
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.queue.Run(running) })

@@ -18,10 +18,13 @@ import (
 	"github.com/creatify-community/creatify-go/durable"
 )
 
-//go:embed web
-var web embed.FS
+//go:embed web/*.css web/*.js web/*.svg
+var assets embed.FS
 
-var pages = template.Must(template.ParseFS(web, "web/*.html"))
+//go:embed web/*.html
+var sources embed.FS
+
+var pages = template.Must(template.ParseFS(sources, "web/*.html"))
 
 func (s *shop) handler() http.Handler {
 	private := http.NewServeMux()
@@ -32,7 +35,7 @@ func (s *shop) handler() http.Handler {
 	private.Handle("GET /videos/{id}", s.page(s.getVideo))
 	private.Handle("/status/", s.queue.StatusHandler())
 	all := http.NewServeMux()
-	all.Handle("GET /web/", http.FileServerFS(web))
+	all.Handle("GET /web/", http.FileServerFS(assets))
 	all.Handle("POST /hooks/creatify", s.queue.WebhookHandler()) // has its own secret
 	all.Handle("/", s.login(http.NewCrossOriginProtection().Handler(private)))
 	return http.MaxBytesHandler(s.knownHost(all), 64<<10)
