@@ -126,7 +126,7 @@ func (q *Queue) claim(ctx, run context.Context, r *row, estimate float64, probe 
 		case errors.Is(err, errBudget):
 			return begun, nil, errors.Join(q.pause(ctx, creatify.Reason(err)), river.JobSnooze(q.timing.probe))
 		case errors.Is(err, errPaused): // River's queue is to be paused as well
-			return begun, nil, errors.Join(q.insert.QueuePause(ctx, sendQueue, nil), river.JobSnooze(q.timing.probe))
+			return begun, nil, errors.Join(q.insert.QueuePause(ctx, sendQueue, nil), river.JobSnooze(pausedSnooze))
 		case err != nil:
 			return begun, nil, err
 		}
@@ -146,6 +146,9 @@ func (q *Queue) claim(ctx, run context.Context, r *row, estimate float64, probe 
 		}
 	}
 }
+
+// pausedSnooze is short: River's queue is paused then, and afterwards the order is to be sent at once.
+const pausedSnooze = 5 * time.Second
 
 // tryClaim commits the claim. When the answer to the commit is lost, it finds out by the token.
 func (q *Queue) tryClaim(ctx context.Context, r *row, estimate float64, probe bool) (claimed *row, err error) {

@@ -143,7 +143,7 @@ const (
 	sqlCount  = `SELECT state, count(*), sum(extra) FROM {s}orders GROUP BY state`
 	sqlOldest = `SELECT coalesce(min(created), 0) FROM {s}orders WHERE state = 'queued'`
 	// The brake asks whether there are a few, not how many there are.
-	sqlWaiting = `SELECT count(*) FROM (SELECT 1 FROM {s}orders WHERE state = 'waiting' LIMIT 10) AS some`
+	sqlWaiting = `SELECT count(*) FROM (SELECT 1 FROM {s}orders WHERE state = 'waiting' LIMIT 10) AS few`
 	sqlEvents  = `SELECT at, who, what, detail FROM {s}order_events WHERE order_id = $1 ORDER BY id`
 	sqlEvent   = `INSERT INTO {s}order_events (order_id, at, who, what, detail) VALUES ($1, {now}, $2, $3, $4)`
 
