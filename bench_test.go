@@ -78,8 +78,8 @@ func memoryTransport() http.RoundTripper {
 	})
 }
 
-// BenchmarkGet compares one Get through the client with the same call by hand, with and without the time limit that the
-// client gives every attempt.
+// BenchmarkGet compares one Get through the client with the same call by hand, with and without the time
+// limit that the client gives every attempt.
 func BenchmarkGet(b *testing.B) {
 	bare := func(timeout time.Duration) func(*testing.B) {
 		return func(b *testing.B) {
@@ -147,8 +147,8 @@ func liveMemory() float64 {
 	return float64(heap + m.StackInuse)
 }
 
-// BenchmarkTracker_memory compares a tracker with one goroutine per job: what a job takes beyond its last snapshot while it
-// waits for its next poll, and how many goroutines all of them take.
+// BenchmarkTracker_memory compares a tracker with one goroutine per job: what a job takes beyond its last
+// snapshot while it waits for its next poll, and how many goroutines all of them take.
 func BenchmarkTracker_memory(b *testing.B) {
 	for _, n := range []int{10_000, 100_000} {
 		b.Run(fmt.Sprintf("tracker/jobs=%d", n), func(b *testing.B) {
@@ -196,8 +196,8 @@ func benchmarkMemory(b *testing.B, n int, start func(context.Context, *creatify.
 	b.ReportMetric(0, "ns/op") // says nothing here
 }
 
-// BenchmarkTracker_polls keeps a tracker busier than it can be, with the fake answering in the same process. Run it
-// with -cpu 1 for what one core can sustain.
+// BenchmarkTracker_polls keeps a tracker busier than it can be, with the fake answering in the same process.
+// Run it with -cpu 1 for what one core can sustain.
 func BenchmarkTracker_polls(b *testing.B) {
 	const jobs = 10_000
 	api := creatifytest.New(creatifytest.Config{Credits: jobs, Life: creatifytest.Life{Duration: -1}})
@@ -228,7 +228,8 @@ func BenchmarkTracker_polls(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "polls/s")
 }
 
-// BenchmarkTracker_Add adds a job that is done at its first poll, and takes its result, beside so many that continue.
+// BenchmarkTracker_Add adds a job that is done at its first poll, and takes its result, beside so many that
+// continue.
 func BenchmarkTracker_Add(b *testing.B) {
 	for _, n := range []int{1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("tracked=%d", n), func(b *testing.B) {

@@ -195,7 +195,7 @@ func TestWaitForPreviewContext(t *testing.T) {
 		{"between two polls", says(200, running), 1500 * time.Millisecond, 1},
 		{"in a poll", hangs, 3 * time.Second, 0},
 	} {
-		t.Run("cancelled "+tt.name, func(t *testing.T) {
+		t.Run("canceled "+tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				start := time.Now()

@@ -1,5 +1,5 @@
-// Command mutants breaks a promise of the library at a time and checks that a test fails. The files stay as they are: the go
-// command reads the broken one in place of each.
+// Command mutants breaks a promise of the library at a time and checks that a test fails. The files stay as
+// they are: the go command reads the broken one in place of each.
 //
 //	go run ./internal/mutants [-v] [part of a breach, such as "money:"]
 package main
@@ -24,7 +24,8 @@ import (
 	"time"
 )
 
-// mutant breaks one promise, in a function that it finds by name and in an expression or a statement that it finds by syntax.
+// mutant breaks one promise, in a function that it finds by name and in an expression or a statement that it
+// finds by syntax.
 type mutant struct {
 	breach string // what the library would do, after the promise that it breaks
 	dir    string // the package, from the module's root
@@ -88,7 +89,8 @@ func check(ctx context.Context, part string, verbose bool) error {
 
 var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
-// try returns the test that fails with the mutant and passes without it, or nothing, and what the tests have printed.
+// try returns the test that fails with the mutant and passes without it, or nothing, and what the tests have
+// printed.
 func (m *mutant) try(ctx context.Context, root, temp string) (noticed string, output []byte, err error) {
 	overlay, err := m.overlay(root, temp)
 	if err != nil {

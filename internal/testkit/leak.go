@@ -14,10 +14,10 @@ import (
 )
 
 // Key is a key with characters that texts escape, for NewLeakyClient.
-const Key = `recognisable+key/"0123456789"`
+const Key = `recognizable+key/"0123456789"`
 
 // Variable is what the variables of LeakyParams hold.
-const Variable = "recognisable-variable"
+const Variable = "recognizable-variable"
 
 // LeakyParams returns parameters that must not be printed.
 func LeakyParams() creatify.JobParams {
@@ -26,7 +26,8 @@ func LeakyParams() creatify.JobParams {
 	return p
 }
 
-// NewLeakyClient returns a client with Key and the log that it writes, at every level. Its requests must go to the base URL.
+// NewLeakyClient returns a client with Key and the log that it writes, at every level. Its requests must go
+// to the base URL.
 func NewLeakyClient(t testing.TB, base string, rt http.RoundTripper, opts ...creatify.Option) (*creatify.Client, *Log) {
 	t.Helper()
 	logged := new(Log)

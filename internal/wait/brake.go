@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Brake slows the polls of many jobs down when they fail together, and finds the rate that a server allows. It is safe for
-// concurrent use. Its zero value does not slow.
+// Brake slows the polls of many jobs down when they fail together, and finds the rate that a server allows.
+// It is safe for concurrent use. Its zero value does not slow.
 //
-// In an outage one poll a second is made as a probe; afterwards the rate doubles with each good poll. A 429 holds all polls
-// for as long as the server asks. The next one is a probe as well, and from there the rate approaches the one that has
-// succeeded before the 429.
+// In an outage one poll a second is made as a probe; afterwards the rate doubles with each good poll. A 429
+// holds all polls for as long as the server asks. The next one is a probe as well, and from there the rate
+// approaches the one that has succeeded before the 429.
 type Brake struct {
 	mu sync.Mutex
 	n  int // jobs that are polled
@@ -42,7 +42,8 @@ const (
 	slowestHold  = 30 * time.Second
 	// forgetting is how long after a 429 the rate grows with care: by a tenth in a minute.
 	forgetting = 10 * time.Minute
-	// remembering is how long before a 429 the polls tell the rate, and slowestKnown the slowest rate that they can tell.
+	// remembering is how long before a 429 the polls tell the rate, and slowestKnown the slowest rate that they
+	// can tell.
 	remembering, slowestKnown = 2 * time.Minute, 10 * time.Second
 )
 
@@ -97,8 +98,8 @@ func (b *Brake) Good(now time.Time) (outage time.Duration) {
 	return outage
 }
 
-// Failed reports a poll of a job that failed. It started at the given time. Shared reports whether the failure is about the
-// account and not about this job; outage reports whether an outage begins with it.
+// Failed reports a poll of a job that failed. It started at the given time. Shared reports whether the
+// failure is about the account and not about this job; outage reports whether an outage begins with it.
 func (b *Brake) Failed(job uint64, o Observation, started, now time.Time) (shared, outage bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

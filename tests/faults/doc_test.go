@@ -23,7 +23,8 @@ var update = flag.Bool("update", false, "rewrite the table in docs/reliability.m
 
 const reliability = "../../docs/reliability.md"
 
-// TestReliabilityTable compares the table in the document with that of the test, from which -update writes it.
+// TestReliabilityTable compares the table in the document with that of the test, from which -update writes
+// it.
 func TestReliabilityTable(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("| What goes wrong | A call that costs credits | A call that is free |\n|---|---|---|\n")

@@ -23,7 +23,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inVirtualTime runs a call against the fake, without a socket. That no goroutine is left is for the bubble to say.
+// inVirtualTime runs a call against the fake, without a socket. That no goroutine is left is for the bubble
+// to say.
 func inVirtualTime(t *testing.T, f fault, call apiCall, w when, variant int) {
 	synctest.Test(t, func(t *testing.T) {
 		api := creatifytest.New(creatifytest.Config{APIID: "the-id", APIKey: testkit.Key, Life: creatifytest.Life{Duration: time.Second}})
@@ -287,7 +288,7 @@ const (
 	h2End, h2Ack, h2EndHeaders                       = 1, 1, 4
 )
 
-// servesHTTP2 speaks just enough HTTP/2 to answer a request with 200, or badly.
+// servesHTTP2 speaks enough HTTP/2 to answer a request with 200, or badly.
 func servesHTTP2(bad func(frame func(kind, flags byte, stream uint32, payload string), stream uint32)) func(*testServer) {
 	return func(s *testServer) {
 		s.tls, s.transport.ForceAttemptHTTP2 = true, true

@@ -22,7 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fault is something that goes wrong with a call, and how the call must end. docs/reliability.md has a row for each.
+// fault is something that goes wrong with a call, and how the call must end. docs/reliability.md has a row
+// for each.
 type fault struct {
 	name       string
 	paid, free ending
@@ -35,7 +36,8 @@ type fault struct {
 	grace      bool          // a paid call still waits for its response
 	arrives    time.Duration // when that comes, if it does
 
-	// One of the two says how to produce it: with the fake in virtual time, in variants that end alike, or on real sockets.
+	// One of the two says how to produce it: with the fake in virtual time, in variants that end alike, or on
+	// real sockets.
 	virtual func() []creatifytest.Fault
 	socket  func(*testServer)
 
@@ -135,7 +137,7 @@ func redirects(location string) func() []creatifytest.Fault {
 		response(307, "", "Location", location), response(308, "", "Location", location))
 }
 
-func cancelledAfter(d time.Duration) func(context.Context) (context.Context, context.CancelFunc) {
+func canceledAfter(d time.Duration) func(context.Context) (context.Context, context.CancelFunc) {
 	return func(ctx context.Context) (context.Context, context.CancelFunc) {
 		ctx, cancel := context.WithCancel(ctx)
 		if d == 0 {
@@ -153,7 +155,7 @@ func deadlineAfter(d time.Duration) func(context.Context) (context.Context, cont
 // faults are in the order of a request's way.
 var faults = []fault{
 	{name: "The context is canceled before the call", paid: neverGone, free: failsAtOnce, is: context.Canceled,
-		context: cancelledAfter(0), virtual: responses(creatifytest.Fault{})},
+		context: canceledAfter(0), virtual: responses(creatifytest.Fault{})},
 	{name: "The name of the host cannot be resolved", paid: neverLeaves, free: failsLater, socket: dials(resolveNowhere)},
 	{name: "The connection is refused", paid: neverLeaves, free: failsLater, socket: dials(dialNobody)},
 	{name: "No connection is made in time", paid: neverLeaves, free: failsLater, socket: dials(dialTooLate)},
@@ -196,9 +198,9 @@ var faults = []fault{
 	{name: "No response before the context's deadline, nor in the grace", paid: isUnknown, free: failsOnce, is: context.DeadlineExceeded, when: always,
 		takes: 5 * time.Second, grace: true, context: deadlineAfter(5 * time.Second), virtual: responses(creatifytest.Fault{Delay: time.Hour})},
 	{name: "The context is canceled during the request, with no response in the grace", paid: isUnknown, free: failsOnce, is: context.Canceled, when: always,
-		takes: 5 * time.Second, grace: true, context: cancelledAfter(5 * time.Second), virtual: responses(creatifytest.Fault{Delay: time.Hour})},
+		takes: 5 * time.Second, grace: true, context: canceledAfter(5 * time.Second), virtual: responses(creatifytest.Fault{Delay: time.Hour})},
 	{name: "The context is canceled during the request, and the response comes in the grace", paid: isJob, free: failsOnce, is: context.Canceled,
-		when: always, takes: 5 * time.Second, arrives: 8 * time.Second, context: cancelledAfter(5 * time.Second),
+		when: always, takes: 5 * time.Second, arrives: 8 * time.Second, context: canceledAfter(5 * time.Second),
 		virtual: responses(creatifytest.Fault{Delay: 8 * time.Second})},
 	{name: "The response is not HTTP", paid: isUnknown, free: failsLater, processed: true, socket: answers(testkit.Key + "\r\n\r\n")},
 	{name: "The connection is closed without a response", paid: isUnknown, free: failsLater, processed: true, socket: answers("")},
@@ -254,7 +256,7 @@ var faults = []fault{
 	{name: "429 with Retry-After beyond the context's deadline", paid: isRefused, free: failsOnce, is: creatify.ErrRateLimited, when: always,
 		context: deadlineAfter(10 * time.Second), virtual: throttled("20")},
 	{name: "The context is canceled in the pause after a 429", paid: turnedAway, free: failsOnce, is: context.Canceled, when: always,
-		takes: 5 * time.Second, context: cancelledAfter(5 * time.Second), virtual: throttled("50")},
+		takes: 5 * time.Second, context: canceledAfter(5 * time.Second), virtual: throttled("50")},
 	{name: "500", paid: isUnknown, free: failsLater, virtual: responses(response(500, leakyPage))},
 	{name: "502 with a page of a proxy", paid: isUnknown, free: failsLater, virtual: responses(response(502, leakyPage))},
 	{name: "503", paid: isUnknown, free: failsLater, virtual: responses(response(503, leakyPage))},
@@ -454,7 +456,8 @@ func dialNobody(ctx context.Context, _ string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp", nobody.Addr().String())
 }
 
-// dialTooLate has a deadline in the past: a short one may hold a connection, where the clock moves in steps of milliseconds.
+// dialTooLate has a deadline in the past: a short one may hold a connection, where the clock moves in steps
+// of milliseconds.
 func dialTooLate(ctx context.Context, addr string) (net.Conn, error) {
 	return (&net.Dialer{Deadline: time.Now().Add(-time.Second)}).DialContext(ctx, "tcp", addr)
 }

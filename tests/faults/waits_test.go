@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// withEachFault runs a function with each fault that the fake produces, on the given call: each time, and once.
+// withEachFault runs a function with each fault that the fake produces, on the given call: each time, and
+// once.
 func withEachFault(t *testing.T, route creatifytest.Call, run func(t *testing.T, ctx context.Context, f fault, w when, client *creatify.Client, log *testkit.Log)) {
 	for _, f := range faults {
 		if f.virtual == nil {

@@ -1,4 +1,5 @@
-// Package hostile_test runs the library against servers that mean harm or are broken, and with a caller's own parts of HTTP.
+// Package hostile_test runs the library against servers that mean harm or are broken, and with a caller's own
+// parts of HTTP.
 package hostile_test
 
 import (

@@ -22,7 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// onWire answers every connection with the same bytes, and closes it when the test ends. It returns the server's URL.
+// onWire answers every connection with the same bytes, and closes it when the test ends. It returns the
+// server's URL.
 func onWire(t *testing.T, response string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -116,28 +116,4 @@ func TestWithRateLimit(t *testing.T) {
 			})
 		})
 	}
-	t.Run("lets a create go before the polls of 500 tracked jobs", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			api := creatifytest.New(creatifytest.Config{Credits: 1000})
-			client := testkit.NewClient(t, testkit.RoundTrip(func(req *http.Request) (*http.Response, error) {
-				if req.Method == http.MethodPost {
-					return api.RoundTrip(req)
-				}
-				return testkit.Polled(func(string) string { return "running" })(req)
-			}), creatify.WithRateLimit(2, 1))
-			tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
-			defer tracker.Close()
-			for _, id := range testkit.IDs(500) {
-				require.NoError(t, tracker.Add(creatify.PendingJob{ID: id}))
-			}
-			time.Sleep(time.Minute)
-			for range 20 {
-				start := time.Now()
-				_, err := client.Jobs.CreatePreview(t.Context(), testkit.Params())
-				require.NoError(t, err)
-				assert.LessOrEqual(t, time.Since(start), time.Second, "its own turn and that of one poll")
-				time.Sleep(7 * time.Second)
-			}
-		})
-	})
 }
