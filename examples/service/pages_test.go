@@ -117,7 +117,7 @@ func TestShop_many_approvals_at_once(t *testing.T) {
 		all.Wait()
 		c.sees(path, "Video ready")
 		assert.Equal(t, http.StatusSeeOther, c.send(http.MethodPost, path+"/approve", nil).Code, "nor does it matter later")
-		time.Sleep(time.Minute)
+		time.Sleep(10 * time.Second)
 		assert.Equal(t, 5.0, c.fake.Charged())
 		assert.Equal(t, 1, c.fake.Calls(creatifytest.CallRender))
 	})
@@ -161,36 +161,28 @@ func TestShop_other_sites(t *testing.T) {
 	tests := []struct {
 		name string
 		edit func(r *http.Request)
-		code int
 	}{
-		{"a form of the shop", func(r *http.Request) { r.Header.Set("Origin", "http://127.0.0.1:8080") }, http.StatusSeeOther},
-		{"a form of another site", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, http.StatusForbidden},
-		{"a form of another port of this machine", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") }, http.StatusForbidden},
+		{"a form of another site", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }},
+		{"a form of another port of this machine", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") }},
 		{"a form of another site, in an old browser", func(r *http.Request) {
 			r.Header.Del("Sec-Fetch-Site")
 			r.Header.Set("Origin", "https://evil.example")
-		}, http.StatusForbidden},
+		}},
 		{"a foreign name that points here", func(r *http.Request) {
 			r.Host = "evil.example"
 			r.Header.Set("Origin", "http://evil.example")
-		}, http.StatusForbidden},
+		}},
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			visit(t, creatifytest.Config{}, flags{}, func(c *customer) {
-				path := c.order("Spring sale")
-				c.sees(path, "Preview ready")
-				assert.Equal(t, test.code, c.send(http.MethodPost, "/orders", c.form("Autumn sale"), test.edit).Code)
-				assert.Equal(t, test.code, c.send(http.MethodPost, path+"/approve", nil, test.edit).Code)
-				time.Sleep(2 * time.Minute)
-				want := 1.0
-				if test.code == http.StatusSeeOther {
-					want = 1 + 4 + 1
-				}
-				assert.Equal(t, want, c.fake.Charged())
-			})
-		})
-	}
+	visit(t, creatifytest.Config{}, flags{}, func(c *customer) {
+		path := c.order("Spring sale")
+		c.sees(path, "Preview ready")
+		for _, test := range tests {
+			assert.Equal(t, http.StatusForbidden, c.send(http.MethodPost, "/orders", c.form("Autumn sale"), test.edit).Code, test.name)
+			assert.Equal(t, http.StatusForbidden, c.send(http.MethodPost, path+"/approve", nil, test.edit).Code, test.name)
+		}
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, 1.0, c.fake.Charged())
+	})
 }
 
 func TestShop_login(t *testing.T) {
@@ -256,7 +248,7 @@ func TestShop_hostile_requests(t *testing.T) {
 			assert.Equal(t, test.code, w.Code, test.name)
 			assert.NotContains(t, w.Body.String(), "Something is wrong on our side", test.name)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(5 * time.Second)
 		assert.Zero(t, c.fake.Calls(creatifytest.CallCreatePreview))
 		assert.Equal(t, http.StatusSeeOther, c.send(http.MethodPost, "/orders", good).Code)
 	})
@@ -278,13 +270,13 @@ func TestShop_escapes_what_others_wrote(t *testing.T) {
 }
 
 func TestShop_webhooks(t *testing.T) {
-	visit(t, creatifytest.Config{Life: creatifytest.Life{Duration: 10 * time.Minute}}, flags{public: "https://shop.example.com", secret: "s3cret"}, func(c *customer) {
+	visit(t, creatifytest.Config{Life: creatifytest.Life{Duration: time.Minute}}, flags{public: "https://shop.example.com", secret: "s3cret"}, func(c *customer) {
 		path := c.order("Spring sale")
 		c.sees(path, "being made")
 		ctx, stop := context.WithCancel(c.t.Context())
 		defer stop()
 		go c.fake.RunWebhooksTo(ctx, c.all)
-		time.Sleep(10*time.Minute + 2*time.Second)
+		time.Sleep(time.Minute + time.Second)
 		assert.Contains(t, c.text(path), "Preview ready", "an event ends the wait")
 
 		charge := c.fake.Charges()[0]

@@ -69,5 +69,4 @@ func Client(account bool, fake *creatifytest.API, stderr io.Writer, opts ...crea
 
 // NoAccount is what a program says when it uses the fake.
 const NoAccount = `This is a fake API, built in: nothing is charged.
-For an account, set CREATIFY_API_ID and
-CREATIFY_API_KEY.`
+Set CREATIFY_API_ID and CREATIFY_API_KEY for real.`
