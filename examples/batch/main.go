@@ -1,6 +1,7 @@
-// Batch makes previews of a custom template for all rows of a CSV file, under a budget, and writes a CSV file of results. It may
-// be stopped or killed at any time, and run again without paying twice for a row. Without an account it uses a fake of the API
-// that is built in. For its flags and exit codes: go run ./examples/batch -h
+// Batch makes previews of a custom template for all rows of a CSV file, under a budget, and writes a CSV file
+// of results. It may be stopped or killed at any time, and run again without paying twice for a row. Without
+// an account it uses a fake of the API that is built in. For its flags and exit codes: go run
+// ./examples/batch -h
 package main
 
 import (
@@ -160,10 +161,12 @@ func (b *batch) submit(ctx context.Context) error {
 	return errors.Join(err, b.queue.Resume(ctx)) // by now the account may have credits, or the right key
 }
 
-// mostLost is how many responses may be lost in a run. Each leaves a row of which nobody knows whether it was paid.
+// mostLost is how many responses may be lost in a run. Each leaves a row of which nobody knows whether it was
+// paid.
 const mostLost = 10
 
-// follow runs the queue until nothing moves, nothing is to be sent, or ctx ends. It returns why nothing is sent.
+// follow runs the queue until nothing moves, nothing is to be sent, or ctx ends. It returns why nothing is
+// sent.
 func (b *batch) follow(ctx context.Context) (paused string, err error) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()

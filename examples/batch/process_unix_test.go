@@ -63,8 +63,9 @@ func (p *program) calls(n int) {
 	require.Eventually(p.t, func() bool { return p.fake.Calls(creatifytest.CallCreatePreview) >= n }, 30*time.Second, time.Millisecond)
 }
 
-// TestRun_killed kills the program at random moments, some while paid calls are under way, which take 100 ms. A killed call
-// keeps its place among the four that may be under way for 80 s; until then it may have been the API's.
+// TestRun_killed kills the program at random moments, some while paid calls are under way, which take 100 ms.
+// A killed call keeps its place among the four that may be under way for 80 s; until then it may have been
+// the API's.
 func TestRun_killed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes two to three minutes")

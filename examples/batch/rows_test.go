@@ -73,7 +73,8 @@ func TestReadRows_refuses(t *testing.T) {
 	}
 }
 
-// TestReadRows_damaged changes a few bytes of files. A fuzz target would take minutes to build, because of what the program links.
+// TestReadRows_damaged changes a few bytes of files. A fuzz target would take minutes to build, because of
+// what the program links.
 func TestReadRows_damaged(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	accepted := 0

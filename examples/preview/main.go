@@ -1,5 +1,5 @@
-// Preview makes a preview of a custom template, waits for it and prints its URL. Without an account it uses a fake of the API
-// that is built in. For its flags and exit codes: go run ./examples/preview -h
+// Preview makes a preview of a custom template, waits for it and prints its URL. Without an account it uses a
+// fake of the API that is built in. For its flags and exit codes: go run ./examples/preview -h
 package main
 
 import (
@@ -56,7 +56,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 		creatify.WithMaxWait(flags.maxWait),
 		creatify.WithOnCreated(func(job *creatify.Job) error {
 			created()
-			// A service stores the ID here: with it, the wait can be resumed after a crash without a second charge.
+			// A service stores the ID here: with it, the wait can be resumed after a crash without a second
+			// charge.
 			progress.Say("Job %s is created.\n%s", job.ID, resume(job.ID, flags.account))
 			return nil
 		}),

@@ -20,7 +20,8 @@ import (
 
 var update = flag.Bool("update", false, "write docs/terminal.svg")
 
-// TestTerminal: docs/terminal.svg is what a terminal shows of go run ./examples/preview, in virtual time. To write it anew:
+// TestTerminal: docs/terminal.svg is what a terminal shows of go run ./examples/preview, in virtual time. To
+// write it anew:
 //
 //	go test ./preview -run Terminal -update
 func TestTerminal(t *testing.T) {

@@ -1,6 +1,7 @@
-// Service is a shop for videos: it takes orders on a web page, shows each preview with the price of its video, renders what is
-// approved, and plays the file. It may be killed at any time, and several on one Postgres are one shop. Without an account it
-// uses a fake of the API that is built in. For its flags and exit codes: go run ./examples/service -h
+// Service is a shop for videos: it takes orders on a web page, shows each preview with the price of its
+// video, renders what is approved, and plays the file. It may be killed at any time, and several on one
+// Postgres are one shop. Without an account it uses a fake of the API that is built in. For its flags and
+// exit codes: go run ./examples/service -h
 package main
 
 import (

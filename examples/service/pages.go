@@ -41,8 +41,8 @@ func (s *shop) handler() http.Handler {
 	return http.MaxBytesHandler(s.knownHost(all), 64<<10)
 }
 
-// knownHost refuses names that are not the shop's: whoever owns a name can point it here, and then pages under it are of the same
-// site as the shop's.
+// knownHost refuses names that are not the shop's: whoever owns a name can point it here, and then pages
+// under it are of the same site as the shop's.
 func (s *shop) knownHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := hostOf("http://" + r.Host)

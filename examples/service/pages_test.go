@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -45,7 +46,7 @@ func TestShop_from_order_to_video(t *testing.T) {
 	})
 }
 
-// TestShop_states: each state is told in words, and is paid as they say.
+// TestShop_states: the page says what each state means and what it cost.
 func TestShop_states(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -207,10 +208,7 @@ func TestShop_login(t *testing.T) {
 func TestShop_hostile_requests(t *testing.T) {
 	good := url.Values{"id": {"AAAAAAAAAAAAAAAAAAAAAAAAAA"}, "headline": {"x"}, "photo": {"https://example.com/x"}}
 	with := func(name, value string) url.Values {
-		form := url.Values{}
-		for k, v := range good {
-			form[k] = v
-		}
+		form := maps.Clone(good)
 		form.Set(name, value)
 		return form
 	}

@@ -124,7 +124,8 @@ func TestRun_killed_during_a_render(t *testing.T) {
 	assert.NoError(t, second.Wait(), "exit code 0")
 }
 
-// TestRun_two_services_on_one_Postgres: two services are one shop, each with its own folder of videos, and either may be killed.
+// TestRun_two_services_on_one_Postgres: two services are one shop, each with its own folder of videos, and
+// either may be killed.
 func TestRun_two_services_on_one_Postgres(t *testing.T) {
 	w, db := newTown(t, creatifytest.Life{Duration: 2 * time.Second, Render: creatifytest.RenderLife{Duration: 2 * time.Second}}), "-db="+postgres(t)
 	const orders = 6

@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// shop is the service. A customer's order is two orders of the queue: the preview and, once it is approved, its render.
+// shop is the service. A customer's order is two orders of the queue: the preview and, once it is approved,
+// its render.
 type shop struct {
 	*flags
 	client   *creatify.Client
@@ -57,7 +58,8 @@ func (s *shop) readShape(ctx context.Context) {
 	}
 }
 
-// fetchVideos downloads the videos of done orders that have no file yet. A download is free and may be repeated.
+// fetchVideos downloads the videos of done orders that have no file yet. A download is free and may be
+// repeated.
 func (s *shop) fetchVideos(ctx context.Context) error {
 	var options []creatify.DownloadOption
 	if !s.account || isLoopback(hostOf(os.Getenv("CREATIFY_BASE_URL"))) {
@@ -104,7 +106,8 @@ func (s *shop) check(ctx context.Context, err error) {
 	}
 }
 
-// authorize is the login: replace it with that of your service. The name goes into the history of what a person does.
+// authorize is the login: replace it with that of your service. The name goes into the history of what a
+// person does.
 func (s *shop) authorize(r *http.Request) (who string, ok bool) {
 	if s.password == "" {
 		return "somebody on this machine", true

@@ -1,4 +1,5 @@
-// Package tests looks at the service in a real browser. It is a module of its own for the sake of its dependencies.
+// Package tests looks at the service in a real browser. It is a module of its own for the sake of its
+// dependencies.
 package tests
 
 import (
@@ -142,7 +143,8 @@ func look(width, height int64, scheme string) chromedp.Action[chromedp.Void] {
 	}))
 }
 
-// keep checks that the page fits a desktop and a phone, and writes screenshots for people if SCREENSHOTS names a folder.
+// keep checks that the page fits a desktop and a phone, and writes screenshots for people if SCREENSHOTS
+// names a folder.
 func (p *page) keep(name string) {
 	p.t.Helper()
 	for _, l := range looks {

@@ -1,4 +1,5 @@
-// Package cli is what the example programs share: how they start and end, and the line in which they show their progress.
+// Package cli is what the example programs share: how they start and end, and the line in which they show
+// their progress.
 package cli
 
 import (
@@ -15,7 +16,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// Main runs a program in this process. Its context ends with the first Ctrl-C or SIGTERM; a second one kills the process.
+// Main runs a program in this process. Its context ends with the first Ctrl-C or SIGTERM; a second one kills
+// the process.
 func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode int)) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
@@ -35,7 +37,8 @@ func Parse(set *flag.FlagSet, help string, args []string, stdout io.Writer) erro
 	return err
 }
 
-// BadUsage prints why a program does not start, and returns its exit code: 2, or 0 where Parse has printed the help.
+// BadUsage prints why a program does not start, and returns its exit code: 2, or 0 where Parse has printed
+// the help.
 func BadUsage(stderr io.Writer, program string, err error) (exitCode int) {
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -44,8 +47,8 @@ func BadUsage(stderr io.Writer, program string, err error) (exitCode int) {
 	return 2
 }
 
-// Account reports whether the environment names an account. Half of one is an error: whoever means the real API must not get
-// the fake.
+// Account reports whether the environment names an account. Half of one is an error: whoever means the real
+// API must not get the fake.
 func Account() (bool, error) {
 	id, key := os.Getenv("CREATIFY_API_ID") != "", os.Getenv("CREATIFY_API_KEY") != ""
 	if id == key {
@@ -58,7 +61,8 @@ func Account() (bool, error) {
 	return false, fmt.Errorf("%s is missing: set CREATIFY_API_ID and CREATIFY_API_KEY for an account, or neither for the built-in fake", missing)
 }
 
-// Client returns a client of the environment's account. Without an account it is the fake's, and stderr says so.
+// Client returns a client of the environment's account. Without an account it is the fake's, and stderr says
+// so.
 func Client(account bool, fake *creatifytest.API, stderr io.Writer, opts ...creatify.Option) (*creatify.Client, error) {
 	if account {
 		return creatify.NewFromEnv(opts...)

@@ -19,8 +19,8 @@ const (
 	heartbeat = 10 * time.Second // at the latest
 )
 
-// Progress is a line that says what a program is doing. A terminal shows it in place, with a bar and the time that has passed.
-// Elsewhere it is printed when it changes, at most every 5 s, and else every 10 s.
+// Progress is a line that says what a program is doing. A terminal shows it in place, with a bar and the time
+// that has passed. Elsewhere it is printed when it changes, at most every 5 s, and else every 10 s.
 type Progress struct {
 	out   io.Writer
 	width func() int // of the terminal; nil where there is none
