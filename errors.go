@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -210,15 +211,16 @@ type APIError struct {
 const maxKeptBody = 4 << 10
 
 func (e *APIError) Error() string {
+	text := "creatify: " + describe(e.Call, e.JobID) + ": " + e.cause()
 	if next := e.next(); next != "" {
-		return e.summary() + " (" + next + ")"
+		text += " (" + next + ")"
 	}
-	return e.summary()
+	return text
 }
 
-// summary is the error's text without the next step.
-func (e *APIError) summary() string {
-	text := fmt.Sprintf("creatify: %s: %d", describe(e.Call, e.JobID), e.StatusCode)
+// cause is the status and what the server says.
+func (e *APIError) cause() string {
+	text := strconv.Itoa(e.StatusCode)
 	if status := http.StatusText(e.StatusCode); status != "" {
 		text += " " + status
 	}
@@ -314,7 +316,7 @@ type OutcomeUnknownError struct {
 func (e *OutcomeUnknownError) Error() string {
 	cause := fmt.Sprint(e.Err)
 	if refusal, ok := errors.AsType[*APIError](e.Err); ok {
-		cause = strings.TrimPrefix(refusal.summary(), "creatify: "+describe(refusal.Call, refusal.JobID)+": ")
+		cause = refusal.cause()
 	}
 	next := "look for the job in the account"
 	switch {
@@ -379,7 +381,9 @@ func (e *WaitError) Error() string {
 	if e.Last != nil {
 		text += fmt.Sprintf("; last seen %s at %.0f %%", cmp.Or(oneLine(string(e.Last.Status)), "without a status"), e.Last.Progress*100)
 	}
-	if e.LastPollErr != nil {
+	if refusal, ok := errors.AsType[*APIError](e.LastPollErr); ok {
+		text += "; last poll: " + refusal.cause()
+	} else if e.LastPollErr != nil {
 		text += "; last poll: " + strings.TrimPrefix(e.LastPollErr.Error(), "creatify: ")
 	}
 	return text + " (the job may continue: " + e.next() + ")"

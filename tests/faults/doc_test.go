@@ -6,8 +6,10 @@ import (
 	"flag"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,12 +65,12 @@ func TestReliabilitySnippets(t *testing.T) {
 func renderOnce(ctx context.Context, client *creatify.Client, id string) (*creatify.Job, error) {
 	job, err := client.Jobs.Render(ctx, id)
 	if !errors.Is(err, creatify.ErrOutcomeUnknown) {
-		return job, err // it was started, or it was not and nothing was charged
+		return job, err
 	}
-	select { // at once, a job whose rendering has been started may still read as done
+	select {
 	case <-time.After(time.Minute):
 	case <-ctx.Done():
-		return nil, err // still unknown; read the job later
+		return nil, err // still unknown: read the job later
 	}
 	job, readErr := client.Jobs.Get(ctx, id)
 	if readErr == nil && (job.Status != creatify.StatusDone || job.VideoOutput != "") {
@@ -105,64 +107,102 @@ func TestReliabilityRenderOnce(t *testing.T) {
 	}
 }
 
-const webhookSecret = "a-secret-of-the-test"
-
-// order is one of yours, and reference what only you can guess of it.
-type order struct {
-	reference, webhookURL, jobID string
-	unknown                      bool // whether its job was made
+// orders is your table of orders. Its methods lock, since an event may come before the create returns.
+type orders interface {
+	Created(reference, jobID string) error // records the job; a second record of the same job is no error
+	Unknown(reference string) error        // does nothing if the job is recorded
 }
 
-func start(ctx context.Context, client *creatify.Client, o *order, params creatify.JobParams) (err error) {
-	options := creatify.WebhookOptions{Secret: webhookSecret}
-	if o.webhookURL, err = options.URL("https://hooks.example.com/creatify", o.reference); err != nil {
+var hook = creatify.WebhookOptions{Secret: "from your configuration"}
+
+func start(ctx context.Context, client *creatify.Client, table orders, reference string, params creatify.JobParams) (err error) {
+	if params.WebhookURL, err = hook.URL("https://hooks.example.com/creatify", reference); err != nil {
 		return err
 	}
-	params.WebhookURL = o.webhookURL
 	job, err := client.Jobs.CreatePreview(ctx, params)
 	if err == nil {
-		o.jobID = job.ID
+		return table.Created(reference, job.ID)
 	}
-	o.unknown = errors.Is(err, creatify.ErrOutcomeUnknown)
+	if creatify.Charged(err) == creatify.ChargedUnknown {
+		return errors.Join(err, table.Unknown(reference))
+	}
 	return err
 }
 
-func webhooks(client *creatify.Client, find func(reference string) *order) http.Handler {
-	options := creatify.WebhookOptions{Secret: webhookSecret}
-	return client.Jobs.WebhookHandler(options, func(ctx context.Context, job *creatify.Job) error {
-		o := find(creatify.WebhookReference(ctx))
-		if o != nil && o.jobID == "" && job.WebhookURL == o.webhookURL { // perhaps before the response to the create is lost
-			o.jobID, o.unknown = job.ID, false
+func webhooks(client *creatify.Client, table orders) http.Handler {
+	return client.Jobs.WebhookHandler(hook, func(ctx context.Context, job *creatify.Job) error {
+		reference := creatify.WebhookReference(ctx)
+		if want, err := hook.URL("https://hooks.example.com/creatify", reference); err != nil || job.WebhookURL != want {
+			return err // somebody else's job
 		}
-		return nil
+		return table.Created(reference, job.ID)
 	})
 }
 
-func TestReliabilityWebhook(t *testing.T) {
-	api := creatifytest.New(creatifytest.Config{})
-	client := testkit.NewClient(t, api)
-	api.Inject(creatifytest.Fault{Drop: creatifytest.DropAfter})
-	o := &order{reference: "f3a9"}
-	err := start(t.Context(), client, o, testkit.Params())
-	assert.ErrorContains(t, err, "a webhook event may name the job")
-	require.True(t, o.unknown)
+// table is a table of orders in memory. jobs has the job of each reference, or "unknown".
+type table struct {
+	mu   sync.Mutex
+	jobs map[string]string
+}
 
-	other := &order{reference: "77b1"}
-	require.NoError(t, start(t.Context(), client, other, testkit.Params()))
-	handler := webhooks(client, func(reference string) *order { return map[string]*order{"f3a9": o}[reference] })
-	notify := func(query, id string) int {
-		req := httptest.NewRequest("POST", "/creatify?"+query, strings.NewReader(`{"id":"`+id+`","status":"pending"}`))
-		req.Header.Set("Content-Type", "application/json")
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, req)
-		return w.Code
+func (o *table) Created(reference, jobID string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.jobs[reference] = jobID
+	return nil
+}
+
+func (o *table) Unknown(reference string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.jobs[reference] == "" {
+		o.jobs[reference] = "unknown"
 	}
-	const right = "ref=f3a9&secret=" + webhookSecret
-	assert.Equal(t, 403, notify("ref=f3a9&secret=guessed", api.Jobs()[0]))
-	assert.Equal(t, 503, notify(right, "00000000-0000-0000-0000-000000000000"), "a job that the API does not know")
-	assert.Equal(t, 204, notify(right, other.jobID))
-	assert.True(t, o.unknown, "a job that is another order's does not count")
-	assert.Equal(t, 204, notify(right, api.Jobs()[0]))
-	assert.Equal(t, api.Jobs()[0], o.jobID)
-	assert.False(t, o.unknown)
+	return nil
+}
+
+func (o *table) of(reference string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.jobs[reference]
+}
+
+// event delivers a webhook event and returns the status of the response.
+func event(handler http.Handler, reference, secret, jobID string) int {
+	query := url.Values{"ref": {reference}, "secret": {secret}}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest("POST", "/creatify?"+query.Encode(), strings.NewReader(`{"id":"`+jobID+`","status":"pending"}`)))
+	return w.Code
+}
+
+func TestReliabilityWebhook(t *testing.T) {
+	t.Run("an event names the job of a lost response", func(t *testing.T) {
+		api := creatifytest.New(creatifytest.Config{})
+		client, o := testkit.NewClient(t, api), &table{jobs: map[string]string{}}
+		require.NoError(t, api.Inject(creatifytest.Fault{Drop: creatifytest.DropAfter}))
+		assert.ErrorContains(t, start(t.Context(), client, o, "f3a9", testkit.Params()), "a webhook event may name the job")
+		require.Equal(t, "unknown", o.of("f3a9"))
+		require.NoError(t, start(t.Context(), client, o, "77b1", testkit.Params()))
+		handler := webhooks(client, o)
+		lost := api.Jobs()[0]
+		assert.Equal(t, 403, event(handler, "f3a9", "guessed", lost))
+		assert.Equal(t, 503, event(handler, "f3a9", hook.Secret, "00000000-0000-0000-0000-000000000000"), "a job that the API does not know")
+		assert.Equal(t, 204, event(handler, "f3a9", hook.Secret, o.of("77b1")))
+		assert.Equal(t, "unknown", o.of("f3a9"), "another order's job does not count")
+		assert.Equal(t, 204, event(handler, "f3a9", hook.Secret, lost))
+		assert.Equal(t, lost, o.of("f3a9"))
+	})
+	t.Run("an event may come before the create returns", func(t *testing.T) {
+		api := creatifytest.New(creatifytest.Config{})
+		o := &table{jobs: map[string]string{}}
+		reader := testkit.NewClient(t, api)
+		early := testkit.RoundTrip(func(req *http.Request) (*http.Response, error) {
+			resp, err := api.RoundTrip(req)
+			assert.Equal(t, 204, event(webhooks(reader, o), "f3a9", hook.Secret, api.Jobs()[0]))
+			return resp, err
+		})
+		require.NoError(t, api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Drop: creatifytest.DropAfter}))
+		require.Error(t, start(t.Context(), testkit.NewClient(t, early), o, "f3a9", testkit.Params()))
+		assert.Equal(t, api.Jobs()[0], o.of("f3a9"), "the unknown outcome does not take it back")
+	})
 }
