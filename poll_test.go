@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,9 +151,10 @@ func TestWaitForPreview(t *testing.T) {
 	})
 	t.Run("counts no time in a rate limit's queue as silence", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			start, polls := time.Now(), 0
+			start := time.Now()
+			var polls atomic.Int32
 			client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
-				if polls++; polls%50 == 0 {
+				if polls.Add(1)%50 == 0 {
 					return respond(req, 503, ""), nil
 				}
 				status := "running"
