@@ -38,8 +38,7 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// calls are those that the fake serves. Each is named by its method and its path, as it stands in the
-// document.
+// calls are the calls that the fake serves, by method and path as in the document.
 var calls = []creatifytest.Call{
 	creatifytest.CallCreatePreview,
 	creatifytest.CallPreviewSync,
@@ -266,7 +265,7 @@ func TestContract(t *testing.T) {
 	})
 
 	t.Run("every documented response was seen", func(t *testing.T) {
-		// Whether these succeed with 200 or 201 is not known. The document allows both; the fake answers 200.
+		// Success is 200 or 201: which one is not known. The document allows both; the fake answers 200.
 		assert.Equal(t, []string{
 			string(creatifytest.CallPreviewSync) + " 201",
 			string(creatifytest.CallRender) + " 201",
@@ -465,7 +464,7 @@ func TestUnseen(t *testing.T) {
 	})
 }
 
-// contract is the document, and which of its responses were seen.
+// contract is the document with the responses that were seen.
 type contract struct {
 	doc     *openapi3.T
 	router  routers.Router
@@ -480,7 +479,7 @@ func load(t *testing.T) *contract {
 	require.NoError(t, doc.Validate(t.Context()))
 
 	// The document allows keys that it does not name, for the sake of future responses, and variables of any
-	// form, since theirs is not documented. Neither the client nor the fake has reason to make use of that.
+	// form, since theirs is not documented. Neither the client nor the fake uses that freedom.
 	schemas := doc.Components.Schemas
 	schemas["Job"].Value.WithoutAdditionalProperties()
 	schemas["JobRequest"].Value.WithoutAdditionalProperties()
@@ -553,7 +552,7 @@ func (c *contract) validator(api *creatifytest.API, report func(error)) *validat
 	return &validator{contract: c, api: api, report: report}
 }
 
-// validator reports what in the traffic with an API is against the contract. It is not for concurrent use.
+// validator reports violations of the contract in the traffic with an API. It is not safe for concurrent use.
 type validator struct {
 	contract      *contract
 	api           *creatifytest.API
@@ -647,8 +646,7 @@ func (v *validator) status(t *testing.T, req *http.Request) int {
 	return resp.StatusCode
 }
 
-// requestFor is a request for a call, about the job or template with the ID if the call is about one. Only if
-// the call takes a body has the request one.
+// requestFor returns a request for a call, with the ID in its path and a body if the call has them.
 func requestFor(call creatifytest.Call, id, body string) *http.Request {
 	method, path, _ := strings.Cut(string(call), " ")
 	if method == http.MethodGet {

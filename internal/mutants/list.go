@@ -6,7 +6,7 @@ const (
 	wait      = "./internal/wait"
 )
 
-// all are the mutants, by the promise that they break: about money, keys and the ends of waits.
+// all are the mutants, by the promise that they break: money, keys, the ends of waits.
 var all = []mutant{
 	{"money: a 502 for a paid call counts as a refusal, so as not charged", root, "isRefusal",
 		"status <= 499", "status <= 599", root, "^TestCreatePreviewOutcomeUnknown$"},

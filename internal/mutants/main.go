@@ -1,5 +1,5 @@
-// Command mutants breaks a promise of the library at a time and checks that a test fails. The files stay as
-// they are: the go command reads the broken one in place of each.
+// Command mutants breaks one promise of the library at a time and checks that a test fails. The files stay as they are: the
+// broken copy is an overlay of the go command.
 //
 //	go run ./internal/mutants [-v] [part of a breach, such as "money:"]
 package main
@@ -24,8 +24,7 @@ import (
 	"time"
 )
 
-// mutant breaks one promise, in a function that it finds by name and in an expression or a statement that it
-// finds by syntax.
+// mutant breaks one promise. It finds the function by name, and the expression or statement in it by syntax.
 type mutant struct {
 	breach string // what the library would do, after the promise that it breaks
 	dir    string // the package, from the module's root
@@ -89,8 +88,7 @@ func check(ctx context.Context, part string, verbose bool) error {
 
 var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
-// try returns the test that fails with the mutant and passes without it, or nothing, and what the tests have
-// printed.
+// try returns the test that fails with the mutant and passes without it, or "", and the output of the tests.
 func (m *mutant) try(ctx context.Context, root, temp string) (noticed string, output []byte, err error) {
 	overlay, err := m.overlay(root, temp)
 	if err != nil {
@@ -122,7 +120,7 @@ func (m *mutant) test(ctx context.Context, root string, flags ...string) ([]byte
 	return command.CombinedOutput()
 }
 
-// overlay writes the broken file, and what makes the go command read it.
+// overlay writes the broken file and the overlay that replaces the good one by it.
 func (m *mutant) overlay(root, temp string) (file string, err error) {
 	path, broken, err := m.apply(filepath.Join(root, filepath.FromSlash(m.dir)))
 	if err != nil {
@@ -137,7 +135,7 @@ func (m *mutant) overlay(root, temp string) (file string, err error) {
 	return file, errors.Join(os.WriteFile(copied, broken, 0o600), os.WriteFile(file, overlay, 0o600))
 }
 
-// apply returns the file that has the mutant's place, and what the file is with the mutant.
+// apply returns the name of the mutant's file, and its source with the mutant.
 func (m *mutant) apply(dir string) (path string, broken []byte, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -169,7 +167,7 @@ func (m *mutant) apply(dir string) (path string, broken []byte, err error) {
 	return path, broken, nil
 }
 
-// places returns what the mutant replaces in a file, without what it is wrapped in.
+// places returns the nodes of a file that the mutant replaces.
 func (m *mutant) places(fset *token.FileSet, file *ast.File) (places []ast.Node) {
 	for _, d := range file.Decls {
 		function, ok := d.(*ast.FuncDecl)

@@ -25,7 +25,7 @@ var distributions = []distribution{
 	{"gamma", gamma},
 }
 
-// constants are durations that all jobs share, in seconds.
+// constants are durations shared by all jobs, in seconds.
 var constants = []float64{2, 3, 6, 10, 20, 30, 60, 120, 300, 600}
 
 func constant(seconds float64) distribution {
@@ -48,15 +48,15 @@ func gamma(u float64) float64 {
 	return 30 * low
 }
 
-// longest cuts the durations off, in seconds, for the schedules and the optimum alike.
+// longest caps the durations, in seconds, for schedules and optimum alike.
 const longest = 12 * 60 * 60
 
 func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
 
 func (d distribution) at(u float64) time.Duration { return duration(min(d.quantile(u), longest)) }
 
-// sample draws n durations, one from each n-th of the distribution and in random order, so that each sample
-// has its share of the tail.
+// sample draws n durations in random order, one from each n-th of the distribution, so that each sample has its share of the
+// tail.
 func (d distribution) sample(r *rand.Rand, n int) []time.Duration {
 	sample := make([]time.Duration, n)
 	for i, part := range r.Perm(n) {
@@ -83,9 +83,8 @@ func (d distribution) points(n int) []float64 {
 	return points
 }
 
-// optimum returns the polls and the lag in seconds, per job, of somebody who knows that these durations are
-// equally likely, and to whom a second of lag costs as much as lambda polls. The durations are in order. Each
-// best poll is at one of them.
+// optimum returns the polls and the lag in seconds, per job, of a client that knows that these durations are equally likely,
+// if a second of lag costs as much as lambda polls. The durations are sorted. Each best poll is at one of them.
 func optimum(ends []float64, lambda float64) (polls, lag float64) {
 	n := len(ends)
 	upTo := make([]float64, n+1)

@@ -1,6 +1,6 @@
-// Pollbench measures how late the client notices the end of a job, and with how many polls. It compares that
-// with the schedules of other libraries, and with the optimum for somebody who knows the distribution of the
-// durations. It takes no real time to wait, and the same flags give the same output.
+// Pollbench measures how late the client notices the end of a job, and with how many polls. It compares both
+// with the schedules of other libraries, and with the optimum for a client that knows the distribution of durations. Waits
+// take virtual time, and the same flags give the same output.
 package main
 
 import (

@@ -58,7 +58,7 @@ type spread struct {
 	seconds float64 // the worst duration
 }
 
-// quantiles is the number of durations by which the optimum knows a distribution.
+// quantiles is the number of durations that stand for a distribution in the optimum.
 const quantiles = 2000
 
 // measure measures the ways by the same distributions.
@@ -96,7 +96,7 @@ func (c config) measure(t *testing.T) (m measured, err error) {
 	return m, err
 }
 
-// try measures one way by so many jobs, or by c.learned if it learns.
+// try measures one way with n jobs, or with c.learned if it learns.
 func (c config) try(w way, d distribution, index, jobs int) result {
 	clients := 1
 	if w.ours >= warm {
@@ -117,8 +117,8 @@ func (c config) try(w way, d distribution, index, jobs int) result {
 	return summary(w, outcomes)
 }
 
-// spread looks at all durations from the shortest to the longest constant, in steps of 0.2 %. The polls of a
-// job that has not ended do not depend on when it will.
+// spread measures all durations from the shortest to the longest constant, in steps of 0.2 %. The polls before a job's end do
+// not depend on the end.
 func (c config) spread() (s spread) {
 	from, to := constants[0], constants[len(constants)-1]
 	k := &waiter{way: ways[0], random: c.random(0, 1)}
@@ -144,7 +144,7 @@ func (c config) spread() (s spread) {
 	return s
 }
 
-// random returns a source that is the same for the same purpose in all ways.
+// random returns a source that is the same for all ways.
 func (c config) random(index, purpose int) *rand.Rand {
 	return rand.New(rand.NewPCG(c.seed, uint64(index)<<32+uint64(purpose)))
 }

@@ -52,7 +52,7 @@ func report(w io.Writer, m measured) {
 	perJob(w, m.api)
 }
 
-// perJob prints the cost of each way. One without a name is the optimum.
+// perJob prints the cost of each way. The way without a name is the optimum.
 func perJob(w io.Writer, all []result) {
 	table := newTable(w)
 	fmt.Fprintln(table, "polls per job\tmean lag, s\tp95 lag, s\tcost/optimum\t")
@@ -71,7 +71,7 @@ func newTable(w io.Writer) *tabwriter.Writer {
 	return tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 }
 
-// geometricMean returns that of one way's ratios.
+// geometricMean returns the geometric mean of one way's ratios.
 func geometricMean(all []results, way int) float64 {
 	sum := 0.0
 	for _, d := range all {

@@ -16,7 +16,7 @@ type way struct {
 	schedule    func(r *rand.Rand, polls int) float64 // seconds to the next poll, for schedules that are not ours
 }
 
-// experience is what the client's own schedule knows.
+// experience is what the client's own schedule has learned.
 type experience int
 
 const (
@@ -73,7 +73,7 @@ type waiter struct {
 	ages    []float64 // of the latest job at its polls, in seconds
 }
 
-// wait waits for a job that takes as long as end.
+// wait waits for a job that ends after end.
 func (w *waiter) wait(end time.Duration) outcome {
 	w.ages = w.ages[:0]
 	if w.ours != none {
@@ -86,9 +86,8 @@ func (w *waiter) wait(end time.Duration) outcome {
 	return outcome{len(w.ages), w.ages[len(w.ages)-1] - end.Seconds()}
 }
 
-// waitOurs takes the decisions that the client takes, without its requests. A job shows no progress before
-// its end, since it is not documented how real jobs do, unless that is what is measured. A wait that ends
-// without the job lasts forever.
+// waitOurs makes the client's decisions without its requests. Unless progress is measured, a job shows none before its end,
+// since the progress of real jobs is not documented. A wait that ends without the job lasts forever.
 func (w *waiter) waitOurs(end time.Duration) {
 	created := time.Unix(0, 0)
 	key := wait.Key{Template: "template"}

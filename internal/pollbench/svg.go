@@ -52,7 +52,7 @@ func draw(all []results) []byte {
 	return b.Bytes()
 }
 
-// panel is one coordinate system, and what is drawn there already.
+// panel is one coordinate system with the labels drawn so far.
 type panel struct {
 	x, y  float64
 	taken []box

@@ -16,7 +16,7 @@ import (
 // Key is a key with characters that texts escape, for NewLeakyClient.
 const Key = `recognizable+key/"0123456789"`
 
-// Variable is what the variables of LeakyParams hold.
+// Variable is the content of the variables of LeakyParams.
 const Variable = "recognizable-variable"
 
 // LeakyParams returns parameters that must not be printed.
@@ -26,8 +26,8 @@ func LeakyParams() creatify.JobParams {
 	return p
 }
 
-// NewLeakyClient returns a client with Key and the log that it writes, at every level. Its requests must go
-// to the base URL.
+// NewLeakyClient returns a client with Key, and its log at every level. A request to another origin than the base URL's fails
+// the test.
 func NewLeakyClient(t testing.TB, base string, rt http.RoundTripper, opts ...creatify.Option) (*creatify.Client, *Log) {
 	t.Helper()
 	logged := new(Log)
@@ -77,7 +77,7 @@ func (r *Recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 // CloseIdleConnections closes those of Next.
 func (r *Recorder) CloseIdleConnections() { (&http.Client{Transport: r.Next}).CloseIdleConnections() }
 
-// Emitted is all that printing, logging and marshalling values can bring out; of errors, at every level.
+// Emitted returns values printed, logged and marshalled in every way; of errors, at every level of wrapping.
 func Emitted(values ...any) string {
 	var all bytes.Buffer
 	logger := slog.New(slog.NewMultiHandler(slog.NewTextHandler(&all, nil), slog.NewJSONHandler(&all, nil)))

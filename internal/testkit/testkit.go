@@ -48,13 +48,12 @@ func Respond(req *http.Request, status int, body string, headers ...string) *htt
 		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
 }
 
-// Says returns a transport that gives every request the same response.
+// Says returns a transport with the same response to every request.
 func Says(status int, body string, headers ...string) RoundTrip {
 	return func(req *http.Request) (*http.Response, error) { return Respond(req, status, body, headers...), nil }
 }
 
-// Polled returns a transport whose jobs have the status that of returns for their ID, and a preview once they
-// are done.
+// Polled returns a transport whose jobs have the status that of returns for their ID. Done jobs have a preview.
 func Polled(of func(id string) string) RoundTrip {
 	return func(req *http.Request) (*http.Response, error) {
 		id := path.Base(req.URL.Path)
@@ -110,7 +109,7 @@ var Sentinels = []error{
 	creatify.ErrTooLarge, creatify.ErrRefusedURL, context.Canceled, context.DeadlineExceeded,
 }
 
-// Matched returns the sentinels that err matches: one at most, by the library's promise.
+// Matched returns the sentinels that err matches: at most one, by the library's promise.
 func Matched(err error) (matched []error) {
 	for _, sentinel := range Sentinels {
 		if errors.Is(err, sentinel) {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// clients are the two transports whose connections die.
+// clients are the two kinds of transport: the library's and the caller's.
 var clients = []struct {
 	name string
 	make func(network, *testing.T, ...creatify.Option) *creatify.Client
@@ -31,7 +31,7 @@ func create(t *testing.T, client *creatify.Client) func() error {
 	}
 }
 
-// TestPaidCallsSurviveDeadConnections has every kept connection fall silent: nothing tells the client.
+// TestPaidCallsSurviveDeadConnections silences every kept connection without closing it.
 func TestPaidCallsSurviveDeadConnections(t *testing.T) {
 	for _, p := range protocols {
 		for _, c := range clients {
@@ -49,7 +49,7 @@ func TestPaidCallsSurviveDeadConnections(t *testing.T) {
 	}
 }
 
-// gathering holds requests until so many have come, so that each needs a connection.
+// gathering holds requests until n have arrived, so that each needs a connection of its own.
 func gathering(n int) func(http.Handler) http.Handler {
 	var all sync.WaitGroup
 	all.Add(n)

@@ -1,5 +1,5 @@
-// Package conn_test runs calls over real networks that fail: connections that are dead without saying so, a
-// proxy that reloads, a process that is told to end.
+// Package conn_test runs calls over real networks that fail: silent connections, a proxy that reloads, a process that gets
+// SIGTERM.
 package conn_test
 
 import (
@@ -22,7 +22,7 @@ func params() creatify.JobParams {
 	return creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{"headline": creatify.Text("Spring sale")}}
 }
 
-// relay passes connections on, until it swallows what comes over those that are open.
+// relay forwards connections. After swallow, the open ones are silent.
 type relay struct {
 	listener net.Listener
 	target   string
@@ -86,8 +86,7 @@ func (r *relay) serve(here net.Conn) {
 	r.mu.Unlock()
 }
 
-// pass copies from one end to the other. A dead way is read, so that the sender's system sees its bytes
-// acknowledged.
+// pass copies from one end to the other. A silent way is read and dropped, so that TCP acknowledges the sender's bytes.
 func (w *way) pass(to, from net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
@@ -108,7 +107,7 @@ func (w *way) pass(to, from net.Conn) {
 	}
 }
 
-// swallow makes a black hole of each connection that is open, and returns how many there are. New ones work.
+// swallow silences each open connection and returns their number. New connections work.
 func (r *relay) swallow() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,7 +127,7 @@ func (r *relay) connections() int {
 	return r.count
 }
 
-// network is the fake API behind a relay, and how to get there.
+// network is the fake API behind a relay, with the relay's URL.
 type network struct {
 	api   *creatifytest.API
 	relay *relay

@@ -29,7 +29,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The configuration of a proxy that keeps connections for a second and 50 requests, as an unprivileged user.
+// nginxConf is of a proxy that keeps connections for a second or 50 requests, as an unprivileged user.
 const nginxConf = `
 daemon off;
 worker_processes 2;
@@ -61,8 +61,8 @@ http {
 }
 `
 
-// TestNoCreateIsLostBehindNginx makes creates and reads through an nginx that reloads its configuration all
-// the time, which ends kept connections. CREATIFY_NGINX_CREATES says how many; 3840 take a minute.
+// TestNoCreateIsLostBehindNginx makes creates and reads through an nginx that reloads every 0.7 s, which closes kept
+// connections. CREATIFY_NGINX_CREATES is the number of creates; 3840 take a minute.
 func TestNoCreateIsLostBehindNginx(t *testing.T) {
 	creates := 480
 	if text := os.Getenv("CREATIFY_NGINX_CREATES"); text != "" {
@@ -157,8 +157,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// writeCertificate writes the certificate of httptest, which is for 127.0.0.1, and its key. It returns how to
-// trust it.
+// writeCertificate writes httptest's certificate for 127.0.0.1 with its key, and returns a pool that trusts it.
 func writeCertificate(t *testing.T, dir string) *tls.Config {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()

@@ -25,7 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain is the program that the tests of this file run, if they say so.
+// TestMain runs as the program under test if the environment asks for it.
 func TestMain(m *testing.M) {
 	if limit := os.Getenv("CONN_TEST_CREATE_WITHIN"); limit != "" {
 		createWithin(limit)
@@ -34,8 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// createWithin starts a preview as a service does that is told to end by a signal, and prints what came of
-// it.
+// createWithin starts a preview in a context that ends with SIGTERM, and prints the outcome.
 func createWithin(limit string) {
 	within, err := time.ParseDuration(limit)
 	if err != nil {
@@ -57,7 +56,7 @@ func createWithin(limit string) {
 	fmt.Println("job", job.ID, ctx.Err())
 }
 
-// creating returns the program, which is yet to be started.
+// creating returns the program, not yet started.
 func creating(t *testing.T, within, base string) *exec.Cmd {
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), "CONN_TEST_CREATE_WITHIN="+within, "CREATIFY_BASE_URL="+base,

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// ledger counts the creates that reach a server by their names, and delays, resets and refuses some.
+// ledger counts by name the creates that reach a server, and delays, resets and refuses some.
 type ledger struct {
 	mu   sync.Mutex
 	made map[string]int
@@ -51,8 +51,8 @@ func (l *ledger) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// TestAStormOfCreatesIsCountedRight cancels creates at any moment, on their way through everything that a
-// client can have.
+// TestAStormOfCreatesIsCountedRight cancels creates at random times, on a client with a limiter, retries and
+// middleware.
 func TestAStormOfCreatesIsCountedRight(t *testing.T) {
 	for _, p := range protocols {
 		t.Run(p.name, func(t *testing.T) {

@@ -25,8 +25,7 @@ var update = flag.Bool("update", false, "rewrite the table in docs/reliability.m
 
 const reliability = "../../docs/reliability.md"
 
-// TestReliabilityTable compares the table in the document with that of the test, from which -update writes
-// it.
+// TestReliabilityTable compares the document's table with the test's. With -update it writes the document's.
 func TestReliabilityTable(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("| What goes wrong | A call that costs credits | A call that is free |\n|---|---|---|\n")
@@ -48,7 +47,7 @@ func TestReliabilityTable(t *testing.T) {
 	assert.Equal(t, want, string(doc), "the document and the test differ; run: go test -run TestReliability ./tests/faults -update")
 }
 
-// TestReliabilitySnippets finds each of the document's Go snippets in this file, where it is tested below.
+// TestReliabilitySnippets checks that each Go snippet of the document is in this file, where it is tested below.
 func TestReliabilitySnippets(t *testing.T) {
 	doc, err := os.ReadFile(reliability)
 	require.NoError(t, err)
@@ -139,7 +138,7 @@ func webhooks(client *creatify.Client, table orders) http.Handler {
 	})
 }
 
-// table is a table of orders in memory. jobs has the job of each reference, or "unknown".
+// table is a table of orders in memory. jobs maps a reference to its job, or to "unknown".
 type table struct {
 	mu   sync.Mutex
 	jobs map[string]string

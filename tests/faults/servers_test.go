@@ -23,8 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inVirtualTime runs a call against the fake, without a socket. That no goroutine is left is for the bubble
-// to say.
+// inVirtualTime runs a call against the fake, without a socket. The bubble fails if a goroutine is left.
 func inVirtualTime(t *testing.T, f fault, call apiCall, w when, variant int) {
 	synctest.Test(t, func(t *testing.T) {
 		api := creatifytest.New(creatifytest.Config{APIID: "the-id", APIKey: testkit.Key, Life: creatifytest.Life{Duration: time.Second}})
@@ -79,7 +78,7 @@ func inVirtualTime(t *testing.T, f fault, call apiCall, w when, variant int) {
 	})
 }
 
-// testServer is a server on a loopback address and a client's transport to it, which a fault breaks.
+// testServer is a server on a loopback address with a client's transport to it. A fault breaks either.
 type testServer struct {
 	server    *httptest.Server
 	transport *http.Transport
@@ -124,7 +123,7 @@ func (s *testServer) count(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// overSockets runs a call over real sockets, with no backoff to speak of.
+// overSockets runs a call over real sockets, with a negligible backoff.
 func overSockets(t *testing.T, f fault, call apiCall, w when) {
 	goroutines := runtime.NumGoroutine()
 	s := &testServer{transport: new(http.Transport), response: call.response}
@@ -215,7 +214,7 @@ func (s *testServer) dialOr(bad dial, good func(ctx context.Context, network, ad
 	}
 }
 
-// refusedByTheProxy puts a proxy in between that refuses the tunnel.
+// refusedByTheProxy adds a proxy that refuses the tunnel.
 func refusedByTheProxy(s *testServer) {
 	s.tls = true
 	s.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -239,7 +238,7 @@ func refusedByTheProxy(s *testServer) {
 	}
 }
 
-// serves has the server do something to the connection, which is closed thereafter.
+// serves calls bad with the connection, and then closes it.
 func serves(bad func(*net.TCPConn, *http.Request, func())) func(*testServer) {
 	return func(s *testServer) {
 		s.fault = func(w http.ResponseWriter, r *http.Request) {
@@ -252,7 +251,7 @@ func serves(bad func(*net.TCPConn, *http.Request, func())) func(*testServer) {
 	}
 }
 
-// resetsWarm resets the connection that was used before.
+// resetsWarm resets the kept connection of an earlier request.
 func resetsWarm(s *testServer) {
 	s.faulty = func() bool { return true }
 	s.fault = func(w http.ResponseWriter, r *http.Request) {
@@ -268,7 +267,7 @@ func resetsWarm(s *testServer) {
 	}
 }
 
-// answers has the server process the request, say this and hang up.
+// answers has the server process the request, write text and close the connection.
 func answers(raw string) func(*testServer) {
 	return func(s *testServer) {
 		s.fault = func(w http.ResponseWriter, r *http.Request) {

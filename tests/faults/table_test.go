@@ -22,8 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fault is something that goes wrong with a call, and how the call must end. docs/reliability.md has a row
-// for each.
+// fault is a fault of a call with the ending that the call must have. docs/reliability.md has a row for each.
 type fault struct {
 	name       string
 	paid, free ending
@@ -36,8 +35,7 @@ type fault struct {
 	grace      bool          // a paid call still waits for its response
 	arrives    time.Duration // when that comes, if it does
 
-	// One of the two says how to produce it: with the fake in virtual time, in variants that end alike, or on
-	// real sockets.
+	// One of the two produces it: with the fake in virtual time, in variants that end alike, or on real sockets.
 	virtual func() []creatifytest.Fault
 	socket  func(*testServer)
 
@@ -58,7 +56,7 @@ func (w when) String() string { return [...]string{"", "every time", "the first 
 // untilTheTimeLimit is for fault.takes.
 const untilTheTimeLimit = -1
 
-// ending is how a call ends that a fault hits each time.
+// ending is the end of a call that the fault hits at each attempt.
 type ending struct {
 	what outcome
 	sent int // requests on their way, or dials where none gets that far
@@ -87,7 +85,7 @@ func (e ending) hits() time.Duration {
 	return time.Duration(e.sent)
 }
 
-// succeedsLater replaces an ending after retries where the fault has passed by then.
+// succeedsLater replaces an ending after retries if the fault has passed by then.
 var succeedsLater = ending{what: succeeds, sent: 2}
 
 var (
@@ -114,7 +112,7 @@ const (
 	leakyPage = "<html><title>Trouble</title>You sent " + testkit.Key + "</html>"
 )
 
-// response answers instead of the API.
+// response is the response in place of the API's.
 func response(status int, body string, header ...string) creatifytest.Fault {
 	h := http.Header{"X-Echo": {testkit.Key}}
 	for i := 0; i < len(header); i += 2 {
@@ -152,7 +150,7 @@ func deadlineAfter(d time.Duration) func(context.Context) (context.Context, cont
 	return func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, d) }
 }
 
-// faults are in the order of a request's way.
+// faults are in the order in which a request meets them.
 var faults = []fault{
 	{name: "The context is canceled before the call", paid: neverGone, free: failsAtOnce, is: context.Canceled,
 		context: canceledAfter(0), virtual: responses(creatifytest.Fault{})},
@@ -266,7 +264,7 @@ var faults = []fault{
 	{name: "520 to 526 of a CDN", paid: isUnknown, free: failsLater, virtual: responses(response(520, leakyPage), response(522, ""), response(526, ""))},
 }
 
-// quote makes JSON of a string.
+// quote returns a string as JSON.
 func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
 
 // apiCall is one call of the API.
@@ -340,7 +338,7 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// result is how a call ended that a fault has hit.
+// result is the end of a call that a fault has hit.
 type result struct {
 	value     any
 	err       error
@@ -439,7 +437,7 @@ func (f fault) checkError(t *testing.T, call apiCall, want ending, r result) {
 	}
 }
 
-// resolveNowhere asks a name server that is not there: by TCP, since on Windows a lost packet is waited for.
+// resolveNowhere asks a name server that does not exist: by TCP, since Windows waits for a lost UDP packet.
 func resolveNowhere(ctx context.Context, _ string) (net.Conn, error) {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 		return dialNobody(ctx, addr)
@@ -462,7 +460,7 @@ func dialTooLate(ctx context.Context, addr string) (net.Conn, error) {
 	return (&net.Dialer{Deadline: time.Now().Add(-time.Second)}).DialContext(ctx, "tcp", addr)
 }
 
-// loseHandshake sends its part of the handshake to somebody who hangs up.
+// loseHandshake begins a handshake with a peer that closes the connection.
 func loseHandshake(ctx context.Context, _ string) (net.Conn, error) {
 	here, there := net.Pipe()
 	go func() {

@@ -17,8 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// withEachFault runs a function with each fault that the fake produces, on the given call: each time, and
-// once.
+// withEachFault runs f with each fault that the fake can produce on a call: at every request, and once.
 func withEachFault(t *testing.T, route creatifytest.Call, run func(t *testing.T, ctx context.Context, f fault, w when, client *creatify.Client, log *testkit.Log)) {
 	for _, f := range faults {
 		if f.virtual == nil {
@@ -50,7 +49,7 @@ func withEachFault(t *testing.T, route creatifytest.Call, run func(t *testing.T,
 	}
 }
 
-// checkIdentity checks that an error means one thing and shows no secret.
+// checkIdentity checks that an error matches one sentinel and shows no secret.
 func checkIdentity(t *testing.T, err error, log *testkit.Log) {
 	t.Helper()
 	assert.LessOrEqual(t, len(testkit.Matched(err)), 1, "%q matches %q", err, testkit.Matched(err))

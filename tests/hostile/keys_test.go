@@ -1,5 +1,4 @@
-// Package hostile_test runs the library against servers that mean harm or are broken, and with a caller's own
-// parts of HTTP.
+// Package hostile_test runs the library against hostile and broken servers, and with a caller's own transports.
 package hostile_test
 
 import (
@@ -20,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// calls are calls of each kind, with what they return.
+// calls has a call of each kind, with its result.
 var calls = []struct {
 	name string
 	do   func(context.Context, *creatify.Client) (any, error)
@@ -42,7 +41,7 @@ var calls = []struct {
 	{"RemainingCredits", func(ctx context.Context, c *creatify.Client) (any, error) { return c.Workspace.RemainingCredits(ctx) }},
 }
 
-// wrapped says nothing itself of what it wraps.
+// wrapped hides the text of the error that it wraps.
 type wrapped struct{ error }
 
 func (wrapped) Error() string   { return "it did not work" }

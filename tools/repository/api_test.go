@@ -18,12 +18,12 @@ const (
 	root    = "../.."
 	module  = "github.com/creatify-community/creatify-go"
 	apiFile = root + "/api/go.txt"
-	apiHead = `# The Go API of this module, a line for each exported name and field. A line that is new is a feature; one that has gone or
-# changed is a breaking change, of which docs/stability.md speaks. Written by: cd tools && GOWORK=off go test ./repository -update
+	apiHead = `# The Go API of this module, a line for each exported name and field. A new line is a feature; a removed or changed line
+# is a breaking change (docs/stability.md). Written by: cd tools && GOWORK=off go test ./repository -update
 `
 )
 
-// public are the packages that others may import.
+// public are the packages that users may import.
 var public = []string{module, module + "/creatifytest"}
 
 // load loads packages of the library's module, or of the standard library, with their types, and their syntax if asked for.

@@ -67,7 +67,7 @@ func TestEveryExportedNameIsDocumented(t *testing.T) {
 	}
 }
 
-// checkValues wants a comment on each constant and variable, or on the group of constants that it is in.
+// checkValues requires a comment on each constant and variable, or on its group.
 func checkValues(t *testing.T, where string, value *doc.Value) {
 	t.Helper()
 	for _, spec := range value.Decl.Specs {
@@ -112,11 +112,11 @@ func takesContext(f *ast.FuncDecl) bool {
 	return false
 }
 
-// implements are the methods by which a type fits a standard interface. Nobody looks them up.
+// implements are methods of standard interfaces, which need no example.
 var implements = map[string]bool{"Error": true, "Is": true, "Unwrap": true, "String": true, "GoString": true, "Format": true,
 	"LogValue": true, "MarshalJSON": true, "UnmarshalJSON": true, "RoundTrip": true, "ServeHTTP": true}
 
-// shownBy are the functions that the example of another function or type shows.
+// shownBy are functions that the example of another function or type shows.
 var shownBy = map[string]string{
 	"creatify.FixedInterval": "JobsService.CreateVideoAndWait", "creatify.WithOnCreated": "WaitError",
 	"creatify.WithHTTPClient": "New", "creatify.WithTimeout": "New", "creatify.WorkspaceService.RemainingCredits": "New",

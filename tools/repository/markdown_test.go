@@ -23,7 +23,7 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// page is what is checked of a Markdown file.
+// page is the content of a Markdown file that is checked.
 type page struct {
 	anchors  map[string]bool // of its headings
 	links    []string
@@ -92,7 +92,7 @@ func read(source []byte) *page {
 	return p
 }
 
-// anchor is what a heading is linked by, as code hosts make it.
+// anchor returns the fragment of a link to a heading, as code hosts make it.
 func anchor(heading string) string {
 	kept := regexp.MustCompile(`[^\p{L}\p{N}\- _]`).ReplaceAllString(strings.ToLower(heading), "")
 	return strings.ReplaceAll(kept, " ", "-")
@@ -134,7 +134,7 @@ func checkRelative(t *testing.T, all map[string]*page, from string, link *url.UR
 	}
 }
 
-// given are names that pieces of code use without declaring them, and packages that they need not import.
+// given are names that code blocks may use without declaring them.
 const given = `package given
 
 import (
@@ -167,9 +167,8 @@ var (
 )
 `
 
-// TestTheCodeInDocumentsCompiles compiles the code in Markdown and in the packages' overviews. A block that is a whole program
-// is compiled as such, without mercy. What the other blocks of a page declare is known to all of them, and their statements
-// need not use all variables.
+// TestTheCodeInDocumentsCompiles compiles the code in Markdown and in the packages' overviews. A whole program is compiled as
+// it is. The other blocks of a page share their declarations, and may leave variables unused.
 func TestTheCodeInDocumentsCompiles(t *testing.T) {
 	known, all := imports(t), pages(t)
 	for _, path := range public {

@@ -1,4 +1,3 @@
-// Package repository holds the tests of what is written about the library: the record of its Go API, its doc comments and
-// examples, and the Markdown files. They are here, and not beside the library, since a Markdown parser and a loader of
-// packages are nothing that users of the library should inherit.
+// Package repository tests the documentation: the record of the Go API, doc comments, examples and Markdown files. It is a
+// module of its own so that users of the library do not inherit a Markdown parser and a loader of packages.
 package repository
