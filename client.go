@@ -141,7 +141,7 @@ func (c config) client(opts []Option, from *api) (*Client, error) {
 	}
 	a := &api{budget: c.budget, learned: new(wait.Learner), loopback: transport.IsLoopback(base.Hostname()), logger: c.logger, hooks: c.hooks,
 		rendering: new(memory), templates: c.templates,
-		files: fetch.New(fetch.Config{HTTPClient: c.httpClient, UserAgent: c.userAgent, Redact: c.credentials.Redact})}
+		files: fetch.New(c.httpClient, c.userAgent, c.credentials.Redact)}
 	var err error
 	if from == nil {
 		a.transport, err = transport.New(calls)

@@ -17,11 +17,11 @@ import (
 // is resumed if the host allows it and the file is unchanged. The error is a [*DownloadError]; what was
 // written stays in w.
 func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts ...DownloadOption) (int64, error) {
-	problem := ""
+	problem := Problem{Field: "w"}
 	if w == nil {
-		problem = "is nil"
+		problem.Message = "is nil"
 	}
-	file, err := s.video(ctx, id, opts, "w", problem)
+	file, err := s.video(ctx, id, problem, opts)
 	if err != nil {
 		return 0, err
 	}
@@ -33,7 +33,7 @@ func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts
 // stays as it was. Free. A replaced file passes on its permissions; a symbolic link is replaced itself. A
 // process that is killed leaves a file named .creatify-*.part in the folder.
 func (s *JobsService) DownloadFile(ctx context.Context, id, path string, opts ...DownloadOption) (int64, error) {
-	file, err := s.video(ctx, id, opts, "path", fetch.PathProblem(path))
+	file, err := s.video(ctx, id, Problem{"path", fetch.PathProblem(path)}, opts)
 	if err != nil {
 		return 0, err
 	}
@@ -44,10 +44,7 @@ func (s *JobsService) DownloadFile(ctx context.Context, id, path string, opts ..
 // DownloadOption sets how a download works.
 type DownloadOption func(*downloadConfig)
 
-type downloadConfig struct {
-	fetch.File
-	problems []Problem
-}
+type downloadConfig = fetch.File
 
 // WithProgress calls f as bytes are written, and at the end. The total is -1 while unknown. When a download
 // starts over, f is not called until it has caught up.
@@ -57,23 +54,13 @@ func WithProgress(f func(done, total int64)) DownloadOption {
 
 // WithMaxSize ends the download of a larger file with [ErrTooLarge]. The default is 4 GiB.
 func WithMaxSize(bytes int64) DownloadOption {
-	return func(c *downloadConfig) {
-		if bytes <= 0 {
-			c.problems = append(c.problems, Problem{"WithMaxSize", fmt.Sprintf("must be above zero, not %d", bytes)})
-		}
-		c.MaxSize = bytes
-	}
+	return func(c *downloadConfig) { c.MaxSize = bytes }
 }
 
 // WithIdleTimeout replaces a connection that has brought no byte for so long. The default is 30 s. Only the
 // context bounds the whole download; [WithTimeout] does not.
 func WithIdleTimeout(d time.Duration) DownloadOption {
-	return func(c *downloadConfig) {
-		if d <= 0 {
-			c.problems = append(c.problems, Problem{"WithIdleTimeout", fmt.Sprintf("must be above zero, not %v", d)})
-		}
-		c.Idle = d
-	}
+	return func(c *downloadConfig) { c.Idle = d }
 }
 
 // WithPrivateAddresses allows plain http and any address, for tests and hosts of your own. By default the URL
@@ -83,29 +70,34 @@ func WithPrivateAddresses() DownloadOption {
 	return func(c *downloadConfig) { c.Private = true }
 }
 
-// video checks the arguments of a download, one of which may have a problem.
-func (s *JobsService) video(ctx context.Context, id string, opts []DownloadOption, arg, problem string) (fetch.File, error) {
-	c := downloadConfig{File: fetch.File{MaxSize: 4 << 30, Idle: 30 * time.Second}, problems: jobIDProblems(id)}
-	if problem != "" {
-		c.problems = append(c.problems, Problem{arg, problem})
-	}
+// video returns what to download. Target is the problem of where to, if its message is not empty.
+func (s *JobsService) video(ctx context.Context, id string, target Problem, opts []DownloadOption) (fetch.File, error) {
+	file := fetch.File{MaxSize: 4 << 30, Idle: 30 * time.Second}
+	file.Locate = func(ctx context.Context) (string, error) { return s.videoURL(ctx, id) }
+	problems := problemList(jobIDProblems(id))
+	problems.add(target.Field, target.Message)
 	for i, opt := range opts {
 		if opt == nil {
-			c.problems = append(c.problems, Problem{fmt.Sprintf("download option %d", i+1), "is nil"})
+			problems.add(fmt.Sprintf("download option %d", i+1), "is nil")
 			continue
 		}
-		opt(&c)
+		opt(&file)
 	}
-	c.Locate = func(ctx context.Context) (string, error) { return s.videoURL(ctx, id) }
-	return c.File, s.api.check(ctx, c.problems...)
+	if file.MaxSize <= 0 {
+		problems.add("WithMaxSize", fmt.Sprintf("must be above zero, not %d", file.MaxSize))
+	}
+	if file.Idle <= 0 {
+		problems.add("WithIdleTimeout", fmt.Sprintf("must be above zero, not %v", file.Idle))
+	}
+	return file, s.api.check(ctx, problems...)
 }
 
-// videoURL reads a job for the URL of its video. Its errors are what a [*DownloadError] unwraps to.
+// videoURL reads a job for the URL of its video. Its errors unwrap to what a [*DownloadError] does.
 func (s *JobsService) videoURL(ctx context.Context, id string) (string, error) {
 	job, err := s.read(ctx, transport.Call{JobID: id})
 	switch {
 	case err != nil:
-		return "", &wrapped{"the job cannot be read: " + err.Error(), sentinelOf(err)}
+		return "", &fetch.Error{Reason: "the job cannot be read: " + err.Error(), Err: sentinelOf(err)}
 	case strings.ContainsAny(job.VideoOutput, "/:"): // the download judges the rest
 		return job.VideoOutput, nil
 	case job.broken:
@@ -115,11 +107,11 @@ func (s *JobsService) videoURL(ctx context.Context, id string) (string, error) {
 	status := cmp.Or(oneLine(string(job.Status)), "without a status")
 	switch job.Status {
 	case StatusFailed:
-		return "", &wrapped{"the job failed: " + reason, ErrJobFailed}
+		return "", &fetch.Error{Reason: "the job failed: " + reason, Err: ErrJobFailed}
 	case StatusRejected:
-		return "", &wrapped{"the job was rejected: " + reason, ErrJobRejected}
+		return "", &fetch.Error{Reason: "the job was rejected: " + reason, Err: ErrJobRejected}
 	}
-	return "", &wrapped{"the job has no video, and is " + status, ErrNoOutput}
+	return "", &fetch.Error{Reason: "the job has no video, and is " + status, Err: ErrNoOutput}
 }
 
 // sentinelOf returns what the error of a free call is to a caller, or nil.
@@ -135,29 +127,19 @@ func sentinelOf(err error) error {
 	return nil
 }
 
-// downloadError turns the kind of a failed download into the public error.
+// downloadError makes the error of a failed download public.
 func downloadError(id string, err error) error {
 	failure, ok := errors.AsType[*fetch.Error](err)
 	if !ok {
 		return err
 	}
-	cause := &wrapped{failure.Reason, failure.Err}
 	switch failure.Kind {
 	case fetch.RefusedURL:
-		cause.is = ErrRefusedURL
+		failure.Err = ErrRefusedURL
 	case fetch.TooLarge:
-		cause.is = ErrTooLarge
+		failure.Err = ErrTooLarge
 	}
 	return &DownloadError{
-		JobID: id, Host: failure.Host, StatusCode: failure.Status, Written: failure.Written, Err: cause,
+		JobID: id, Host: failure.Host, StatusCode: failure.Status, Written: failure.Written, Err: failure,
 	}
 }
-
-// wrapped is an error with a text of its own.
-type wrapped struct {
-	text string
-	is   error // what it is to errors.Is; nil for nothing else
-}
-
-func (w *wrapped) Error() string { return w.text }
-func (w *wrapped) Unwrap() error { return w.is }

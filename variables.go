@@ -3,7 +3,6 @@ package creatify
 import (
 	"encoding/json"
 	"maps"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -201,7 +200,7 @@ func urlProblem(text string, loopback bool) string {
 		return "must be an absolute http or https URL"
 	case u.User != nil:
 		return "must not contain a user name or password"
-	case !loopback && !isPublicHost(u.Hostname()):
+	case !loopback && !fetch.IsPublicHost(u.Hostname()):
 		return "must have a public host (in ASCII) that Creatify's servers can reach"
 	}
 	return ""
@@ -217,20 +216,4 @@ func isWebURL(text string) bool {
 // may have an invalid escape, such as in /100%.mp4.
 func isOutputURL(text string) bool { return isWebURL(origin.FindString(text)) }
 
-var (
-	origin   = regexp.MustCompile(`^[^:/?#]+://[^/?#]*`)
-	hostName = regexp.MustCompile(`^([a-z0-9_-]{1,63}\.)+[a-z][a-z0-9_-]{0,62}$`)
-	// From RFC 6761, RFC 6762, RFC 8375 and ICANN's resolution of 29 July 2024.
-	localName = regexp.MustCompile(`(^|\.)(localhost|local|home\.arpa|internal)$`)
-)
-
-// isPublicHost reports whether a host may be on the Internet: a public IP address in its usual form, or a
-// name with a dot that is not reserved for local use. The last label begins with a letter, since 127.1 and
-// 127.0.0.0x1 are addresses, too. Names for tests, such as files.test, pass.
-func isPublicHost(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.Zone() == "" && fetch.IsPublic(addr)
-	}
-	return len(host) <= 253 && hostName.MatchString(host) && !localName.MatchString(host)
-}
+var origin = regexp.MustCompile(`^[^:/?#]+://[^/?#]*`)

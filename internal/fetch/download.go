@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxRetries    = 5           // in a row without progress
+	maxBreaks     = 5           // without progress between them
 	maxMissing    = time.Minute // from the first attempt that finds no file to the last
 	maxRetryAfter = time.Minute // beyond it the download fails instead
 	maxRedirects  = 10          // as net/http's own policy
@@ -32,21 +32,19 @@ type download struct {
 
 	url      *url.URL
 	secrets  []string // the queries of the URLs of the latest attempt, which may be signed
-	done     int64    // bytes in out
-	total    int64    // of the file that they are of; -1 while unknown
-	version  string   // of that file, for If-Range; empty if it cannot be told from others
 	noRanges bool     // the host cannot be trusted with them
-	reported int64
-}
 
-func (c *Client) newDownload(f File) *download {
-	return &download{Client: c, File: f, total: -1, reported: -1}
+	done     int64  // bytes in out
+	reported int64  // the most bytes that Progress has been called with
+	version  string // of the file in out, for If-Range; empty if it cannot be told from others
+	total    int64  // bytes of that file; 0 while unknown
+	at, end  int64  // where the response's body is in that file, and where it will end; end is 0 while unknown
 }
 
 // run makes attempts until the file is there or another is pointless.
 func (d *download) run(ctx context.Context) error {
+	var p patience
 	err := d.locate(ctx)
-	p := patience{progress: minProgress}
 	for err == nil {
 		if err = d.attempt(ctx); err == nil {
 			return nil
@@ -54,12 +52,12 @@ func (d *download) run(ctx context.Context) error {
 		if d.done >= p.progress {
 			p = patience{progress: d.done + minProgress}
 		}
-		if err.retry == missing && !p.relocated && ctx.Err() == nil {
-			p.relocated = true
+		if err.Kind == Missing && p.missing.IsZero() {
+			p.missing = time.Now()
 			err = cmp.Or(d.locate(ctx), err)
 		}
-		if err.retry != never && d.done > 0 && d.version == "" && d.rewind == nil {
-			err.retry = never
+		if err.again() && d.done > 0 && d.version == "" && d.rewind == nil {
+			err.Kind = Failed
 			err.Reason += "; it cannot be resumed, since the host sends nothing to recognize the file by"
 		}
 		if p.pause(ctx, err) {
@@ -71,28 +69,25 @@ func (d *download) run(ctx context.Context) error {
 
 // patience counts the attempts since the latest progress.
 type patience struct {
-	progress  int64 // the size at which there is some
-	attempts  int
-	failures  int       // of them, without those that found no file
-	missing   time.Time // when the first of those was; zero for none
-	relocated bool
+	progress int64 // the size at which there is some
+	breaks   int
+	misses   int
+	missing  time.Time // when the first attempt found no file; zero for never
 }
 
 // pause waits before the next attempt. It returns false if there is none.
 func (p *patience) pause(ctx context.Context, err *Error) bool {
 	now := time.Now()
-	p.attempts++
-	again := false
-	switch err.retry {
-	case soon:
-		p.failures++
-		again = p.failures <= maxRetries
-	case missing:
-		p.missing = cmp.Or(p.missing, now)
-		again = now.Sub(p.missing) < maxMissing
+	switch {
+	case err.Kind == Broken && p.breaks < maxBreaks:
+		p.breaks++
+	case err.Kind == Missing && now.Sub(p.missing) < maxMissing:
+		p.misses++
+	default:
+		return false
 	}
-	wait := max(backoff.Backoff(p.attempts), err.after)
-	if deadline, ok := ctx.Deadline(); ctx.Err() != nil || !again || ok && deadline.Before(now.Add(wait)) {
+	wait := max(backoff.Backoff(p.breaks+p.misses), err.after)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(now.Add(wait)) {
 		return false
 	}
 	select {
@@ -113,7 +108,7 @@ func (d *download) locate(ctx context.Context) *Error {
 	}
 	at, err := url.Parse(escape(text))
 	if err != nil {
-		return refusef("its URL is malformed")
+		return failf(RefusedURL, "its URL is malformed")
 	}
 	if d.url != nil && (at.Host != d.url.Host || at.Path != d.url.Path) && !isTag(d.version) {
 		d.version = "" // another file may have the same date
@@ -122,16 +117,13 @@ func (d *download) locate(ctx context.Context) *Error {
 	return nil
 }
 
-// fail completes an error. A broken connection is the context's doing once that is over.
+// fail completes an error. A failure that is not a verdict is the context's doing once that is over.
 func (d *download) fail(ctx context.Context, err *Error) error {
-	if ended := ctx.Err(); ended != nil && (err.Kind == Failed || err.Kind == NotLocated) {
-		err = &Error{Kind: Ended, Reason: ended.Error(), Err: ended}
-		if cause := context.Cause(ctx).Error(); cause != err.Reason {
-			err.Reason += ": " + cause
-		}
+	if ctx.Err() != nil && (err.again() || err.Kind == Failed || err.Kind == NotLocated) {
+		err = &Error{Kind: Ended, Reason: transport.ContextError(ctx).Error(), Err: ctx.Err()}
 	}
 	if err.Kind != NotLocated && err.Kind != NotWritten { // whose texts are not from the host
-		err.Reason = d.Redact(err.Reason, d.secrets...)
+		err.Reason = d.redact(err.Reason, d.secrets...)
 	}
 	if d.url != nil {
 		err.Host = d.url.Hostname()
@@ -148,41 +140,78 @@ func (d *download) attempt(parent context.Context) *Error {
 	defer cancel(nil)
 	idle := time.AfterFunc(d.Idle, func() { cancel(errIdle) })
 	defer idle.Stop()
+	err := d.receive(ctx, idle)
+	failure, judged := errors.AsType[*Error](err)
+	switch {
+	case err == nil:
+		return nil
+	case judged:
+		return failure
+	case errors.Is(context.Cause(ctx), errIdle):
+		return failf(Broken, "no byte came for %v", d.Idle)
+	}
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return failf(Failed, "%v", err)
+	}
+	return failf(Broken, "%v", err)
+}
+
+// receive makes a request and writes what comes. Its error is an [*Error], or one of the connection.
+func (d *download) receive(ctx context.Context, idle *time.Timer) error {
 	resp, err := d.get(ctx)
 	if err != nil {
-		return d.broken(ctx, err)
+		return err
 	}
 	defer resp.Body.Close()
-	body := bufio.NewReaderSize(resp.Body, 64<<10)
-	var skip, left int64
-	var failure *Error
+	body := bufio.NewReaderSize(idleReader{resp.Body, idle, d.Idle}, 64<<10)
 	switch resp.StatusCode {
 	case http.StatusOK:
-		if resp.ContentLength > d.MaxSize {
-			return d.tooLarge()
-		}
-		head, err := body.Peek(512) // as many as http.DetectContentType reads
-		if err != nil && err != io.EOF {
-			return d.broken(ctx, err)
-		}
-		skip, left, failure = d.acceptWhole(resp, head)
+		err = d.acceptWhole(resp, body)
 	case http.StatusPartialContent:
-		left, failure = d.acceptPart(resp)
+		err = d.acceptPart(resp)
 	default:
 		d.noRanges = d.noRanges || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable
-		failure = refusal(resp)
+		err = refusal(resp)
 	}
-	if failure != nil {
-		return failure
+	if err != nil {
+		return err
 	}
-	return d.copy(ctx, body, skip, left, idle)
+	_, err = io.Copy(d, body)
+	switch {
+	case err != nil && (d.end == 0 || d.at < d.end):
+		return err
+	case d.at < max(d.done, d.total):
+		return failf(Broken, "it was truncated")
+	case d.done == 0:
+		return failf(Broken, "the host sent an empty file")
+	}
+	if d.Progress != nil && (d.total == 0 || d.reported != d.done) {
+		d.Progress(d.done, d.done)
+	}
+	return nil
+}
+
+// idleReader starts a timer for each read. The time that out takes is not the host's.
+type idleReader struct {
+	io.Reader
+	timer *time.Timer
+	limit time.Duration
+}
+
+func (r idleReader) Read(b []byte) (int, error) {
+	r.timer.Reset(r.limit)
+	defer r.timer.Stop()
+	return r.Reader.Read(b)
 }
 
 // get requests the file, or the rest of it. The client follows redirects.
 func (d *download) get(ctx context.Context) (*http.Response, error) {
 	d.secrets = nil
 	req := (&http.Request{Method: http.MethodGet, URL: d.url, Header: http.Header{
-		"User-Agent":      {d.UserAgent},
+		"User-Agent":      {d.userAgent},
 		"Accept-Encoding": {"identity"}, // lengths and ranges are then about the file
 	}}).WithContext(ctx)
 	if d.ranged() {
@@ -195,145 +224,79 @@ func (d *download) get(ctx context.Context) (*http.Response, error) {
 // ranged reports whether the next request asks only for the rest of the file.
 func (d *download) ranged() bool { return d.done > 0 && d.version != "" && !d.noRanges }
 
-// broken judges the error of a connection.
-func (d *download) broken(ctx context.Context, err error) *Error {
-	if refused, ok := errors.AsType[*Error](err); ok {
-		return refused
+// acceptWhole accepts the file from its beginning. If it is not the one in out, that is emptied.
+func (d *download) acceptWhole(resp *http.Response, body *bufio.Reader) error {
+	if resp.ContentLength > d.MaxSize {
+		return d.tooLarge()
 	}
-	if errors.Is(context.Cause(ctx), errIdle) {
-		return failf(soon, "no byte came for %v", d.Idle)
+	head, err := body.Peek(512) // as many as http.DetectContentType reads
+	if err != nil && err != io.EOF {
+		return err
 	}
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return failf(never, "%v", err)
-	}
-	return failf(soon, "%v", err)
-}
-
-// acceptWhole accepts the file from its beginning. The first skip bytes of the body are written already; left
-// is its length, or -1.
-func (d *download) acceptWhole(resp *http.Response, head []byte) (skip, left int64, failure *Error) {
 	if other := otherThanVideo(resp.Header, head); other != "" {
-		return 0, 0, failf(missing, "the host sent %s instead of a video", other)
+		return failf(Missing, "the host sent %s instead of a video", other)
 	}
 	if coding := codingOf(resp.Header); coding != "" {
-		return 0, 0, failf(never, "the host sent it in the coding %s, which was not asked for", coding)
+		return failf(Failed, "the host sent it in the coding %s, which was not asked for", coding)
 	}
-	version, total := versionOf(resp.Header), resp.ContentLength
-	if d.total >= 0 && total < 0 {
-		total = d.total
-	}
-	if same := version != "" && version == d.version && (d.total < 0 || total == d.total); !same {
-		if failure := d.startOver(); failure != nil {
-			return 0, 0, failure
+	version, total := versionOf(resp.Header), max(resp.ContentLength, 0)
+	same := version != "" && version == d.version && (total == 0 || d.total == 0 || total == d.total)
+	if !same && d.done > 0 {
+		if d.rewind == nil {
+			return failf(Failed, "the connection broke, and the file at the host has changed or cannot be recognized")
 		}
-		total = resp.ContentLength
-	}
-	d.version, d.total = version, total
-	if total < 0 && endsWithConnection(resp) {
-		return 0, 0, failf(never, "the host sent neither a length nor an end: if truncated, it would look complete")
-	}
-	return d.done, total, nil
-}
-
-// acceptPart accepts the rest of the same file, or the beginning of that rest.
-func (d *download) acceptPart(resp *http.Response) (left int64, failure *Error) {
-	from, to, of, ok := contentRange(resp.Header.Get("Content-Range"))
-	left = to - from + 1
-	ok = ok && d.ranged() && from == d.done && (d.total < 0 || of == d.total) &&
-		(resp.ContentLength < 0 || resp.ContentLength == left)
-	if !ok || !sameVersion(resp.Header, d.version) || codingOf(resp.Header) != "" {
-		d.noRanges = true
-		return 0, failf(soon, "the host sent another part of the file than it was asked for")
-	}
-	d.total = of
-	return left, nil
-}
-
-// startOver drops what is written.
-func (d *download) startOver() *Error {
-	if d.done > 0 && d.rewind == nil {
-		return failf(never, "the connection broke, and the file at the host has changed or cannot be recognized")
-	}
-	if d.done > 0 {
 		if err := d.rewind(); err != nil {
 			return notWritten(err)
 		}
 	}
-	d.done, d.total, d.version = 0, -1, ""
+	if !same {
+		d.done, d.total = 0, 0
+	}
+	d.version, d.total = version, cmp.Or(total, d.total)
+	d.at, d.end = 0, d.total
+	if d.total == 0 && endsWithConnection(resp) {
+		return failf(Failed, "the host sent neither a length nor an end: if truncated, it would look complete")
+	}
 	return nil
 }
 
-func (d *download) tooLarge() *Error {
-	return &Error{Kind: TooLarge, Reason: fmt.Sprintf("it is larger than %d bytes", d.MaxSize)}
-}
-
-// copy writes the body as it comes. The time that out takes is not the host's.
-func (d *download) copy(ctx context.Context, body *bufio.Reader, skip, left int64, idle *time.Timer) *Error {
-	for {
-		idle.Reset(d.Idle)
-		_, err := body.Peek(1)
-		idle.Stop()
-		chunk, _ := body.Peek(body.Buffered())
-		n := int64(len(chunk))
-		switch {
-		case err != nil && left == 0, err == io.EOF && left < 0 && skip == 0:
-			return d.end()
-		case err == io.EOF:
-			return failf(soon, "it was truncated")
-		case err != nil:
-			return d.broken(ctx, err)
-		case left >= 0 && n > left:
-			return failf(never, "the host sent more than it announced")
-		case left >= 0:
-			left -= n
-		}
-		known := min(skip, n)
-		skip -= known
-		if failure := d.write(chunk[known:]); failure != nil {
-			return failure
-		}
-		_, _ = body.Discard(len(chunk)) // which are buffered
+// acceptPart accepts the rest of the file in out, or the beginning of that rest.
+func (d *download) acceptPart(resp *http.Response) error {
+	from, to, of, ok := contentRange(resp.Header.Get("Content-Range"))
+	ok = ok && d.ranged() && from == d.done && (d.total == 0 || of == d.total) &&
+		(resp.ContentLength < 0 || resp.ContentLength == to+1-from)
+	if !ok || !sameVersion(resp.Header, d.version) || codingOf(resp.Header) != "" {
+		d.noRanges = true
+		return failf(Broken, "the host sent another part of the file than it was asked for")
 	}
-}
-
-// end returns nil if the file is whole, and not only the part that was sent.
-func (d *download) end() *Error {
-	switch {
-	case d.done < d.total:
-		return failf(soon, "it was truncated")
-	case d.done == 0:
-		return failf(soon, "the host sent an empty file")
-	}
-	if d.total < 0 || d.reported != d.done {
-		d.total, d.reported = d.done, -1
-	}
-	d.report()
+	d.total, d.at, d.end = of, from, to+1
 	return nil
 }
 
-func (d *download) write(b []byte) *Error {
-	if int64(len(b)) > d.MaxSize-d.done {
-		return d.tooLarge()
+// Write writes a piece of the body, without what out has already. It is here for [io.Copy].
+func (d *download) Write(piece []byte) (int, error) {
+	size := int64(len(piece))
+	if d.end > 0 && size > d.end-d.at {
+		return 0, failf(Failed, "the host sent more than it announced")
 	}
-	n, err := d.out.Write(b)
+	fresh := piece[min(size, d.done-d.at):]
+	if int64(len(fresh)) > d.MaxSize-d.done {
+		return 0, d.tooLarge()
+	}
+	n, err := d.out.Write(fresh)
 	d.done += int64(n)
-	if err == nil && n < len(b) {
+	if err == nil && n < len(fresh) {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
-		return notWritten(err)
+		return 0, notWritten(err)
 	}
-	d.report()
-	return nil
-}
-
-// report calls Progress when there is more than ever before.
-func (d *download) report() {
+	d.at += size
 	if d.Progress != nil && d.done > d.reported {
-		d.Progress(d.done, d.total)
+		d.Progress(d.done, cmp.Or(d.total, -1))
 	}
 	d.reported = max(d.reported, d.done)
+	return len(piece), nil
 }
+
+func (d *download) tooLarge() error { return failf(TooLarge, "it is larger than %d bytes", d.MaxSize) }

@@ -503,7 +503,7 @@ func TestRunObeysItsContext(t *testing.T) {
 			defer cancel()
 			start := time.Now()
 			_, err := newClient(broken()).ToWriter(ctx, fileAt(fileURL), new(bytes.Buffer))
-			assert.Equal(t, Failed, failureOf(t, err).Kind)
+			assert.Equal(t, Broken, failureOf(t, err).Kind)
 			assert.Less(t, time.Since(start), time.Second)
 		})
 	})

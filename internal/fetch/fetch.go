@@ -12,54 +12,47 @@ import (
 	"time"
 )
 
-// Config is what a [Client] is made of.
-type Config struct {
-	HTTPClient *http.Client // the caller's; nil for none
-	UserAgent  string
-	Redact     func(text string, secrets ...string) string // makes an error's text fit for a log
-}
-
 // Client downloads files. It is safe for concurrent use.
 type Client struct {
-	Config
-	foreign  http.RoundTripper                          // the caller's, if no *http.Transport: used as it is
-	settings *http.Transport                            // of all other connections
-	dial     dialFunc                                   // the caller's; nil for none
-	veto     func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
+	userAgent string
+	redact    func(text string, secrets ...string) string
+	veto      func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
+	foreign   http.RoundTripper                          // the caller's, if no *http.Transport: used as it is
+	settings  *http.Transport                            // of all other connections; DialContext is the caller's or nil
 }
 
 // New makes a client. Of a caller's [http.Transport] it takes the proxy, DialContext, the time limits and the
-// trusted roots, but nothing that identifies the caller to a foreign host.
-func New(c Config) *Client {
-	client := &Client{Config: c}
-	from, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		from = &http.Transport{Proxy: http.ProxyFromEnvironment}
-	}
-	if c.HTTPClient != nil {
-		client.veto = c.HTTPClient.CheckRedirect
-	}
-	if c.HTTPClient != nil && c.HTTPClient.Transport != nil {
-		if from, ok = c.HTTPClient.Transport.(*http.Transport); !ok {
-			client.foreign = c.HTTPClient.Transport
-			return client
-		}
-		client.dial = from.DialContext
-	}
-	from = from.Clone() // net/http may still complete the original
-	client.settings = &http.Transport{
-		Proxy:                  from.Proxy,
-		ProxyConnectHeader:     from.ProxyConnectHeader,
-		GetProxyConnectHeader:  from.GetProxyConnectHeader,
+// trusted roots, but nothing that identifies the caller to a foreign host. Redact makes an error's text fit for
+// a log.
+func New(caller *http.Client, userAgent string, redact func(text string, secrets ...string) string) *Client {
+	client := &Client{userAgent: userAgent, redact: redact, settings: &http.Transport{
 		TLSClientConfig:        new(tls.Config),
-		TLSHandshakeTimeout:    cmp.Or(from.TLSHandshakeTimeout, 10*time.Second),
-		ResponseHeaderTimeout:  from.ResponseHeaderTimeout,
 		MaxResponseHeaderBytes: 1 << 20,
 		DisableKeepAlives:      true, // each request has a transport of its own
 		DisableCompression:     true,
 		Protocols:              new(http.Protocols), // or the clones would offer HTTP/2, which they cannot speak
-	}
+	}}
 	client.settings.Protocols.SetHTTP1(true)
+	from, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		from = &http.Transport{Proxy: http.ProxyFromEnvironment}
+	}
+	if caller != nil {
+		client.veto = caller.CheckRedirect
+	}
+	if caller != nil && caller.Transport != nil {
+		if from, ok = caller.Transport.(*http.Transport); !ok {
+			client.foreign = caller.Transport
+			return client
+		}
+		client.settings.DialContext = from.DialContext
+	}
+	from = from.Clone() // net/http may still complete the original
+	client.settings.Proxy = from.Proxy
+	client.settings.ProxyConnectHeader = from.ProxyConnectHeader
+	client.settings.GetProxyConnectHeader = from.GetProxyConnectHeader
+	client.settings.TLSHandshakeTimeout = cmp.Or(from.TLSHandshakeTimeout, 10*time.Second)
+	client.settings.ResponseHeaderTimeout = from.ResponseHeaderTimeout
 	if config := from.TLSClientConfig; config != nil {
 		client.settings.TLSClientConfig.RootCAs = config.RootCAs
 		client.settings.TLSClientConfig.MinVersion = config.MinVersion
@@ -78,8 +71,7 @@ type File struct {
 
 // ToWriter downloads a file to w, and returns how many bytes it wrote.
 func (c *Client) ToWriter(ctx context.Context, f File, w io.Writer) (int64, error) {
-	d := c.newDownload(f)
-	d.out = w
+	d := &download{Client: c, File: f, out: w}
 	err := d.run(ctx)
 	return d.done, err
 }
@@ -93,42 +85,36 @@ type Error struct {
 	Status  int // with which the host refused; 0 if it did not
 	Written int64
 
-	retry retry
 	after time.Duration // how long the host asks to wait
 }
 
 func (e *Error) Error() string { return e.Reason }
 
-// Kind is the part that failed.
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// again reports whether another attempt may help.
+func (e *Error) again() bool { return e.Kind == Broken || e.Kind == Missing }
+
+func failf(kind Kind, format string, args ...any) *Error {
+	return &Error{Kind: kind, Reason: fmt.Sprintf(format, args...)}
+}
+
+func notWritten(err error) *Error {
+	return &Error{Kind: NotWritten, Reason: "it cannot be written: " + err.Error(), Err: err}
+}
+
+// Kind is what failed, and with it whether another attempt is made.
 type Kind int
 
 // The kinds of errors.
 const (
-	Failed     Kind = iota // the host, or the connection
+	Failed     Kind = iota // the host, for good
+	Broken                 // the host or the connection: a few attempts, unless there is progress between them
+	Missing                // the URL may have expired, or the file may appear: attempts for a while
 	NotLocated             // File.Locate; Err is its error
 	RefusedURL             // the URL, its address or a redirect is not allowed
 	TooLarge               // the file exceeds File.MaxSize
 	NotWritten             // the writer or the disk; Err is its error
 	Ended                  // the context; Err is its error, without the cause
 )
-
-// retry tells which errors another attempt may avoid.
-type retry int
-
-const (
-	never   retry = iota
-	soon          // a few attempts, unless there is progress between them
-	missing       // the URL may have expired, or the file may appear: attempts for a while
-)
-
-func failf(retry retry, format string, args ...any) *Error {
-	return &Error{Reason: fmt.Sprintf(format, args...), retry: retry}
-}
-
-func refusef(format string, args ...any) *Error {
-	return &Error{Kind: RefusedURL, Reason: fmt.Sprintf(format, args...)}
-}
-
-func notWritten(err error) *Error {
-	return &Error{Kind: NotWritten, Reason: "it cannot be written: " + err.Error(), Err: err}
-}

@@ -95,7 +95,7 @@ func TestNewGuardsConnectionsWhateverTheDefaultTransportIs(t *testing.T) {
 	defer func() { http.DefaultTransport = original }()
 	http.DefaultTransport = &host{content: videoOf(9)} // a wrapper that sends traces, say
 	for _, caller := range []*http.Client{nil, {}} {
-		client := New(Config{HTTPClient: caller})
+		client := New(caller, "test", redact)
 		assert.Nil(t, client.foreign)
 		assert.NotNil(t, client.settings.Proxy)
 		assert.NotZero(t, client.settings.TLSHandshakeTimeout)

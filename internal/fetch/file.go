@@ -25,7 +25,7 @@ func PathProblem(path string) string {
 // ToFile downloads a file and returns its size. Until it is whole and on the disk, the file has another name
 // in its folder.
 func (c *Client) ToFile(ctx context.Context, f File, path string) (int64, error) {
-	d := c.newDownload(f)
+	d := &download{Client: c, File: f}
 	part, err := createPart(path)
 	if part != nil {
 		defer func() { _ = os.Remove(part.Name()) }() // after the rename there is none

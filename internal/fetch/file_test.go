@@ -31,7 +31,7 @@ func TestToFileLeavesAllOrNothing(t *testing.T) {
 		change func(*File)
 		want   Kind
 	}{
-		{"when_the_connection_breaks", broken, func(*File) {}, Failed},
+		{"when_the_connection_breaks", broken, func(*File) {}, Broken},
 		{"when_the_file_is_too_large", &host{content: content}, func(f *File) { f.MaxSize = 10 }, TooLarge},
 		{"when_the_context_ends", broken, func(f *File) { f.Progress = func(int64, int64) { cancel() } }, Ended},
 	}

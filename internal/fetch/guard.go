@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,7 +37,7 @@ func (d *download) RoundTrip(req *http.Request) (*http.Response, error) {
 		if resp.Body != nil {
 			resp.Body.Close()
 		}
-		return nil, refusef("%s redirects to a malformed URL", req.URL.Host)
+		return nil, failf(RefusedURL, "%s redirects to a malformed URL", req.URL.Host)
 	}
 	resp.Header.Set("Location", to)
 	return resp, nil
@@ -47,23 +48,24 @@ func (d *download) checkRedirect(req *http.Request, via []*http.Request) error {
 	req.Header.Del("Referer") // which may be a signed URL
 	switch from := via[len(via)-1].URL; {
 	case len(via) > maxRedirects:
-		return refusef("more than %d redirects", maxRedirects)
+		return failf(RefusedURL, "more than %d redirects", maxRedirects)
 	case from.Scheme == "https" && req.URL.Scheme != "https":
-		return refusef("%s redirects from https to %s", from.Host, req.URL.Scheme)
+		return failf(RefusedURL, "%s redirects from https to %s", from.Host, req.URL.Scheme)
 	case d.veto == nil:
 		return nil
 	}
 	if err := d.veto(req.Clone(req.Context()), via); err != nil { // a copy, to add nothing to
-		return refusef("the HTTP client's CheckRedirect does not allow a redirect to %s: %v", req.URL.Host, err)
+		return failf(RefusedURL, "the HTTP client's CheckRedirect does not allow a redirect to %s: %v", req.URL.Host, err)
 	}
 	return nil
 }
 
-// guarded returns a transport for one request. It checks the address of its connection, save that of a proxy.
+// guarded returns a transport for one request. It checks the address of its connection, save that of a proxy:
+// before it connects, or right after where the dialer is the caller's.
 func (d *download) guarded(req *http.Request) (*http.Transport, error) {
 	t, check := d.settings.Clone(), checkConn
 	if d.Private {
-		check = nil
+		check = anyConn
 	}
 	if t.Proxy != nil {
 		proxy, err := t.Proxy(req)
@@ -71,28 +73,19 @@ func (d *download) guarded(req *http.Request) (*http.Transport, error) {
 			return nil, err
 		}
 		if t.Proxy = http.ProxyURL(proxy); proxy != nil {
-			check = nil
+			check = anyConn
 		}
 	}
-	t.DialContext = guardedDial(d.dial, check)
-	return t, nil
-}
-
-type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
-
-// guardedDial checks an address before it connects, or right after where the dialer is the caller's.
-func guardedDial(dial dialFunc, check func(addr string) error) dialFunc {
-	if dial == nil {
+	if d.settings.DialContext == nil {
 		dialer := &net.Dialer{Timeout: 30 * time.Second}
-		if check != nil {
-			dialer.Control = func(_, addr string, _ syscall.RawConn) error { return check(addr) }
-		}
-		return dialer.DialContext
+		dialer.Control = func(_, addr string, _ syscall.RawConn) error { return check(addr) }
+		t.DialContext = dialer.DialContext
+		return t, nil
 	}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dial(ctx, network, addr)
-		if err != nil || check == nil {
-			return conn, err
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := d.settings.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
 		}
 		if err := check(fmt.Sprint(conn.RemoteAddr())); err != nil {
 			conn.Close()
@@ -100,6 +93,21 @@ func guardedDial(dial dialFunc, check func(addr string) error) dialFunc {
 		}
 		return conn, nil
 	}
+	return t, nil
+}
+
+func anyConn(string) error { return nil }
+
+// checkConn judges the address of a connection.
+func checkConn(remote string) error {
+	addr, err := netip.ParseAddrPort(remote)
+	switch {
+	case err != nil:
+		return failf(RefusedURL, "the connection's address %s is not one of the Internet", remote)
+	case !isPublic(addr.Addr()):
+		return failf(RefusedURL, "%v is not a public address", addr.Addr())
+	}
+	return nil
 }
 
 // escape trims a URL, and escapes what its author forgot: a stray %, white space, and anything beyond ASCII.
@@ -116,46 +124,36 @@ var escapable = regexp.MustCompile(`%([0-9A-Fa-f]{2})?|[^!-~]`)
 
 // checkURL judges a URL before its host is resolved.
 func checkURL(file *url.URL, private bool) error {
-	host := strings.ToLower(strings.TrimSuffix(file.Hostname(), "."))
-	addr, err := netip.ParseAddr(host)
-	last := host[strings.LastIndexByte(host, '.')+1:]
-	switch {
+	switch host := file.Hostname(); {
 	case file.Scheme != "https" && (file.Scheme != "http" || !private):
-		return refusef("its URL is not https")
+		return failf(RefusedURL, "its URL is not https")
 	case host == "" || file.User != nil:
-		return refusef("its URL has no host, or a user name")
-	case private:
-		return nil
-	case err == nil:
-		return checkAddr(addr)
-	case last == "localhost":
-		return refusef("%s is this machine", host)
-	case last == "" || last[0] >= '0' && last[0] <= '9' || strings.ContainsFunc(host, beyondASCII):
-		return refusef("%q is neither a host name nor an address in its usual form", host)
+		return failf(RefusedURL, "its URL has no host, or a user name")
+	case !private && !IsPublicHost(host):
+		return failf(RefusedURL, "%s is not a public host", host)
 	}
 	return nil
 }
 
-func beyondASCII(r rune) bool { return r <= ' ' || r > '~' }
+var (
+	hostName = regexp.MustCompile(`^([a-z0-9_-]{1,63}\.)+[a-z][a-z0-9_-]{0,62}$`)
+	// From RFC 6761, RFC 6762, RFC 8375 and ICANN's resolution of 29 July 2024.
+	localName = regexp.MustCompile(`(^|\.)(localhost|local|home\.arpa|internal)$`)
+)
 
-// checkConn judges the address of a connection.
-func checkConn(remote string) error {
-	addr, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return refusef("the connection's address %s is not one of the Internet", remote)
+// IsPublicHost reports whether a host may be on the Internet: a public IP address in its usual form, or a name
+// with a dot that is not reserved for local use. The last label begins with a letter, since 127.1 and
+// 127.0.0.0x1 are addresses, too. Names for tests, such as files.test, pass.
+func IsPublicHost(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.Zone() == "" && isPublic(addr)
 	}
-	return checkAddr(addr.Addr())
+	return len(host) <= 253 && hostName.MatchString(host) && !localName.MatchString(host)
 }
 
-func checkAddr(addr netip.Addr) error {
-	if IsPublic(addr) {
-		return nil
-	}
-	return refusef("%v is not a public address", addr)
-}
-
-// IsPublic reports whether an address is on the Internet, by IANA's registries of special-purpose addresses.
-func IsPublic(addr netip.Addr) bool {
+// isPublic reports whether an address is on the Internet, by IANA's registries of special-purpose addresses.
+func isPublic(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if nat64.Contains(addr) {
 		b := addr.As16()
@@ -164,12 +162,8 @@ func IsPublic(addr netip.Addr) bool {
 	if addr.Is6() && !globalUnicast.Contains(addr) {
 		return false
 	}
-	for _, p := range special {
-		if p.Contains(addr) {
-			return false
-		}
-	}
-	return addr.IsValid()
+	contains := func(p netip.Prefix) bool { return p.Contains(addr) }
+	return addr.IsValid() && !slices.ContainsFunc(special, contains)
 }
 
 var (

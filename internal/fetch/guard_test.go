@@ -227,7 +227,7 @@ func TestGuardedLeavesNoConnection(t *testing.T) {
 
 func TestGuardedUsesTheCallersDialerAndProxyOnly(t *testing.T) {
 	down := errors.New("the network is down")
-	pipe := func(proxied bool) dialFunc {
+	pipe := func(proxied bool) func(context.Context, string, string) (net.Conn, error) {
 		return func(context.Context, string, string) (net.Conn, error) {
 			here, there := net.Pipe()
 			if proxied {
@@ -239,7 +239,7 @@ func TestGuardedUsesTheCallersDialerAndProxyOnly(t *testing.T) {
 	tests := []struct {
 		name    string
 		proxy   func(*http.Request) (*url.URL, error)
-		dial    dialFunc
+		dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 		want    string
 		dialled string
 	}{
@@ -302,8 +302,8 @@ func TestGuardedMayUseAPrivateProxyForPublicHosts(t *testing.T) {
 	}
 }
 
-// TestGuardedDialMakesNoConnectionToALoopbackName resolves all names to loopback.
-func TestGuardedDialMakesNoConnectionToALoopbackName(t *testing.T) {
+// TestGuardedMakesNoConnectionToALoopbackName resolves all names to loopback.
+func TestGuardedMakesNoConnectionToALoopbackName(t *testing.T) {
 	resolver := net.DefaultResolver
 	defer func() { net.DefaultResolver = resolver }()
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
@@ -328,9 +328,7 @@ func TestGuardedDialMakesNoConnectionToALoopbackName(t *testing.T) {
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	for name, client := range map[string]*http.Client{"without_a_client": nil, "without_a_transport": {}, "without_a_dialer": {Transport: new(http.Transport)}} {
 		t.Run(name, func(t *testing.T) {
-			c := newClient(nil)
-			guarded := New(Config{HTTPClient: client, UserAgent: "test", Redact: c.Redact})
-			_, err := guarded.ToWriter(t.Context(), fileAt("https://rebound.example.com:"+port+"/v"), io.Discard)
+			_, err := New(client, "test", redact).ToWriter(t.Context(), fileAt("https://rebound.example.com:"+port+"/v"), io.Discard)
 			assert.Equal(t, RefusedURL, failureOf(t, err).Kind)
 			assert.ErrorContains(t, err, "127.0.0.1 is not a public address")
 		})

@@ -28,10 +28,11 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
+var redact = transport.NewCredentials("the-api-id", "the-api-key").Redact
+
 // newClient makes a client with the settings of a caller's transport.
 func newClient(rt http.RoundTripper) *Client {
-	return New(Config{HTTPClient: &http.Client{Transport: rt}, UserAgent: "test",
-		Redact: transport.NewCredentials("the-api-id", "the-api-key").Redact})
+	return New(&http.Client{Transport: rt}, "test", redact)
 }
 
 // fileAt is the file at a URL, with the usual limits unless changed.

@@ -2,10 +2,9 @@ package fetch
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,24 +14,24 @@ import (
 // refusal judges a status without a file.
 func refusal(resp *http.Response) *Error {
 	status := resp.StatusCode
-	e := failf(never, "the host answered %d %s", status, http.StatusText(status))
+	e := failf(Failed, "the host answered %d %s", status, http.StatusText(status))
 	e.Status = status
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone,
 		http.StatusBadRequest: // by which some storage services refuse a token that has expired
-		e.retry = missing
+		e.Kind = Missing
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
 		http.StatusRequestedRangeNotSatisfiable: // of which the next request asks for none
-		e.retry = soon
+		e.Kind = Broken
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
 	default:
 		if status/100 == 5 {
-			e.retry = soon
+			e.Kind = Broken
 		}
 	}
 	e.after, _ = transport.RetryAfter(&transport.Response{Status: status, Header: resp.Header}, time.Now())
 	if e.after > maxRetryAfter {
-		e.retry = never
+		e.Kind = Failed
 	}
 	return e
 }
@@ -78,7 +77,7 @@ func codingOf(header http.Header) string {
 // endsWithConnection reports whether the body is delimited only by connection close, so that a truncated body
 // looks complete. Chunks and streams have an end of their own.
 func endsWithConnection(resp *http.Response) bool {
-	return resp.ProtoMajor == 1 && len(resp.TransferEncoding) == 0 && !resp.Uncompressed
+	return resp.ContentLength < 0 && resp.ProtoMajor == 1 && len(resp.TransferEncoding) == 0 && !resp.Uncompressed
 }
 
 // versionOf returns what identifies a file byte by byte, or "": a strong ETag, or a date of change that had
@@ -112,11 +111,6 @@ func sameVersion(header http.Header, version string) bool {
 
 // contentRange reads "bytes 5-9/10". The length of the whole must be there.
 func contentRange(text string) (from, to, of int64, ok bool) {
-	text, isBytes := strings.CutPrefix(text, "bytes ")
-	first, rest, _ := strings.Cut(text, "-")
-	last, whole, _ := strings.Cut(rest, "/")
-	from, err1 := strconv.ParseInt(first, 10, 64)
-	to, err2 := strconv.ParseInt(last, 10, 64)
-	of, err3 := strconv.ParseInt(whole, 10, 64)
-	return from, to, of, isBytes && errors.Join(err1, err2, err3) == nil && 0 <= from && from <= to && to < of
+	_, err := fmt.Sscanf(text, "bytes %d-%d/%d", &from, &to, &of)
+	return from, to, of, err == nil && 0 <= from && from <= to && to < of
 }
