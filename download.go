@@ -17,28 +17,23 @@ import (
 // is resumed if the host allows it and the file is unchanged. The error is a [*DownloadError]; what was
 // written stays in w.
 func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts ...DownloadOption) (int64, error) {
-	problem := Problem{Field: "w"}
+	target := Problem{Field: "w"}
 	if w == nil {
-		problem.Message = "is nil"
+		target.Message = "is nil"
 	}
-	file, err := s.video(ctx, id, problem, opts)
-	if err != nil {
-		return 0, err
-	}
-	n, err := s.api.files.ToWriter(ctx, file, w)
-	return n, downloadError(id, err)
+	return s.download(ctx, id, target, opts, func(video fetch.File) (int64, error) {
+		return s.api.files.ToWriter(ctx, video, w)
+	})
 }
 
 // DownloadFile is [JobsService.Download] to a file: path ends as the whole video, synced to the disk, or
 // stays as it was. Free. A replaced file passes on its permissions; a symbolic link is replaced itself. A
 // process that is killed leaves a file named .creatify-*.part in the folder.
 func (s *JobsService) DownloadFile(ctx context.Context, id, path string, opts ...DownloadOption) (int64, error) {
-	file, err := s.video(ctx, id, Problem{"path", fetch.PathProblem(path)}, opts)
-	if err != nil {
-		return 0, err
-	}
-	n, err := s.api.files.ToFile(ctx, file, path)
-	return n, downloadError(id, err)
+	target := Problem{"path", fetch.PathProblem(path)}
+	return s.download(ctx, id, target, opts, func(video fetch.File) (int64, error) {
+		return s.api.files.ToFile(ctx, video, path)
+	})
 }
 
 // DownloadOption sets how a download works.
@@ -70,10 +65,12 @@ func WithPrivateAddresses() DownloadOption {
 	return func(c *downloadConfig) { c.Private = true }
 }
 
-// video returns what to download. Target is the problem of where to, if its message is not empty.
-func (s *JobsService) video(ctx context.Context, id string, target Problem, opts []DownloadOption) (fetch.File, error) {
-	file := fetch.File{MaxSize: 4 << 30, Idle: 30 * time.Second}
-	file.Locate = func(ctx context.Context) (string, error) { return s.videoURL(ctx, id) }
+// download checks the arguments, and turns the error of fetching the video into a [*DownloadError]. Target is the
+// problem with the argument that receives the video, if it has a message.
+func (s *JobsService) download(ctx context.Context, id string, target Problem, opts []DownloadOption,
+	fetchTo func(fetch.File) (int64, error)) (int64, error) {
+	video := fetch.File{MaxSize: 4 << 30, Idle: 30 * time.Second}
+	video.Locate = func(ctx context.Context) (string, error) { return s.videoURL(ctx, id) }
 	problems := problemList(jobIDProblems(id))
 	problems.add(target.Field, target.Message)
 	for i, opt := range opts {
@@ -81,57 +78,21 @@ func (s *JobsService) video(ctx context.Context, id string, target Problem, opts
 			problems.add(fmt.Sprintf("download option %d", i+1), "is nil")
 			continue
 		}
-		opt(&file)
+		opt(&video)
 	}
-	if file.MaxSize <= 0 {
-		problems.add("WithMaxSize", fmt.Sprintf("must be above zero, not %d", file.MaxSize))
+	if video.MaxSize <= 0 {
+		problems.add("WithMaxSize", fmt.Sprintf("must be above zero, not %d", video.MaxSize))
 	}
-	if file.Idle <= 0 {
-		problems.add("WithIdleTimeout", fmt.Sprintf("must be above zero, not %v", file.Idle))
+	if video.Idle <= 0 {
+		problems.add("WithIdleTimeout", fmt.Sprintf("must be above zero, not %v", video.Idle))
 	}
-	return file, s.api.check(ctx, problems...)
-}
-
-// videoURL reads a job for the URL of its video. Its errors unwrap to what a [*DownloadError] does.
-func (s *JobsService) videoURL(ctx context.Context, id string) (string, error) {
-	job, err := s.read(ctx, transport.Call{JobID: id})
-	switch {
-	case err != nil:
-		return "", &fetch.Error{Reason: "the job cannot be read: " + err.Error(), Err: sentinelOf(err)}
-	case strings.ContainsAny(job.VideoOutput, "/:"): // the download judges the rest
-		return job.VideoOutput, nil
-	case job.broken:
-		return "", errors.New("the response about the job is malformed JSON")
+	if err := s.api.check(ctx, problems...); err != nil {
+		return 0, err
 	}
-	reason := cmp.Or(oneLine(job.FailedReason), "the API gives no reason")
-	status := cmp.Or(oneLine(string(job.Status)), "without a status")
-	switch job.Status {
-	case StatusFailed:
-		return "", &fetch.Error{Reason: "the job failed: " + reason, Err: ErrJobFailed}
-	case StatusRejected:
-		return "", &fetch.Error{Reason: "the job was rejected: " + reason, Err: ErrJobRejected}
-	}
-	return "", &fetch.Error{Reason: "the job has no video, and is " + status, Err: ErrNoOutput}
-}
-
-// sentinelOf returns what the error of a free call is to a caller, or nil.
-func sentinelOf(err error) error {
-	for _, is := range []error{ErrNotFound, ErrUnauthorized, ErrRateLimited} {
-		if errors.Is(err, is) {
-			return is
-		}
-	}
-	if errors.Is(err, transport.ErrQueue) {
-		return context.DeadlineExceeded
-	}
-	return nil
-}
-
-// downloadError makes the error of a failed download public.
-func downloadError(id string, err error) error {
+	n, err := fetchTo(video)
 	failure, ok := errors.AsType[*fetch.Error](err)
 	if !ok {
-		return err
+		return n, err
 	}
 	switch failure.Kind {
 	case fetch.RefusedURL:
@@ -139,7 +100,37 @@ func downloadError(id string, err error) error {
 	case fetch.TooLarge:
 		failure.Err = ErrTooLarge
 	}
-	return &DownloadError{
+	return n, &DownloadError{
 		JobID: id, Host: failure.Host, StatusCode: failure.Status, Written: failure.Written, Err: failure,
 	}
+}
+
+// videoURL reads a job for the URL of its video. Its errors unwrap to what a [*DownloadError] does.
+func (s *JobsService) videoURL(ctx context.Context, id string) (string, error) {
+	job, err := s.read(ctx, transport.Call{JobID: id})
+	if err != nil {
+		failure := &fetch.Error{Reason: "the job cannot be read: " + err.Error()}
+		for _, sentinel := range []error{ErrNotFound, ErrUnauthorized, ErrRateLimited} {
+			if errors.Is(err, sentinel) {
+				failure.Err = sentinel
+			}
+		}
+		if errors.Is(err, transport.ErrQueue) {
+			failure.Err = context.DeadlineExceeded
+		}
+		return "", failure
+	}
+	reason := cmp.Or(oneLine(job.FailedReason), "the API gives no reason")
+	status := cmp.Or(oneLine(string(job.Status)), "without a status")
+	switch {
+	case strings.ContainsAny(job.VideoOutput, "/:"): // the download judges the rest
+		return job.VideoOutput, nil
+	case job.broken:
+		return "", errors.New("the response about the job is malformed JSON")
+	case job.Status == StatusFailed:
+		return "", &fetch.Error{Reason: "the job failed: " + reason, Err: ErrJobFailed}
+	case job.Status == StatusRejected:
+		return "", &fetch.Error{Reason: "the job was rejected: " + reason, Err: ErrJobRejected}
+	}
+	return "", &fetch.Error{Reason: "the job has no video, and is " + status, Err: ErrNoOutput}
 }

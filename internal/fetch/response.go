@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ func refusal(resp *http.Response) *Error {
 	status := resp.StatusCode
 	e := failf(Failed, "the host answered %d %s", status, http.StatusText(status))
 	e.Status = status
+	e.after, _ = transport.RetryAfter(&transport.Response{Status: status, Header: resp.Header}, time.Now())
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone,
 		http.StatusBadRequest: // by which some storage services refuse a token that has expired
@@ -29,7 +31,6 @@ func refusal(resp *http.Response) *Error {
 			e.Kind = Broken
 		}
 	}
-	e.after, _ = transport.RetryAfter(&transport.Response{Status: status, Header: resp.Header}, time.Now())
 	if e.after > maxRetryAfter {
 		e.Kind = Failed
 	}
@@ -45,18 +46,19 @@ func otherThanVideo(header http.Header, head []byte) string {
 		return "" // whatever it is declared as
 	}
 	declared, _, _ := strings.Cut(strings.ToLower(header.Get("Content-Type")), ";")
-	declared = strings.TrimSpace(declared)
-	kind, subtype, _ := strings.Cut(declared, "/")
-	if kind == "text" || kind == "application" && (subtype == "json" || subtype == "xml") ||
-		strings.HasSuffix(subtype, "+json") || strings.HasSuffix(subtype, "+xml") {
+	if declared = strings.TrimSpace(declared); textType.MatchString(declared) {
 		return declared
 	}
-	start := bytes.TrimLeft(head, "\t\n\f\r ")
-	if strings.HasPrefix(sniffed, "text/") && len(start) > 0 && strings.IndexByte("<{[", start[0]) >= 0 {
+	if strings.HasPrefix(sniffed, "text/") && markup.Match(head) {
 		return sniffed
 	}
 	return ""
 }
+
+var (
+	textType = regexp.MustCompile(`^text/|^application/(json|xml)$|\+(json|xml)$`)
+	markup   = regexp.MustCompile(`^\s*[<{[]`)
+)
 
 // codings are IANA's content codings, save identity: https://www.iana.org/assignments/http-parameters
 var codings = strings.Fields(`aes128gcm br compress dcb dcz deflate exi gzip

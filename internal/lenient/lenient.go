@@ -12,6 +12,7 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -59,8 +60,8 @@ func Read(object []byte, fields Fields) error {
 }
 
 // Members calls f with each readable member of a JSON object, in order, and reports whether the object ends
-// with its brace and nothing follows. If not, the object was truncated. A member whose value is not valid
-// JSON is skipped. Of a name that occurs twice, f sees both members.
+// with its brace and nothing follows. If not, the object was truncated. A member whose name or value is not
+// valid JSON is skipped. Of a name that occurs twice, f sees both members.
 func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 	rest, ok := bytes.CutPrefix(Trim(object), []byte("{"))
 	for ok {
@@ -68,18 +69,16 @@ func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 		if after, closed := bytes.CutPrefix(rest, []byte("}")); closed { // also after a comma, which JSON forbids
 			return len(after) == 0
 		}
-		var name, v []byte
-		if name, rest, ok = cutString(rest); !ok {
-			break
+		var name, v Value
+		name, rest = cut(rest, ":")
+		if rest, ok = bytes.CutPrefix(rest, []byte(":")); !ok || !name.IsString() {
+			return false
 		}
-		if rest, ok = bytes.CutPrefix(trimLeft(rest), []byte(":")); !ok {
-			break
-		}
-		v, rest = cutValue(trimLeft(rest))
+		v, rest = cut(trimLeft(rest), ",]}")
 		// Digits, true, false and null at the very end may have been longer.
 		complete := len(rest) > 0 || len(v) > 0 && bytes.IndexByte([]byte(`"}]`), v[len(v)-1]) >= 0
-		if complete && json.Valid(v) {
-			f(Value(name).text(), v)
+		if complete && json.Valid(name) && json.Valid(v) {
+			f(name.text(), v)
 		}
 		rest = bytes.TrimPrefix(rest, []byte(",")) // otherwise the brace comes, or nothing
 	}
@@ -89,57 +88,37 @@ func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 // Items returns the items of list, and reports whether list is a list and valid JSON. If not, there are none.
 func Items(list []byte) (items iter.Seq[Value], ok bool) {
 	list = Trim(list)
-	if !bytes.HasPrefix(list, []byte("[")) || !json.Valid(list) {
-		return func(func(Value) bool) {}, false
-	}
+	ok = bytes.HasPrefix(list, []byte("[")) && json.Valid(list)
 	return func(yield func(Value) bool) {
+		if !ok {
+			return
+		}
 		for rest := trimLeft(list[1:]); rest[0] != ']'; rest = trimLeft(bytes.TrimPrefix(rest, []byte(","))) {
-			var item []byte
-			item, rest = cutValue(rest)
-			if !yield(item) {
+			var item Value
+			if item, rest = cut(rest, ",]}"); !yield(item) {
 				return
 			}
 		}
-	}, true
+	}, ok
 }
 
-// cutString cuts the quoted string with which b begins.
-func cutString(b []byte) (s, rest []byte, ok bool) {
-	if len(b) == 0 || b[0] != '"' {
-		return nil, b, false
-	}
-	for i := 1; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return b[:i+1], b[i+1:], true
-		}
-	}
-	return nil, b, false
-}
-
-// cutValue cuts the value with which b begins, up to the comma, bracket or brace that follows it. It may be
-// invalid.
-func cutValue(b []byte) (v, rest []byte) {
-	depth := 0
+// cut cuts b before the first of these characters that is in no string, list or object. What is before it may
+// be invalid.
+func cut(b []byte, ends string) (before Value, rest []byte) {
+	depth, quoted := 0, false
 	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			s, _, ok := cutString(b[i:])
-			if !ok {
-				return b, nil
-			}
-			i += len(s) - 1
-		case '{', '[':
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case depth == 0 && strings.IndexByte(ends, c) >= 0:
+			return bytes.TrimRight(b[:i], space), b[i:]
+		case c == '{' || c == '[':
 			depth++
-		case '}', ']', ',':
-			if depth == 0 {
-				return bytes.TrimRight(b[:i], space), b[i:]
-			}
-			if b[i] != ',' {
-				depth--
-			}
+		case c == '}' || c == ']':
+			depth--
 		}
 	}
 	return bytes.TrimRight(b, space), nil
