@@ -211,7 +211,7 @@ func ExampleWithRateLimit() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	for range 3 { // two at once, and then one per 10 s
 		_, err := client.Workspace.RemainingCredits(ctx)
@@ -271,21 +271,24 @@ func ExampleWithLogger() {
 
 // The user hangs up while a paid request is under way. Its response still counts: the job is made and charged.
 func ExampleWithPaidGrace() {
+	ctx, hangUp := context.WithCancel(context.Background())
 	fake := creatifytest.New(creatifytest.Config{})
-	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()), creatify.WithPaidGrace(time.Minute))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hangUp() // while the request is under way
+		fake.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithBaseURL(server.URL), creatify.WithPaidGrace(time.Minute))
 	if err != nil {
 		log.Fatal(err)
 	}
-	fake.Inject(creatifytest.Fault{Delay: 100 * time.Millisecond})
-	ctx, hangUp := context.WithTimeout(context.Background(), 20*time.Millisecond)
-	defer hangUp()
 	job, err := client.Jobs.CreatePreview(ctx, creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{}})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(job.ID == fake.Jobs()[0], ctx.Err())
 	// Output:
-	// true context deadline exceeded
+	// true context canceled
 }
 
 // Hooks count credits and results, here of a preview whose response is lost.

@@ -352,7 +352,8 @@ func ExampleTracker_Pending() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	before, after := client.Jobs.NewTracker(creatify.TrackerOptions{}), client.Jobs.NewTracker(creatify.TrackerOptions{})
+	options := creatify.TrackerOptions{Wait: []creatify.WaitOption{creatify.WithSchedule(creatify.FixedInterval(100 * time.Millisecond))}}
+	before, after := client.Jobs.NewTracker(options), client.Jobs.NewTracker(options)
 	defer after.Close()
 	err = before.Add(creatify.PendingJob{ID: job.ID, Key: "order 7"})
 	before.Close()
@@ -382,7 +383,7 @@ func ExampleTracker_Expedite() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{creatify.WithSchedule(creatify.FixedInterval(time.Hour))}})
 	defer tracker.Close()
 	if err := tracker.Add(creatify.NewPendingJob(job, creatify.JobParams{}), creatify.PendingJob{ID: "7"}); err != nil {
 		log.Fatal(err)

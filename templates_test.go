@@ -291,15 +291,6 @@ func TestTemplate_Validate_does_not_compare_many_names(t *testing.T) {
 		}
 		return &creatify.Template{Variables: many}
 	}
-	slips := creatify.Variables{}
-	for i := range 50 {
-		slips[fmt.Sprintf("%063d-", i)] = creatify.Voiceover("")
-	}
-	huge := of(50_000)
-	start := time.Now()
-	err := huge.Validate(slips)
-	assert.Less(t, time.Since(start), 5*time.Second)
-	assert.NotContains(t, err.Error(), "did you mean")
 	slip := creatify.Variables{"headlin": creatify.Voiceover("")}
 	assert.ErrorContains(t, of(1000).Validate(slip), `did you mean "headline"?`)
 	assert.NotContains(t, of(1001).Validate(slip).Error(), "did you mean")

@@ -798,7 +798,7 @@ func TestTracker_Close(t *testing.T) {
 		require.NoError(t, tracker.Add(creatify.PendingJob{ID: "a"}))
 		require.Len(t, results(t, tracker, 1), 1)
 		// Eventually runs its condition in a goroutine of its own.
-		assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 5*time.Second, time.Millisecond)
+		assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, time.Minute, time.Millisecond)
 	})
 }
 
@@ -1059,16 +1059,22 @@ func TestTrackerMemory(t *testing.T) {
 		require.Eventually(t, func() bool {
 			most = max(most, runtime.NumGoroutine())
 			return polled.Load() == n && runtime.NumGoroutine() <= goroutines+2 // this one and the dispatcher
-		}, 2*time.Minute, time.Millisecond)
+		}, 9*time.Minute, time.Millisecond)
 		perJob := float64(liveHeap()-before)/float64(n) - snapshot
 		t.Logf("%d jobs: %.0f B each beyond a last snapshot of %.0f B; at most %d goroutines", n, perJob, snapshot, most-goroutines)
 		assert.LessOrEqual(t, perJob, 512.0)
 		assert.LessOrEqual(t, most-goroutines, 64)
-		start := time.Now()
-		for range 10_000 {
-			assert.Equal(t, n, tracker.Stats().Waiting)
+		assert.Equal(t, n, tracker.Stats().Waiting)
+		took := func(read func()) time.Duration {
+			start := time.Now()
+			read()
+			return time.Since(start)
 		}
-		assert.Less(t, time.Since(start), 5*time.Second, "Stats takes constant time")
+		stats, pending := time.Hour, took(func() { tracker.Pending() })
+		for range 100 { // the best of them counts, since others may use the machine
+			stats = min(stats, took(func() { tracker.Stats() }))
+		}
+		assert.Less(t, 1000*stats, pending, "Stats takes constant time, unlike Pending")
 	})
 	t.Run("keeps no responses and variables", func(t *testing.T) {
 		const n, size = 500, 16 << 10

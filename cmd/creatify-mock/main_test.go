@@ -97,7 +97,7 @@ func TestRun(t *testing.T) {
 		require.NoError(t, err)
 		defer taken.Close()
 		var stdout, stderr bytes.Buffer
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		assert.Equal(t, 1, run(ctx, []string{"-addr", taken.Addr().String()}, &stdout, &stderr))
 		assert.Contains(t, stderr.String(), "(-addr 127.0.0.1:0 picks a free port)\n")

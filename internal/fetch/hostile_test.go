@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -103,7 +104,21 @@ func TestHostileHostThatLies(t *testing.T) {
 	assert.Greater(t, succeeded, 100)
 }
 
-// TestHostileResponses are bytes of a host that means ill, or is broken, on real connections.
+// inMemory returns a caller's transport whose connections are pipes that serve serves, and counts them.
+func inMemory(serve func(net.Conn)) (rt *http.Transport, connections *int) {
+	connections = new(int)
+	return &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		*connections++
+		go func() {
+			defer there.Close()
+			serve(there)
+		}()
+		return here, nil
+	}}, connections
+}
+
+// TestHostileResponses are bytes of a host that means ill, or is broken.
 func TestHostileResponses(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	long := strings.Repeat("x", 4<<20)
@@ -133,45 +148,41 @@ func TestHostileResponses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			w, path := newWire(t, tt.response), existing(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // for some of the attempts
-			defer cancel()
-			_, err := newClient(new(http.Transport)).ToFile(ctx, fileAt("", w.file, func(f *File) { f.MaxSize = 1 << 20 }), path)
-			assert.Contains(t, failureOf(t, err).Reason, tt.want)
-			assert.Less(t, len(failureOf(t, err).Reason), 500)
-			assert.Equal(t, oldFile, contentOf(t, path))
-			assert.LessOrEqual(t, w.connections.Load(), int32(11))
+			synctest.Test(t, func(t *testing.T) {
+				rt, connections := inMemory(func(conn net.Conn) {
+					if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+						io.WriteString(conn, tt.response)
+					}
+				})
+				path := existing(t)
+				file := fileAt("http://files.test/video.mp4?signature=s1gned", private, func(f *File) { f.MaxSize = 1 << 20 })
+				_, err := newClient(rt).ToFile(t.Context(), file, path)
+				assert.Contains(t, failureOf(t, err).Reason, tt.want)
+				assert.Less(t, len(failureOf(t, err).Reason), 500)
+				assert.Equal(t, oldFile, contentOf(t, path))
+				assert.LessOrEqual(t, *connections, 11)
+			})
 		})
 	}
 }
 
 // TestHostileSlowHost sends a byte now and then, for ever.
 func TestHostileSlowHost(t *testing.T) {
-	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	assert.NoError(t, err)
-	defer listener.Close()
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				for _, c := range []byte("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1000)) {
-					if _, err := conn.Write([]byte{c}); err != nil {
-						return
-					}
-					time.Sleep(5 * time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		rt, connections := inMemory(func(conn net.Conn) {
+			go io.Copy(io.Discard, conn)
+			for _, c := range []byte("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1000)) {
+				if _, err := conn.Write([]byte{c}); err != nil {
+					return
 				}
-			}()
-		}
-	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	at := "http://" + listener.Addr().String() + "/v"
-	_, err = newClient(new(http.Transport)).ToWriter(ctx, fileAt(at, private, func(f *File) { f.Idle = 50 * time.Millisecond }), io.Discard)
-	assert.Equal(t, "no byte came for 50ms", failureOf(t, err).Reason, "a header has no more time than that")
+				time.Sleep(3 * time.Second)
+			}
+		})
+		start := time.Now()
+		_, err := newClient(rt).ToWriter(t.Context(), fileAt("http://files.test/v", private), io.Discard)
+		assert.Equal(t, "no byte came for 30s", failureOf(t, err).Reason, "a header has no more time than that")
+		assert.Equal(t, 6, *connections)
+		assert.InDelta(t, 6*30, time.Since(start).Seconds(), 20)
+		time.Sleep(time.Minute) // until the host sees that the connection is closed
+	})
 }

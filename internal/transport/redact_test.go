@@ -119,7 +119,14 @@ func TestRedactIsLinear(t *testing.T) {
 		{"nearly the key", strings.Repeat("a", 998) + "b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			assert.Less(t, took(tt.pattern), 50*took("%41 plain"), "quadratic, it would be some hundred times")
+			usual, worst := time.Hour, time.Hour // the best of many runs, since others may use the machine
+			for start := time.Now(); time.Since(start) < 20*time.Second; {
+				usual, worst = min(usual, took("%41 plain")), min(worst, took(tt.pattern))
+				if worst < 50*usual { // quadratic, it would be some hundred times
+					return
+				}
+			}
+			t.Errorf("it takes %v instead of %v", worst, usual)
 		})
 	}
 }

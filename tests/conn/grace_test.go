@@ -20,7 +20,7 @@ import (
 // settles waits until no more goroutines run than before.
 func settles(t *testing.T, before int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			stacks := make([]byte, 1<<20)
 			t.Fatalf("%d goroutines instead of %d:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
@@ -29,13 +29,13 @@ func settles(t *testing.T, before int) {
 }
 
 func TestAPaidCallWhoseContextEndsWaitsForTheGrace(t *testing.T) {
-	const grace = 500 * time.Millisecond
 	for _, p := range protocols {
 		for _, tt := range []struct {
-			name string
-			wait time.Duration // of the server, after the context's end
-			job  bool
-		}{{"and returns the job", 100 * time.Millisecond, true}, {"and no longer", time.Hour, false}} {
+			name  string
+			grace time.Duration
+			wait  time.Duration // of the server, after the context's end
+			job   bool
+		}{{"and returns the job", time.Minute, 100 * time.Millisecond, true}, {"and no longer", 500 * time.Millisecond, time.Hour, false}} {
 			t.Run(p.name+", "+tt.name, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -51,7 +51,7 @@ func TestAPaidCallWhoseContextEndsWaitsForTheGrace(t *testing.T) {
 						}
 					})
 				})
-				client := n.ours(t, creatify.WithPaidGrace(grace))
+				client := n.ours(t, creatify.WithPaidGrace(tt.grace))
 				goroutines := runtime.NumGoroutine()
 				start := time.Now()
 				job, err := client.Jobs.CreatePreview(ctx, params())
@@ -61,9 +61,9 @@ func TestAPaidCallWhoseContextEndsWaitsForTheGrace(t *testing.T) {
 					assert.Equal(t, n.api.Jobs(), []string{job.ID})
 				} else {
 					assert.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
-					assert.GreaterOrEqual(t, took, grace)
+					assert.GreaterOrEqual(t, took, tt.grace)
 				}
-				assert.Less(t, took, grace+5*time.Second)
+				assert.Less(t, took, 30*time.Second)
 				settles(t, goroutines)
 			})
 		}
@@ -81,7 +81,7 @@ func TestAPaidCallThatHasNoConnectionEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	_, err = client.Jobs.CreatePreview(ctx, params())
-	assert.Less(t, time.Since(start), 10*time.Second)
+	assert.Less(t, time.Since(start), time.Minute)
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.ErrorContains(t, err, "nothing was charged")
 	assert.NotErrorIs(t, err, creatify.ErrOutcomeUnknown)

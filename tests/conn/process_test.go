@@ -5,7 +5,9 @@ package conn_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -27,25 +29,28 @@ import (
 
 // TestMain runs as the program under test if the environment asks for it.
 func TestMain(m *testing.M) {
-	if limit := os.Getenv("CONN_TEST_CREATE_WITHIN"); limit != "" {
-		createWithin(limit)
+	if limits := os.Getenv("CONN_TEST_CREATE_WITHIN"); limits != "" {
+		createWithin(limits)
 		return
 	}
 	os.Exit(m.Run())
 }
 
-// createWithin starts a preview in a context that ends with SIGTERM, and prints the outcome.
-func createWithin(limit string) {
-	within, err := time.ParseDuration(limit)
-	if err != nil {
-		panic(err)
-	}
+const ended = "the context has ended\n"
+
+// createWithin starts a preview in a context that ends after a time or with SIGTERM. It prints the end of the context and the
+// outcome.
+func createWithin(limits string) {
+	first, second, _ := strings.Cut(limits, " ")
+	within, err1 := time.ParseDuration(first)
+	grace, err2 := time.ParseDuration(second)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	client, err := creatify.NewFromEnv(creatify.WithPaidGrace(2 * time.Second))
-	if err != nil {
+	context.AfterFunc(ctx, func() { fmt.Print(ended) })
+	client, err := creatify.NewFromEnv(creatify.WithPaidGrace(grace))
+	if err := errors.Join(err, err1, err2); err != nil {
 		panic(err)
 	}
 	job, err := client.Jobs.CreatePreview(ctx, params())
@@ -57,9 +62,9 @@ func createWithin(limit string) {
 }
 
 // creating returns the program, not yet started.
-func creating(t *testing.T, within, base string) *exec.Cmd {
+func creating(t *testing.T, limits, base string) *exec.Cmd {
 	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), "CONN_TEST_CREATE_WITHIN="+within, "CREATIFY_BASE_URL="+base,
+	child.Env = append(os.Environ(), "CONN_TEST_CREATE_WITHIN="+limits, "CREATIFY_BASE_URL="+base,
 		"CREATIFY_API_ID="+creatifytest.APIID, "CREATIFY_API_KEY="+creatifytest.APIKey)
 	child.Stderr = os.Stderr
 	return child
@@ -68,22 +73,23 @@ func creating(t *testing.T, within, base string) *exec.Cmd {
 func TestAPaidCallSurvivesTheEndOfItsProcess(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		within string
-		during func(t *testing.T, p *os.Process, respond func())
+		limits string // of the context, and the grace
+		during func(t *testing.T, p *os.Process, out *bufio.Reader, respond func())
 		want   string
 	}{
-		{"told by SIGTERM", "1m", func(t *testing.T, p *os.Process, respond func()) {
+		{"told by SIGTERM", "1m 1m", func(t *testing.T, p *os.Process, out *bufio.Reader, respond func()) {
 			require.NoError(t, p.Signal(syscall.SIGTERM))
-			time.Sleep(300 * time.Millisecond)
+			line, _ := out.ReadString('\n')
+			assert.Equal(t, ended, line)
 			respond()
 		}, "job ID context canceled"},
-		{"told by SIGTERM, and no response comes in the grace", "1m", func(t *testing.T, p *os.Process, _ func()) {
+		{"told by SIGTERM, and no response comes in the grace", "1m 1s", func(t *testing.T, p *os.Process, _ *bufio.Reader, _ func()) {
 			require.NoError(t, p.Signal(syscall.SIGTERM))
 		}, "it may have been charged"},
-		{"stopped for longer than the deadline and the grace", "1s", func(t *testing.T, p *os.Process, respond func()) {
+		{"stopped for longer than the deadline and the grace", "3s 2s", func(t *testing.T, p *os.Process, _ *bufio.Reader, respond func()) {
 			require.NoError(t, p.Signal(syscall.SIGSTOP))
 			respond()
-			time.Sleep(4 * time.Second)
+			time.Sleep(6 * time.Second)
 			require.NoError(t, p.Signal(syscall.SIGCONT))
 		}, "job ID "},
 	} {
@@ -99,9 +105,10 @@ func TestAPaidCallSurvivesTheEndOfItsProcess(t *testing.T) {
 			})
 			respond := sync.OnceFunc(func() { close(responds) })
 			t.Cleanup(respond)
-			child := creating(t, tt.within, n.url)
-			out, err := child.StdoutPipe()
+			child := creating(t, tt.limits, n.url)
+			stdout, err := child.StdoutPipe()
 			require.NoError(t, err)
+			out := bufio.NewReader(stdout)
 			require.NoError(t, child.Start())
 			select {
 			case <-arrived:
@@ -109,10 +116,11 @@ func TestAPaidCallSurvivesTheEndOfItsProcess(t *testing.T) {
 				t.Fatal("the request did not arrive")
 			}
 			start := time.Now()
-			tt.during(t, child.Process, respond)
-			line, _ := bufio.NewReader(out).ReadString('\n')
+			tt.during(t, child.Process, out, respond)
+			said, _ := io.ReadAll(out)
+			line := strings.Replace(string(said), ended, "", 1)
 			require.NoError(t, child.Wait())
-			assert.Less(t, time.Since(start), 10*time.Second)
+			assert.Less(t, time.Since(start), 30*time.Second)
 			if jobs := n.api.Jobs(); len(jobs) == 1 {
 				line = strings.Replace(line, jobs[0], "ID", 1)
 			}
@@ -131,7 +139,7 @@ func TestTheProxyOfTheEnvironmentDoesNotSeeLoopback(t *testing.T) {
 	defer proxy.Close()
 	for _, host := range []string{"LOCALHOST", "LocalHost", "127.0.0.1", "[::ffff:127.0.0.1]", "[::FFFF:7F00:1]"} {
 		t.Run(host, func(t *testing.T) {
-			child := creating(t, "20s", "http://"+net.JoinHostPort(strings.Trim(host, "[]"), port))
+			child := creating(t, "20s 2s", "http://"+net.JoinHostPort(strings.Trim(host, "[]"), port))
 			child.Env = append(child.Env, "HTTP_PROXY="+proxy.URL, "NO_PROXY=")
 			out, err := child.Output()
 			require.NoError(t, err)

@@ -165,7 +165,7 @@ func overSockets(t *testing.T, f fault, call apiCall, w when) {
 	r.sent, r.processed, r.logged = int(s.sent.Load()), int(s.processed.Load()), logged.String()
 	want := f.check(t, call, w, r)
 	assert.GreaterOrEqual(t, r.took, want.hits()*f.takes, "the time it took")
-	assert.Less(t, r.took, want.hits()*f.takes+5*time.Second, "the time it took")
+	assert.Less(t, r.took, want.hits()*f.takes+30*time.Second, "the time it took")
 
 	settles(t, "connections are left open", func() bool {
 		s.transport.CloseIdleConnections() // each time: one that was dialled for an abandoned attempt may come late
@@ -177,7 +177,7 @@ func overSockets(t *testing.T, f fault, call apiCall, w when) {
 
 func settles(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			stacks := make([]byte, 1<<20)
 			t.Fatalf("%s:\n%s", what, stacks[:runtime.Stack(stacks, true)])
