@@ -66,7 +66,7 @@ func TestPaidCalls(t *testing.T) {
 			})
 		})
 	}
-	t.Run("canceled by another call's unknown outcome", func(t *testing.T) {
+	t.Run("ends as canceled, whatever outcome another call's cause had", func(t *testing.T) {
 		lost := &creatify.OutcomeUnknownError{Call: "create_preview", JobID: "7", Err: errors.New("lost")}
 		for _, tt := range paidCalls {
 			synctest.Test(t, func(t *testing.T) {
@@ -143,20 +143,20 @@ func TestCreatePreviewOutcomeUnknown(t *testing.T) {
 			})
 		})
 	}
-	t.Run("its params stay as they were sent", func(t *testing.T) {
+	t.Run("keeps the params as they were sent", func(t *testing.T) {
 		sent := params()
 		sent.Variables = creatify.Variables{"headline": creatify.Text("the first order")}
 		_, err := newClient(t, says(502, "")).Jobs.CreatePreview(t.Context(), sent)
 		sent.Variables["headline"] = creatify.Text("the second order")
 		assert.Equal(t, "the first order", testkit.As[*creatify.OutcomeUnknownError](t, err).Params.Variables["headline"].Value())
 	})
-	t.Run("its text names a webhook that may tell", func(t *testing.T) {
+	t.Run("mentions the webhook that may name the job", func(t *testing.T) {
 		p := params()
 		p.WebhookURL = "https://shop.test/hook"
 		_, err := newClient(t, says(502, "")).Jobs.CreatePreview(t.Context(), p)
 		assert.ErrorContains(t, err, "; a webhook event may name the job)")
 	})
-	t.Run("a person can read the response", func(t *testing.T) {
+	t.Run("keeps the body of the response", func(t *testing.T) {
 		for _, body := range []string{`[{"id":"` + jobID + `"}]`, `{"data":{"id":"` + jobID + `"}}`, `{xid":"` + jobID + `"}`, `{id:"` + jobID + `"}`, `{:"` + jobID + `"}`} {
 			_, err := newClient(t, says(201, body)).Jobs.CreatePreview(t.Context(), params())
 			assert.Equal(t, body, string(testkit.As[*creatify.OutcomeUnknownError](t, err).Body))
@@ -165,7 +165,7 @@ func TestCreatePreviewOutcomeUnknown(t *testing.T) {
 }
 
 func TestCreatePreviewKeepsTheID(t *testing.T) {
-	t.Run("of a response that is truncated behind it", func(t *testing.T) {
+	t.Run("of a response truncated after the ID", func(t *testing.T) {
 		api := creatifytest.New(creatifytest.Config{})
 		api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Cut: 120})
 		job, err := newClient(t, api).Jobs.CreatePreview(t.Context(), params())
@@ -177,7 +177,7 @@ func TestCreatePreviewKeepsTheID(t *testing.T) {
 		{"string", `{"status": "pending", "id": "` + jobID + `" , "progress": 0.25}`, ""},
 		{"number", `{"status": "pending", "id": 1234567 , "progress": 0.25}`, " ,"}, // which tells that no digit is missing
 	} {
-		t.Run("wherever a response is truncated, whole or not at all, as a "+tt.name, func(t *testing.T) {
+		t.Run("or reports none, wherever a response is truncated, as a "+tt.name, func(t *testing.T) {
 			var want creatify.Job
 			require.NoError(t, json.Unmarshal([]byte(tt.body), &want))
 			whole := strings.Index(tt.body, " , ")
@@ -200,7 +200,7 @@ func TestCreatePreviewKeepsTheID(t *testing.T) {
 		{"an ID in a string", `{"name":"\",\"id\":\"evil","id":"` + jobID + `","ID":7}`},
 		{"a comma too many", `{"id":"` + jobID + `",}`},
 	} {
-		t.Run("beside "+tt.name, func(t *testing.T) {
+		t.Run("next to "+tt.name, func(t *testing.T) {
 			job, err := newClient(t, says(201, tt.body)).Jobs.CreatePreview(t.Context(), params())
 			require.NoError(t, err)
 			assert.Equal(t, jobID, job.ID)
@@ -221,7 +221,7 @@ func TestCreatePreviewKeepsTheID(t *testing.T) {
 			assert.ErrorContains(t, err, "read job "+jobID)
 		})
 	}
-	t.Run("of a job that is truncated in a 429", func(t *testing.T) {
+	t.Run("of a truncated job in a 429", func(t *testing.T) {
 		_, err := newClient(t, says(429, `{"id":"`+jobID+`","stat`)).Jobs.CreatePreview(t.Context(), params())
 		assert.Equal(t, jobID, testkit.As[*creatify.OutcomeUnknownError](t, err).JobID)
 	})
@@ -305,7 +305,7 @@ func TestRenderOutcomeUnknown(t *testing.T) {
 		status int
 		body   string
 	}{
-		{"error with another ID", 500, `{"id":"error-reference-77","message":"oops"}`},
+		{"error with an ID that is no job's", 500, `{"id":"error-reference-77","message":"oops"}`},
 		{"error with another job", 500, `{"id":"another","status":"pending"}`},
 		{"another job", 200, `{"id":"another","status":"pending"}`},
 		{"page of a proxy", 504, "<html>"},
@@ -352,7 +352,7 @@ func TestAPIError_shapes(t *testing.T) {
 		{"too few credits by status", 402, `{"detail": "Pay."}`, "Pay.", nil, creatify.ErrInsufficientCredits, "add credits"},
 		{"too few credits by the words of a 400", 400, `["Not enough credits"]`, "Not enough credits", nil, creatify.ErrInsufficientCredits, "add credits"},
 		{"too few credits by the words of a 403", 403, `{"detail": "Insufficient credits."}`, "Insufficient credits.", nil, creatify.ErrInsufficientCredits, "add credits"},
-		{"too few credits by the words about no field", 400, `{"non_field_errors": ["Not enough credits."]}`, "",
+		{"too few credits by the words under non_field_errors", 400, `{"non_field_errors": ["Not enough credits."]}`, "",
 			map[string][]string{"non_field_errors": {"Not enough credits."}}, creatify.ErrInsufficientCredits, "add credits"},
 		{"words about a variable named credit_card_offer", 400, `{"credit_card_offer": ["This variable is required: not enough credits text."]}`, "",
 			map[string][]string{"credit_card_offer": {"This variable is required: not enough credits text."}}, nil, "400 Bad Request"},
@@ -405,7 +405,7 @@ func TestAPIError_keeps_no_more_than_a_reader_can_use(t *testing.T) {
 	}{
 		{"many fields", fields, 100},
 		{"long name", map[string]any{strings.Repeat("x", 201): "No."}, 0},
-		{"name that is not long", map[string]any{strings.Repeat("x", 200): "No."}, 1},
+		{"name of 200 characters", map[string]any{strings.Repeat("x", 200): "No."}, 1},
 		{"fields within fields", map[string]any{"a": deep}, 1},
 		{"long text", map[string]string{"detail": strings.Repeat("all work\nand no play\x1b[31m ", 1000)}, 0},
 	} {

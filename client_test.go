@@ -110,7 +110,7 @@ func TestNewAcceptsABackoffThatDoesNotGrow(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-func TestRetriesComeLaterAndLaterByDefault(t *testing.T) {
+func TestWithRetryBacksOffByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var times []time.Time
 		_, err := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
@@ -127,7 +127,7 @@ func TestRetriesComeLaterAndLaterByDefault(t *testing.T) {
 	})
 }
 
-func TestAnAttemptEndsAtTheTimeLimit(t *testing.T) {
+func TestWithTimeoutEndsAnAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := roundTrip(func(req *http.Request) (*http.Response, error) {
 			<-req.Context().Done()
@@ -142,7 +142,7 @@ func TestAnAttemptEndsAtTheTimeLimit(t *testing.T) {
 	})
 }
 
-func TestABaseURLMayHaveAPath(t *testing.T) {
+func TestWithBaseURLKeepsItsPath(t *testing.T) {
 	var path string
 	client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
 		path = req.URL.Path
@@ -154,7 +154,7 @@ func TestABaseURLMayHaveAPath(t *testing.T) {
 }
 
 func TestNewFromEnv(t *testing.T) {
-	t.Run("without variables names those that are missing", func(t *testing.T) {
+	t.Run("names the missing variables", func(t *testing.T) {
 		t.Setenv("CREATIFY_API_ID", "")
 		t.Setenv("CREATIFY_API_KEY", "")
 		_, err := creatify.NewFromEnv()
@@ -186,7 +186,7 @@ func TestNewFromEnv(t *testing.T) {
 	})
 }
 
-func TestPrintingAClientNeverShowsTheKey(t *testing.T) {
+func TestClientPrintsWithoutTheKey(t *testing.T) {
 	client, err := creatify.New("the-id", secretKey)
 	require.NoError(t, err)
 	var all strings.Builder
@@ -236,7 +236,7 @@ func TestWith(t *testing.T) {
 			assert.Equal(t, first(other), first(client))
 		})
 	})
-	t.Run("replaces what it is told to", func(t *testing.T) {
+	t.Run("replaces the given options only", func(t *testing.T) {
 		var seen []string
 		watch := creatify.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
 			return roundTrip(func(req *http.Request) (*http.Response, error) {
@@ -269,7 +269,7 @@ func TestWith(t *testing.T) {
 	})
 }
 
-func TestWithRateLimitAndWithLimiterExcludeEachOther(t *testing.T) {
+func TestWithLimiterExcludesWithRateLimit(t *testing.T) {
 	limiter := creatify.WithLimiter(rate.NewLimiter(1, 1))
 	_, err := creatify.New("id", "key", creatify.WithRateLimit(1, 1), limiter)
 	assert.Equal(t, []creatify.Problem{{Field: "WithLimiter", Message: "cannot be combined with WithRateLimit"}}, problemsOf(t, err))
@@ -355,7 +355,7 @@ func TestWithPaidGrace(t *testing.T) {
 	}
 }
 
-func TestRequestsCarryWhatTheAPIAsksFor(t *testing.T) {
+func TestNewSetsTheHeadersOfRequests(t *testing.T) {
 	var header http.Header
 	client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
 		header = req.Header.Clone()
@@ -370,7 +370,7 @@ func TestRequestsCarryWhatTheAPIAsksFor(t *testing.T) {
 	assert.True(t, strings.HasPrefix(header.Get("User-Agent"), "creatify-go/0.1.0 (go"))
 }
 
-func TestLogsHoldNeitherKeysNorBodies(t *testing.T) {
+func TestWithLoggerHoldsNeitherKeysNorBodies(t *testing.T) {
 	var logged bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	api := creatifytest.New(creatifytest.Config{})

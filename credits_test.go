@@ -137,7 +137,7 @@ func TestNewBudget_prices_are_copied(t *testing.T) {
 }
 
 func TestWithBudget(t *testing.T) {
-	t.Run("refuses_one_that_NewBudget_did_not_make", func(t *testing.T) {
+	t.Run("refuses_a_budget_without_NewBudget", func(t *testing.T) {
 		for _, budget := range []*creatify.Budget{nil, {}} {
 			_, err := creatify.New("id", "key", creatify.WithBudget(budget))
 			assert.ErrorContains(t, err, "WithBudget: the budget was not made by NewBudget")
@@ -182,7 +182,7 @@ func TestWithBudget(t *testing.T) {
 		})
 	})
 
-	t.Run("says_what_to_do", func(t *testing.T) {
+	t.Run("names_the_next_step", func(t *testing.T) {
 		client := newClient(t, creatifytest.New(creatifytest.Config{}), creatify.WithBudget(creatify.NewBudget(creatify.BudgetOptions{Credits: 35, Spent: 10})))
 		p := params()
 		p.ModelVersion = creatify.ModelAuroraV1
@@ -275,7 +275,7 @@ func TestBudget_render(t *testing.T) {
 		})
 	})
 
-	t.Run("of_a_job_of_another_client_counts_from_what_it_had_used", func(t *testing.T) {
+	t.Run("of_a_job_of_another_client_excludes_its_earlier_credits", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{VideoSeconds: 60}})
 			job, err := newClient(t, api).Jobs.CreatePreviewAndWait(t.Context(), params())
@@ -335,7 +335,7 @@ func TestBudget_render(t *testing.T) {
 		})
 	}
 
-	t.Run("refused_is_forgotten", func(t *testing.T) {
+	t.Run("is_forgotten_when_refused", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			api := creatifytest.New(creatifytest.Config{})
 			other := newClient(t, api)
@@ -368,7 +368,7 @@ func TestBudget_render(t *testing.T) {
 		assert.Equal(t, 5.0, budget.Spent())
 	})
 
-	t.Run("refused_leaves_the_preview_to_be_settled", func(t *testing.T) {
+	t.Run("leaves_the_preview_to_be_settled_when_refused", func(t *testing.T) {
 		used := "0"
 		budget := newBudget(10)
 		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
@@ -388,7 +388,7 @@ func TestBudget_render(t *testing.T) {
 		assert.Equal(t, 0.5, budget.Spent())
 	})
 
-	t.Run("is_not_settled_by_figures_from_before", func(t *testing.T) {
+	t.Run("is_not_settled_by_a_read_from_before_it", func(t *testing.T) {
 		charged, video, used := 0.0, "null", 0.0
 		budget := newBudget(10)
 		client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
@@ -414,7 +414,7 @@ func TestBudget_render(t *testing.T) {
 		assert.LessOrEqual(t, charged, 10.0)
 	})
 
-	t.Run("under_way_is_not_settled", func(t *testing.T) {
+	t.Run("is_not_settled_while_under_way", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			members := `"status":"done","preview":"https://x.test","credits_used":0`
 			budget := newBudget(10)
@@ -493,7 +493,7 @@ func TestBudget_settlement(t *testing.T) {
 		})
 	}
 
-	t.Run("is_up_to_24_hours_late", func(t *testing.T) {
+	t.Run("may_come_up_to_24_hours_later", func(t *testing.T) {
 		for _, tt := range []struct {
 			late  time.Duration
 			spent float64

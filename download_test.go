@@ -121,7 +121,7 @@ var downloadSentinels = map[string]error{
 	"no space left": syscall.ENOSPC,
 }
 
-func TestDownloadErrorIsOneThing(t *testing.T) {
+func TestDownloadErrorMatchesOneSentinel(t *testing.T) {
 	says := func(status int, body string) http.RoundTripper {
 		return roundTrip(func(req *http.Request) (*http.Response, error) {
 			resp := respond(req, status, body)
@@ -173,7 +173,7 @@ func TestDownloadErrorIsOneThing(t *testing.T) {
 		{name: "bad certificate", api: fails(&tls.CertificateVerificationError{Err: errors.New("expired")}), text: "expired"},
 		{name: "signed URL", api: fails(&url.Error{Op: "Get", URL: videoURL, Err: errors.New("GET " + videoURL + ": no signature=s1gned")}), text: "?[redacted]"},
 		{name: "echoed key", api: fails(errors.New("bad key " + creatifytest.APIKey)), text: "bad key [redacted]"},
-		{name: "sentinel of somebody else", api: fails(elsewhere), text: "another call: creatify: job"},
+		{name: "sentinel in the error of the transport", api: fails(elsewhere), text: "another call: creatify: job"},
 		{name: "canceled", api: fails(context.Canceled), end: context.Canceled, is: "Canceled", text: "context canceled (download again"},
 		{name: "canceled by another call", api: fails(context.Canceled), end: elsewhere, is: "Canceled", text: "context canceled: another call: creatify: job"},
 		{name: "full disk", api: good, w: writes(&fs.PathError{Op: "write", Path: "v", Err: syscall.ENOSPC}), is: "no space left", text: "it cannot be written: write v: no space left"},
@@ -217,7 +217,7 @@ func TestDownloadErrorIsOneThing(t *testing.T) {
 	}
 }
 
-func TestDownloadThatCannotBeQueued(t *testing.T) {
+func TestDownloadEndsInTheQueueAtTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := newClient(t, withVideo(videoURL, nil), creatify.WithRateLimit(0.01, 1))
 		_, err := client.Jobs.Get(t.Context(), jobID)
@@ -238,7 +238,7 @@ func TestDownloadFile(t *testing.T) {
 		content    string
 	}{
 		{"is_written", video, 200, video},
-		{"is_kept_when_another_is_not_had", "", 501, video},
+		{"is_kept_when_the_download_fails", "", 501, video},
 		{"is_replaced", video + "2", 200, video + "2"},
 	} {
 		t.Run(want.name, func(t *testing.T) {
@@ -253,7 +253,7 @@ func TestDownloadFile(t *testing.T) {
 			assert.Len(t, left, 1)
 		})
 	}
-	t.Run("in_no_folder_is_an_error_of_the_disk", func(t *testing.T) {
+	t.Run("fails_without_its_folder", func(t *testing.T) {
 		_, err := newClient(t, withVideo(videoURL, nil)).Jobs.DownloadFile(t.Context(), jobID, filepath.Join(t.TempDir(), "none", "video.mp4"))
 		downloadError(t, err)
 		assert.ErrorIs(t, err, fs.ErrNotExist)

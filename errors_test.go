@@ -70,7 +70,7 @@ func TestCharged(t *testing.T) {
 		{"download", &creatify.DownloadError{Err: io.ErrUnexpectedEOF}, creatify.ChargedUnknown},
 		{"tracker closed", creatify.ErrTrackerClosed, creatify.ChargedUnknown},
 		{"foreign", foreign, creatify.ChargedUnknown},
-		{"foreign of another client of the same kind", &foreignError{429}, creatify.ChargedUnknown},
+		{"foreign error with a StatusCode", &foreignError{429}, creatify.ChargedUnknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, tt.want, creatify.Charged(tt.err))

@@ -62,13 +62,13 @@ func TestWaitForPreview(t *testing.T) {
 		require.NoError(t, err)
 		assert.NotEmpty(t, job.Preview)
 	})
-	t.Run("takes a result out of malformed JSON", func(t *testing.T) {
+	t.Run("reads a result from malformed JSON", func(t *testing.T) {
 		client := newClient(t, says(200, `{"id":"`+jobID+`","status":"done","preview":"https://app.test/p","duration":NaN}`))
 		job, err := client.Jobs.WaitForPreview(t.Context(), jobID)
 		require.NoError(t, err)
 		assert.Equal(t, "https://app.test/p", job.Preview)
 	})
-	t.Run("takes no failure out of truncated JSON", func(t *testing.T) {
+	t.Run("reads no failure from truncated JSON", func(t *testing.T) {
 		const whole = `{"id":"` + jobID + `","status":"failed","failed_reason":"the photo cannot be fetched"}`
 		synctest.Test(t, func(t *testing.T) {
 			client := newClient(t, numbered(func(req *http.Request, n int) (*http.Response, error) {
@@ -96,7 +96,7 @@ func TestWaitForPreview(t *testing.T) {
 			})
 		}
 	})
-	t.Run("takes a preview that stands for two minutes in a job that is not terminal", func(t *testing.T) {
+	t.Run("returns the preview of a job that is not terminal after two minutes without a change", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			client := newClient(t, says(200, `{"id":"`+jobID+`","status":"pending","preview":"https://app.test/p"}`))
@@ -126,7 +126,7 @@ func TestWaitForPreview(t *testing.T) {
 			assert.InDelta(t, 30*time.Minute, polls[len(polls)-1], float64(time.Second), "the last poll comes before the deadline")
 		})
 	})
-	t.Run("does not poll jobs together again that were refused together", func(t *testing.T) {
+	t.Run("spreads the next polls of jobs that were refused together", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			second := make(chan time.Duration, 100)
@@ -219,7 +219,7 @@ func TestWaitForPreviewContext(t *testing.T) {
 			})
 		})
 	}
-	t.Run("deadline ends it as itself", func(t *testing.T) {
+	t.Run("deadline ends the wait with its own error", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
@@ -267,7 +267,7 @@ func TestWaitForPreviewFailedPolls(t *testing.T) {
 		{name: "lost connection", fault: creatifytest.Fault{Drop: creatifytest.DropAfter}},
 		{name: "refused connection", fault: creatifytest.Fault{Drop: creatifytest.Refuse}},
 		{name: "body truncated before the ID", fault: creatifytest.Fault{Cut: 4}},
-		{name: "body truncated behind the ID", fault: creatifytest.Fault{Cut: 300}},
+		{name: "body truncated after the ID", fault: creatifytest.Fault{Cut: 300}},
 		{name: "page instead of JSON", fault: creatifytest.Fault{Body: "<html>Sign in</html>"}},
 		{name: "empty object", fault: creatifytest.Fault{Body: "{}"}},
 		{name: "another job", fault: creatifytest.Fault{Body: `{"id":"someone-elses","status":"done","preview":"https://evil.test"}`}},
@@ -303,7 +303,7 @@ func TestWaitForPreviewFailedPolls(t *testing.T) {
 			assert.Equal(t, 3, api.Calls(get))
 		})
 	})
-	t.Run("end the wait for a job that nobody has seen after ten", func(t *testing.T) {
+	t.Run("end the wait for an unseen job after ten in a row", func(t *testing.T) {
 		for _, server := range []http.RoundTripper{says(500, ""), hangs} {
 			synctest.Test(t, func(t *testing.T) {
 				_, err := newClient(t, server).Jobs.WaitForPreview(t.Context(), jobID)
@@ -596,7 +596,7 @@ func TestWithMaxWait(t *testing.T) {
 			})
 		})
 	}
-	t.Run("is no failed poll when it cuts one off", func(t *testing.T) {
+	t.Run("does not count the poll that it ends as failed", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			_, err := newClient(t, hangs).Jobs.WaitForPreview(t.Context(), jobID, creatify.WithMaxWait(10*time.Second), creatify.WithMaxPollErrors(1))
@@ -1053,7 +1053,7 @@ func TestResumePoller(t *testing.T) {
 			})
 		}
 	})
-	t.Run("clamps what another clock has put too far away", func(t *testing.T) {
+	t.Run("clamps a due time that another clock has set too far ahead", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			server := says(200, running)
 			time.Sleep(10 * time.Hour) // this clock is ten hours ahead
@@ -1085,7 +1085,7 @@ func TestResumePoller(t *testing.T) {
 		assert.Equal(t, creatify.KindVideo, p.Pending().Kind)
 		assert.False(t, p.Next().After(time.Now()))
 	})
-	t.Run("takes at most 4 KiB with the longest fields", func(t *testing.T) {
+	t.Run("writes at most 4 KiB with the longest fields", func(t *testing.T) {
 		for _, char := range []string{"x", "é", "<", `"`, "\x01", "\u2028"} {
 			synctest.Test(t, func(t *testing.T) {
 				jobs := newClient(t, hangs).Jobs
@@ -1195,7 +1195,7 @@ func TestNewPendingJob(t *testing.T) {
 			{"no job", nil, creatify.PendingJob{Started: now}},
 			{"without a creation time", &creatify.Job{ID: "7"}, creatify.PendingJob{ID: "7", Started: now}},
 			{"with one", &creatify.Job{ID: "7", CreatedAt: now.Add(-time.Minute)}, creatify.PendingJob{ID: "7", Started: now.Add(-time.Minute)}},
-			{"with one in the future", &creatify.Job{ID: "7", CreatedAt: now.Add(time.Minute)}, creatify.PendingJob{ID: "7", Started: now}},
+			{"with a creation time in the future", &creatify.Job{ID: "7", CreatedAt: now.Add(time.Minute)}, creatify.PendingJob{ID: "7", Started: now}},
 		} {
 			tt.want.Kind, tt.want.TemplateID, tt.want.ModelVersion = creatify.KindPreview, p.TemplateID, creatify.ModelAuroraV1
 			assert.Equal(t, tt.want, creatify.NewPendingJob(tt.job, p), tt.name)

@@ -443,7 +443,7 @@ func TestWithTemplateCheck_reads_once_more_before_it_refuses(t *testing.T) {
 	})
 }
 
-func TestWithTemplateCheck_of_a_template_that_cannot_be_read_stops_nothing(t *testing.T) {
+func TestWithTemplateCheck_allows_creates_while_the_template_cannot_be_read(t *testing.T) {
 	says := func(status int, body string) func(*http.Request) (*http.Response, error) {
 		return func(req *http.Request) (*http.Response, error) { return respond(req, status, body), nil }
 	}
@@ -490,7 +490,7 @@ func TestWithTemplateCheck_of_a_template_that_cannot_be_read_stops_nothing(t *te
 	}
 }
 
-func TestWithTemplateCheck_of_concurrent_creates_shares_one_read(t *testing.T) {
+func TestWithTemplateCheck_shares_one_read_among_concurrent_creates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &templateServer{}
 		server.answer = func(req *http.Request) (*http.Response, error) {
@@ -516,7 +516,7 @@ func TestWithTemplateCheck_of_concurrent_creates_shares_one_read(t *testing.T) {
 	})
 }
 
-func TestWithTemplateCheck_passes_on_the_read_of_a_create_that_ends(t *testing.T) {
+func TestWithTemplateCheck_reads_for_the_next_create_when_one_ends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		server := &templateServer{}
@@ -582,7 +582,7 @@ func TestWithTemplateCheck_keeps_1000_templates(t *testing.T) {
 	})
 }
 
-func TestWithTemplateCheck_without_an_age_is_refused(t *testing.T) {
+func TestWithTemplateCheck_refuses_an_age_that_is_not_above_zero(t *testing.T) {
 	for _, age := range []time.Duration{0, -time.Second} {
 		_, err := creatify.New("id", "key", creatify.WithTemplateCheck(age))
 		assert.Equal(t, []creatify.Problem{{Field: "WithTemplateCheck", Message: "must be above zero, not " + age.String()}}, problemsOf(t, err))

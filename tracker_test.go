@@ -173,7 +173,7 @@ func TestTracker_Results(t *testing.T) {
 			})
 		})
 	}
-	t.Run("delivers the second result again in its place", func(t *testing.T) {
+	t.Run("delivers the second result again as the second", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			tracker := track(t, newClient(t, allDone), creatify.TrackerOptions{})
 			addInOrder(t, tracker, "a", "b", "c")
@@ -302,7 +302,7 @@ func TestTracker_Results(t *testing.T) {
 			assert.Len(t, results(t, tracker, 1), 1)
 		})
 	})
-	t.Run("does not end for want of jobs", func(t *testing.T) {
+	t.Run("does not end while there are no jobs", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 			tracker := track(t, client, creatify.TrackerOptions{})
 			for range 2 {
@@ -792,7 +792,7 @@ func TestTracker_Close(t *testing.T) {
 			})
 		})
 	}
-	t.Run("is not needed for the goroutines of a tracker without jobs", func(t *testing.T) {
+	t.Run("is not needed to end the goroutines once no job is left", func(t *testing.T) {
 		before := runtime.NumGoroutine()
 		tracker := newClient(t, allDone).Jobs.NewTracker(creatify.TrackerOptions{}) // and is not closed
 		require.NoError(t, tracker.Add(creatify.PendingJob{ID: "a"}))
@@ -882,7 +882,7 @@ func TestTrackerRate(t *testing.T) {
 			assert.Less(t, last, 5*time.Minute, "one round of all jobs takes 50 s")
 		})
 	})
-	t.Run("is held by a 429 for all jobs, and counts one burst once", func(t *testing.T) {
+	t.Run("is held for all jobs by a 429, and once by a burst of them", func(t *testing.T) {
 		for _, concurrency := range []int{1, 16} {
 			synctest.Test(t, func(t *testing.T) {
 				start, polls := time.Now(), atomic.Int32{}
@@ -938,7 +938,7 @@ func TestTrackerRate(t *testing.T) {
 }
 
 func TestTrackerFailedPolls(t *testing.T) {
-	t.Run("end no wait for a healthy job, and refusals only that of the job", func(t *testing.T) {
+	t.Run("end no wait for a healthy job, and refusals end their own job only", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 			job := create(t, api, client, creatifytest.Life{Duration: time.Minute})
 			api.Inject(creatifytest.Fault{Call: get, Status: 502, Body: "<html>", Times: 5})
@@ -1024,7 +1024,7 @@ func TestTrackerCallbacks(t *testing.T) {
 			assert.Len(t, results(t, tracker, 2), 2)
 		})
 	})
-	t.Run("and methods may run beside polls", func(t *testing.T) { // for -race
+	t.Run("and methods may run during polls", func(t *testing.T) { // for -race
 		synctest.Test(t, func(t *testing.T) {
 			born := time.Now().Add(-time.Minute).Format(time.RFC3339)
 			tracker := track(t, newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {

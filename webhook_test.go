@@ -283,7 +283,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 		assert.Len(t, h.jobs, 3)
 	})
 
-	t.Run("has_an_event_sent_again_until_its_job_can_be_read", func(t *testing.T) {
+	t.Run("answers_503_until_the_job_can_be_read", func(t *testing.T) {
 		reads := 0
 		h := newHook(t, creatify.WebhookOptions{}, roundTrip(func(req *http.Request) (*http.Response, error) {
 			switch reads++; {
@@ -308,11 +308,11 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 	})
 
 	for _, tt := range []struct{ name, event, members string }{
-		{"has_an_event_sent_again_that_is_ahead_of_its_job", event(jobID, "done"), `"status":"running"`},
-		{"has_an_event_sent_again_with_a_video_that_is_not_there",
+		{"answers_503_to_an_event_that_is_ahead_of_its_job", event(jobID, "done"), `"status":"running"`},
+		{"answers_503_to_an_event_with_a_video_that_the_job_lacks",
 			`{"id":"` + jobID + `","status":"done","output":"https://v.test"}`, `"status":"done","preview":"https://x.test"`},
-		{"has_an_event_sent_again_while_the_job_has_no_output", event(jobID, "done"), `"status":"done"`},
-		{"has_a_late_event_sent_again_while_the_job_has_no_output", event(jobID, "running"), `"status":"done"`},
+		{"answers_503_while_the_job_has_no_output", event(jobID, "done"), `"status":"done"`},
+		{"answers_503_to_a_late_event_while_the_job_has_no_output", event(jobID, "running"), `"status":"done"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHook(t, creatify.WebhookOptions{}, shows(&tt.members))
@@ -356,7 +356,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 		}
 	})
 
-	t.Run("reads_before_polls_that_wait_for_the_rate_limit", func(t *testing.T) {
+	t.Run("reads_before_queued_polls", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: time.Hour}})
 			client := newClient(t, api, creatify.WithRateLimit(2, 1))
@@ -378,7 +378,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 		})
 	})
 
-	t.Run("gives_a_read_10_seconds", func(t *testing.T) {
+	t.Run("ends_a_read_after_10_seconds", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHook(t, creatify.WebhookOptions{}, nil)
 			h.api.Inject(creatifytest.Fault{Call: get, Delay: time.Hour})
@@ -388,7 +388,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 		})
 	})
 
-	t.Run("has_an_event_sent_again_when_its_function_fails", func(t *testing.T) {
+	t.Run("answers_503_when_its_function_fails", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHook(t, creatify.WebhookOptions{Secret: "right"}, nil)
 			job := create(t, h.api, h.client, creatifytest.Life{})
@@ -466,12 +466,12 @@ func TestJobsService_WebhookHandler_render(t *testing.T) {
 	}{
 		{"delivers_the_video_that_the_event_lacks", false,
 			[]step{{0, "done", previewed, 204}, {time.Hour, "done", rendered, 204}}, []string{"done", "done video"}},
-		{"has_the_event_sent_again_until_the_video_is_there", true,
+		{"answers_503_until_the_video_is_there", true,
 			[]step{{0, "done", previewed, 204}, {time.Minute, "done", previewed, 503}, {time.Minute, "done", running, 503},
 				{time.Minute, "done", rendered, 204}, {time.Hour, "done", "", 204}}, []string{"done", "done video"}},
-		{"has_the_event_of_a_failure_sent_again_until_the_job_shows_it", true,
+		{"answers_503_to_a_failure_until_the_job_shows_it", true,
 			[]step{{0, "done", previewed, 204}, {time.Minute, "failed", previewed, 503}, {time.Minute, "failed", failed, 204}}, []string{"done", "failed"}},
-		{"takes_a_job_at_work_again_for_a_render", false,
+		{"expects_a_video_of_a_job_at_work_again", false,
 			[]step{{0, "done", previewed, 204}, {time.Minute, "running", running, 204}, {time.Minute, "done", previewed, 503},
 				{time.Minute, "done", rendered, 204}}, []string{"done", "running", "done video"}},
 		{"accepts_another_event_of_a_preview_that_is_not_rendered", false,
@@ -709,7 +709,7 @@ func TestJobsService_WebhookHandler_body_that_never_ends(t *testing.T) {
 		})
 	})
 
-	t.Run("does_not_cost_a_patient_sender_its_connection", func(t *testing.T) {
+	t.Run("keeps_the_connection_of_a_patient_sender", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHook(t, creatify.WebhookOptions{}, says(200, liveLike))
 			h.handler = h.client.Jobs.WebhookHandler(creatify.WebhookOptions{}, func(ctx context.Context, _ *creatify.Job) error {

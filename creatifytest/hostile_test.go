@@ -135,7 +135,7 @@ func TestServeHTTP_hostile(t *testing.T) {
 }
 
 func TestAPI_hostile(t *testing.T) {
-	t.Run("books stay right under load", func(t *testing.T) {
+	t.Run("charges are exact under concurrent requests", func(t *testing.T) {
 		const workers, each = 8, 100
 		api := creatifytest.New(creatifytest.Config{Credits: 500, Life: atOnce, RequestsPerMinute: 1e6})
 		var wg sync.WaitGroup
@@ -184,7 +184,7 @@ func TestAPI_hostile(t *testing.T) {
 		})
 	})
 
-	t.Run("the page grows with the variables and not faster", func(t *testing.T) {
+	t.Run("the page grows linearly with the variables", func(t *testing.T) {
 		for _, variables := range []string{
 			"{" + strings.Repeat(`"a":{},`, 100_000) + `"a":{}}`,
 			`{"a":` + strings.Repeat(`{"a":`, 9_000) + `{}` + strings.Repeat(`}`, 9_001),
@@ -210,7 +210,7 @@ func TestAPI_hostile(t *testing.T) {
 		equal(t, "the length", len(got.body), 15*64<<10)
 	})
 
-	t.Run("a query of the page is one job", func(t *testing.T) {
+	t.Run("a malformed query of the page is 404", func(t *testing.T) {
 		api := creatifytest.New(creatifytest.Config{})
 		for _, query := range []string{"layout=%zz", "layout=" + strings.Repeat("x", 1<<20), "layout=..%2f..%2f", ";;;", "layout=<script>"} {
 			req := fileRequest(t.Context(), "GET", "https://app.creatify.ai/preview")

@@ -333,7 +333,7 @@ func TestJob(t *testing.T) {
 		equal(t, "the number of requests", api.Calls(""), 3)
 	})
 
-	t.Run("an unknown job is none", func(t *testing.T) {
+	t.Run("does not find an unknown job", func(t *testing.T) {
 		_, ok := creatifytest.New(creatifytest.Config{}).Job(unknownID)
 		equal(t, "whether there is one", ok, false)
 	})

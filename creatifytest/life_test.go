@@ -153,7 +153,7 @@ func TestLife_PerRead(t *testing.T) {
 		})
 	})
 
-	t.Run("a nanosecond is over at the next read though the clock stalls", func(t *testing.T) {
+	t.Run("a nanosecond ends at the next read even if the clock has not moved", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1, Render: creatifytest.RenderLife{Duration: 1}}})
 			start := time.Now()

@@ -217,7 +217,7 @@ func TestStartRender(t *testing.T) {
 		})
 	})
 
-	t.Run("is edited by a Reply that asks the API", func(t *testing.T) {
+	t.Run("allows a Reply to call the API", func(t *testing.T) {
 		var api *creatifytest.API
 		life := creatifytest.Life{
 			Steps: []creatifytest.Step{{Status: "done"}},
@@ -227,7 +227,7 @@ func TestStartRender(t *testing.T) {
 		equal(t, "the name", render(t, api, create(t, api)["id"])["name"], any(5.0))
 	})
 
-	t.Run("accepts one of many", func(t *testing.T) {
+	t.Run("accepts one of many concurrent renders", func(t *testing.T) {
 		api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Steps: []creatifytest.Step{{Status: "done"}}}})
 		id := create(t, api)["id"].(string)
 		var wg sync.WaitGroup

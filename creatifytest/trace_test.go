@@ -80,7 +80,7 @@ func TestTracer(t *testing.T) {
 		}
 	})
 
-	t.Run("may lack hooks", func(t *testing.T) {
+	t.Run("accepts a trace without hooks", func(t *testing.T) {
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{})
 		got := roundTrip(t, creatifytest.New(creatifytest.Config{}), newRequest(ctx, "GET", creditsURL, ""))
 		equal(t, "the status", got.status, 200)

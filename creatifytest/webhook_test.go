@@ -156,7 +156,7 @@ func TestRunWebhooks(t *testing.T) {
 		}
 	})
 
-	t.Run("an event tells what the job shows", func(t *testing.T) {
+	t.Run("an event holds the values of the job", func(t *testing.T) {
 		tests := []struct {
 			name string
 			url  string

@@ -103,7 +103,7 @@ func TestAttemptNeverSplicesTwoFiles(t *testing.T) {
 		{"refused_with_416", nil, status(416)},
 		{"with_an_ETag_instead_of_a_date", dated, good},
 		{"with_a_weak_ETag_instead_of_a_date", dated, part(rest, 40_000, 100_000, etag(`W/"a"`))},
-		{"with_a_date_that_is_its_own", dated, part(rest, 40_000, 100_000, instant)},
+		{"with_a_change_at_the_moment_of_the_response", dated, part(rest, 40_000, 100_000, instant)},
 		{"with_a_date_of_this_second", dated, part(rest, 40_000, 100_000, http.Header{"Last-Modified": {"Wed, 01 May 2024 03:06:00 GMT"}, "Date": {"Wed, 01 May 2024 03:06:00 GMT"}})},
 		{"with_another_date", dated, part(rest, 40_000, 100_000, http.Header{"Last-Modified": {"Thu, 30 Dec 1999 00:00:00 GMT"}, "Date": dated["Date"]})},
 	}
@@ -175,7 +175,7 @@ func TestAttemptStartsOverWhenTheFileHasChanged(t *testing.T) {
 	}{
 		{"by_its_ETag", host{header: etag(`"new"`), answers: map[int]answer{0: truncated(etag(`"old"`))}}},
 		{"by_its_ETag,_without_a_length", host{header: etag(`"new"`), noLength: true, answers: map[int]answer{0: truncated(etag(`"old"`))}}},
-		{"for_all_that_is_known", host{answers: map[int]answer{0: truncated(nil)}}},
+		{"and_nothing_identifies_it", host{answers: map[int]answer{0: truncated(nil)}}},
 		{"by_its_length", host{content: is[:700], header: etag(`"a"`), answers: map[int]answer{0: truncated(etag(`"a"`))}}},
 	}
 	for _, tt := range tests {
