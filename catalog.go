@@ -4,16 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
 // PersonasService lists the avatars that the account may use. It is [Client.Personas].
-type PersonasService struct {
-	api *api
-}
+type PersonasService struct{ api *api }
 
 // Persona is a person who can speak in a video. Null and absent values read as "".
 type Persona struct {
@@ -34,16 +31,14 @@ type Persona struct {
 func (s *PersonasService) List(ctx context.Context) ([]Persona, error) {
 	call := transport.Call{Name: "list_personas", Path: "/api/personas/"}
 	return readList(ctx, s.api, call, func(p *Persona, body lenient.Value) error {
-		p.Raw = slices.Clip(json.RawMessage(body))
+		p.Raw = json.RawMessage(body)
 		return lenient.Read(body, lenient.Fields{"id": &p.ID, "creator_name": &p.CreatorName, "gender": &p.Gender,
 			"age_range": &p.AgeRange, "location": &p.Location, "style": &p.Style})
 	})
 }
 
 // VoicesService lists the voices that the account may use. It is [Client.Voices].
-type VoicesService struct {
-	api *api
-}
+type VoicesService struct{ api *api }
 
 // Voice is a speaker with one or more accents. Null and absent values read as the zero value.
 type Voice struct {
@@ -70,7 +65,7 @@ func (s *VoicesService) List(ctx context.Context) ([]Voice, error) {
 	accents := 0
 	return readList(ctx, s.api, call, func(voice *Voice, body lenient.Value) error {
 		var list lenient.Value
-		voice.Raw = slices.Clip(json.RawMessage(body))
+		voice.Raw = json.RawMessage(body)
 		err := lenient.Read(body, lenient.Fields{"name": &voice.Name, "gender": &voice.Gender, "accents": &list})
 		items, _ := lenient.Items(list)
 		for item := range items {

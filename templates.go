@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
@@ -20,9 +19,7 @@ import (
 )
 
 // TemplatesService reads the account's custom templates. It is [Client.Templates].
-type TemplatesService struct {
-	api *api
-}
+type TemplatesService struct{ api *api }
 
 // Template is a custom template. Null and absent values read as the zero value.
 //
@@ -149,7 +146,7 @@ func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Templat
 
 // read reads an object, whatever its members are. It keeps body.
 func (t *Template) read(body lenient.Value) error {
-	t.Raw = slices.Clip(json.RawMessage(lenient.Trim(body)))
+	t.Raw = json.RawMessage(lenient.Trim(body))
 	return lenient.Read(body, lenient.Fields{"template_id": &t.ID, "name": &t.Name, "preview": &t.Preview,
 		"aspect_ratio": &t.AspectRatio, "created_at": &t.CreatedAt, "updated_at": &t.UpdatedAt,
 		"variables": func(v lenient.Value) { t.Variables = decodeVariables(v) }})
@@ -166,7 +163,7 @@ func WithTemplateCheck(maxAge time.Duration) Option {
 		if maxAge <= 0 {
 			c.refuse("WithTemplateCheck", "must be above zero, not %v", maxAge)
 		}
-		c.templates = &templateReads{maxAge: maxAge, latest: make(map[string]*templateRead)}
+		c.templates = &templateReads{maxAge: maxAge, latest: make(map[string]chan templateRead)}
 	}
 }
 
@@ -176,24 +173,22 @@ const (
 	templateRetryAfter  = time.Minute
 )
 
-// templateReads holds the latest read of each template, by ID.
+// templateReads holds the latest read of each template, by ID. Creates with one template take it in turns.
 type templateReads struct {
 	maxAge time.Duration
 
 	mu     sync.Mutex
-	latest map[string]*templateRead
+	latest map[string]chan templateRead
 }
 
-// templateRead is the latest read of one template. Creates take turns with it, so that they share the read.
+// templateRead is the result of reading a template. The zero value is due at once.
 type templateRead struct {
-	turn      chan struct{} // holds an element while a create has its turn
-	begun     atomic.Int64  // reads so far
-	template  Template      // without variables if it could not be read
-	goodUntil time.Time
+	template         Template // without variables if it could not be read
+	begun, goodUntil time.Time
 }
 
-// of returns the latest read of a template, or one that has not begun.
-func (r *templateReads) of(id string) *templateRead {
+// of returns the channel that holds the latest read of a template.
+func (r *templateReads) of(id string) chan templateRead {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id = foldID(id)
@@ -201,7 +196,8 @@ func (r *templateReads) of(id string) *templateRead {
 		if len(r.latest) >= maxTemplateReads {
 			clear(r.latest)
 		}
-		r.latest[id] = &templateRead{turn: make(chan struct{}, 1)}
+		r.latest[id] = make(chan templateRead, 1)
+		r.latest[id] <- templateRead{}
 	}
 	return r.latest[id]
 }
@@ -211,42 +207,43 @@ func (a *api) checkTemplate(ctx context.Context, params JobParams) error {
 	if a.templates == nil {
 		return nil
 	}
-	read := a.templates.of(params.TemplateID)
-	before := read.begun.Load()
+	start, latest := time.Now(), a.templates.of(params.TemplateID)
+	var read templateRead
 	select {
-	case read.turn <- struct{}{}:
-		defer func() { <-read.turn }()
+	case read = <-latest:
+		defer func() { latest <- read }()
 	case <-ctx.Done(): // which the create will find, too
 		return nil
 	}
-	if !time.Now().Before(read.goodUntil) {
-		a.readTemplate(ctx, params.TemplateID, read)
+	due := !time.Now().Before(read.goodUntil)
+	if due {
+		read = a.readTemplate(ctx, params.TemplateID)
 	}
 	problems := read.template.mismatches(params.Variables)
-	if len(problems) > 0 && read.begun.Load() == before { // the template may have changed
-		a.readTemplate(ctx, params.TemplateID, read)
+	if len(problems) > 0 && !due && !read.begun.After(start) { // the template may have changed
+		read = a.readTemplate(ctx, params.TemplateID)
 		problems = read.template.mismatches(params.Variables)
 	}
 	return validation(problems)
 }
 
-// readTemplate reads the template again, and keeps its variables alone.
-func (a *api) readTemplate(ctx context.Context, id string, read *templateRead) {
-	read.begun.Add(1)
-	now := time.Now()
+// readTemplate reads a template, and keeps its variables alone.
+func (a *api) readTemplate(ctx context.Context, id string) templateRead {
+	read := templateRead{begun: time.Now()}
 	limited, cancel := context.WithTimeout(ctx, templateReadTimeout)
 	defer cancel()
 	template, err := (&TemplatesService{a}).Get(limited, id)
 	if err == nil && !sameID(template.ID, id) {
 		err = errors.New("the response is about another template")
 	}
-	read.template, read.goodUntil = Template{}, time.Time{}
 	switch {
 	case err == nil:
-		read.template.Variables, read.goodUntil = template.Variables, now.Add(a.templates.maxAge)
+		read.template.Variables = template.Variables
+		read.goodUntil = read.begun.Add(a.templates.maxAge)
 	case ctx.Err() == nil: // otherwise the create has ended, and the next one reads
-		read.goodUntil = now.Add(min(a.templates.maxAge, templateRetryAfter))
+		read.goodUntil = read.begun.Add(min(a.templates.maxAge, templateRetryAfter))
 		a.logger.LogAttrs(ctx, slog.LevelWarn, "creatify: template not checked",
 			slog.String("template_id", id), slog.String("reason", Reason(err)))
 	}
+	return read
 }

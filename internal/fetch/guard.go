@@ -147,14 +147,15 @@ var (
 func IsPublicHost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.Zone() == "" && isPublic(addr)
+		return isPublic(addr)
 	}
 	return len(host) <= 253 && hostName.MatchString(host) && !localName.MatchString(host)
 }
 
-// isPublic reports whether an address is on the Internet, by IANA's registries of special-purpose addresses.
+// isPublic reports whether an address is on the Internet, by IANA's registries of special-purpose addresses. No prefix
+// contains an address with a zone.
 func isPublic(addr netip.Addr) bool {
-	addr = addr.Unmap().WithZone("")
+	addr = addr.Unmap()
 	if nat64.Contains(addr) {
 		b := addr.As16()
 		addr = netip.AddrFrom4([4]byte(b[12:]))
@@ -162,8 +163,7 @@ func isPublic(addr netip.Addr) bool {
 	if addr.Is6() && !globalUnicast.Contains(addr) {
 		return false
 	}
-	contains := func(p netip.Prefix) bool { return p.Contains(addr) }
-	return addr.IsValid() && !slices.ContainsFunc(special, contains)
+	return !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 var (

@@ -11,6 +11,7 @@ import (
 	"iter"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,6 +87,7 @@ func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 }
 
 // Items returns the items of list, and reports whether list is a list and valid JSON. If not, there are none.
+// Appending to an item changes no other.
 func Items(list []byte) (items iter.Seq[Value], ok bool) {
 	list = Trim(list)
 	ok = bytes.HasPrefix(list, []byte("[")) && json.Valid(list)
@@ -95,7 +97,7 @@ func Items(list []byte) (items iter.Seq[Value], ok bool) {
 		}
 		for rest := trimLeft(list[1:]); rest[0] != ']'; rest = trimLeft(bytes.TrimPrefix(rest, []byte(","))) {
 			var item Value
-			if item, rest = cut(rest, ",]}"); !yield(item) {
+			if item, rest = cut(rest, ",]}"); !yield(slices.Clip(item)) {
 				return
 			}
 		}
