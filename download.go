@@ -65,8 +65,8 @@ func WithPrivateAddresses() DownloadOption {
 	return func(c *downloadConfig) { c.Private = true }
 }
 
-// download checks the arguments, and turns the error of fetching the video into a [*DownloadError]. Target is the
-// problem with the argument that receives the video, if it has a message.
+// download checks the arguments, and turns the error of fetching the video into a [*DownloadError]. Target is
+// the problem with the argument that receives the video, if it has a message.
 func (s *JobsService) download(ctx context.Context, id string, target Problem, opts []DownloadOption,
 	fetchTo func(fetch.File) (int64, error)) (int64, error) {
 	video := fetch.File{MaxSize: 4 << 30, Idle: 30 * time.Second}

@@ -22,8 +22,8 @@ type Client struct {
 }
 
 // New makes a client. Of a caller's [http.Transport] it takes the proxy, DialContext, the time limits and the
-// trusted roots, but nothing that identifies the caller to a foreign host. Redact makes an error's text fit for
-// a log.
+// trusted roots, but nothing that identifies the caller to a foreign host. Redact makes an error's text fit
+// for a log.
 func New(caller *http.Client, userAgent string, redact func(text string, secrets ...string) string) *Client {
 	client := &Client{userAgent: userAgent, redact: redact, settings: &http.Transport{
 		TLSClientConfig:        new(tls.Config),

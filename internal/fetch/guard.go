@@ -141,8 +141,8 @@ var (
 	localName = regexp.MustCompile(`(^|\.)(localhost|local|home\.arpa|internal)$`)
 )
 
-// IsPublicHost reports whether a host may be on the Internet: a public IP address in its usual form, or a name
-// with a dot that is not reserved for local use. The last label begins with a letter, since 127.1 and
+// IsPublicHost reports whether a host may be on the Internet: a public IP address in its usual form, or a
+// name with a dot that is not reserved for local use. The last label begins with a letter, since 127.1 and
 // 127.0.0.0x1 are addresses, too. Names for tests, such as files.test, pass.
 func IsPublicHost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
@@ -152,8 +152,8 @@ func IsPublicHost(host string) bool {
 	return len(host) <= 253 && hostName.MatchString(host) && !localName.MatchString(host)
 }
 
-// isPublic reports whether an address is on the Internet, by IANA's registries of special-purpose addresses. No prefix
-// contains an address with a zone.
+// isPublic reports whether an address is on the Internet, by IANA's registries of special-purpose addresses.
+// No prefix contains an address with a zone.
 func isPublic(addr netip.Addr) bool {
 	addr = addr.Unmap()
 	if nat64.Contains(addr) {
