@@ -4,6 +4,7 @@ const (
 	root      = "."
 	transport = "./internal/transport"
 	wait      = "./internal/wait"
+	fetch     = "./internal/fetch"
 )
 
 // all are the mutants, by the promise that they break: money, keys, the ends of waits.
@@ -35,6 +36,11 @@ var all = []mutant{
 		"!SameOrigin(req.URL, w.origin)", "false", "./tests/hostile", "TestKeyStaysInItsOrigin"},
 	{"keys: http is accepted for any host", root, "config.parseBaseURL",
 		"!transport.IsLoopback(u.Hostname())", "false", root, "^TestNew"},
+	{"keys: a redirected download tells the next host its signed URL", fetch, "download.checkRedirect",
+		`req.Header.Del("Referer")`, "", fetch, "^TestRoundTripFollowsRedirects$"},
+
+	{"files: a part of another version continues a file", fetch, "sameVersion",
+		"versionOf(header) == version", "true", fetch, "^TestAttemptNeverSplicesTwoFiles$"},
 
 	{"waits: a rejected job is polled on", root, "Job.class",
 		"StatusRejected", "StatusRejected + \"?\"", root, "^TestCreatePreviewAndWait"},
