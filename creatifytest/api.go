@@ -20,14 +20,14 @@
 //
 // # What a test can set and see
 //
-// [Config], [API.NextJob] and [Config.LifeFor] set how jobs go, [API.Inject] makes calls fail, and
-// [API.AddCredits] tops the account up. [API.Calls], [API.Jobs], [API.Job] and [API.Charges] tell what
+// [Config], [API.NextJob] and [Config.LifeFor] set the course of jobs, [API.Inject] makes calls fail, and
+// [API.AddCredits] tops the account up. [API.Calls], [API.Jobs], [API.Job] and [API.Charges] report what
 // happened. A job's webhook_url gets events while [API.RunWebhooks] or [API.RunWebhooksTo] runs.
 //
 // The URLs in responses lead to the fake, which answers for every host; for a server, set [Config.BaseURL]. A
 // preview is a page for a browser, and a video an MP4 file that plays for 3 s and supports range requests.
-// Neither takes credentials, and [API.LeakedCredentials] counts who sends them. Previews of templates and
-// voices lead nowhere.
+// Neither takes credentials, and [API.LeakedCredentials] counts the requests that send them. Previews of
+// templates and voices lead nowhere.
 //
 // # Guesses
 //
@@ -73,10 +73,10 @@ type Config struct {
 	// made by httptest.NewUnstartedServer has its address before it has a handler.
 	BaseURL string
 
-	// Life is how each job goes for which neither [API.NextJob] nor LifeFor decides.
+	// Life is the life of each job for which neither [API.NextJob] nor LifeFor has one.
 	Life Life
 
-	// LifeFor, if not nil, returns how the job goes that a request asks for, unless [API.NextJob] has one
+	// LifeFor, if not nil, returns the life of the job that a request creates, unless [API.NextJob] has one
 	// waiting. It may be called by several goroutines, and for requests that are refused afterwards.
 	LifeFor func(Request) Life
 
@@ -98,8 +98,8 @@ type Config struct {
 	// Voices are the account's voices. nil means one whose accent has the ID [AccentID].
 	Voices []Voice
 
-	// LoadImages makes the pages of previews load the jobs' images, from wherever they are. Else a page shows
-	// a placeholder in their place.
+	// LoadImages makes the pages of previews load the jobs' images, from wherever they are. Otherwise a page
+	// shows a placeholder for each.
 	LoadImages bool
 
 	// RequestsPerMinute is how many requests are served within any 60 s. Those over the limit get 429 and do
@@ -171,15 +171,15 @@ func (a *API) HTTPClient() *http.Client {
 // [API.RoundTrip].
 func (a *API) Transport() http.RoundTripper { return a }
 
-// NextJob sets how the next job goes, the one after it, and so on: each job takes one life from the queue.
+// NextJob queues lives for the next jobs: each new job takes the first one that is left.
 func (a *API) NextJob(lives ...Life) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.next = append(a.next, lives...)
 }
 
-// Calls returns the number of requests for a call, refused ones and those hit by a [Fault] included. For ""
-// it returns the number of all requests, those for no known call included.
+// Calls returns the number of requests for a call, including refused ones and those hit by a [Fault]. For ""
+// it returns the number of all requests, including those for no known call.
 func (a *API) Calls(call Call) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

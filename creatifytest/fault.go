@@ -24,11 +24,11 @@ type Fault struct {
 	// For is how long after [API.Inject] the fault lasts. 0 means until it has hit its Times.
 	For time.Duration
 
-	// Delay is how long a request waits, after it has arrived and before anything is done with it. If its
-	// context ends meanwhile, nothing is.
+	// Delay is how long a request waits after its arrival before it is processed. If its context ends first,
+	// it is not processed.
 	Delay time.Duration
 
-	// Drop is when the connection is lost, if it is.
+	// Drop is the moment at which the connection is lost. The zero value keeps it.
 	Drop Drop
 
 	// Status, from 200 to 999, is answered instead of processing the request. 0 processes it.
@@ -46,13 +46,13 @@ type Fault struct {
 	Body string
 
 	// Cut, if more than 0 and less than the length of the response's body, is the number of bytes after which
-	// the body is truncated, while its Content-Length promises all.
+	// the body is truncated, although its Content-Length is that of the whole.
 	Cut int
 }
 
-// Drop is when a connection is lost. Without a socket, the client gets a [net.OpError] with ECONNRESET or
-// ECONNREFUSED of package syscall, on any system. A real connection is closed, which clients see as a reset
-// or an unexpected end.
+// Drop is the moment at which a connection is lost. Without a socket, the client gets a [net.OpError] with
+// ECONNRESET or ECONNREFUSED of package syscall, on any system. A real connection is closed, which clients
+// see as a reset or an unexpected end.
 type Drop int
 
 const (
@@ -70,7 +70,7 @@ const (
 	Refuse
 )
 
-// Validate returns an error for a fault that could never hit, or not as it says: an unknown Call or Drop, a
+// Validate returns an error for a fault that can never hit, or not as written: an unknown Call or Drop, a
 // Status out of range, or a negative Skip, For, Delay or Cut.
 func (f Fault) Validate() error {
 	switch {
@@ -95,8 +95,8 @@ type activeFault struct {
 // Inject adds faults. A request is hit by at most one: the first added that matches it and has nothing left
 // to skip. Later faults do not count that request.
 //
-// A fault that [Fault.Validate] rejects is an error, and none is added. Until [API.ClearFaults], every request
-// then fails with that error, so that no test passes that ignores it.
+// A fault that [Fault.Validate] rejects is an error, and none is added. Until [API.ClearFaults], every
+// request then fails with that error, so that no test passes that ignores it.
 func (a *API) Inject(faults ...Fault) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Job is what has become of a job, as [API.Job] sees it.
+// Job is the state of a job, as [API.Job] returns it.
 type Job struct {
 	ID       string
 	Status   string
@@ -25,8 +25,8 @@ type Job struct {
 	Request  Request // that created it
 }
 
-// Job returns a job as the API shows it now, and whether there is one of that ID. It counts as no request and
-// no read, and [Life.Reply] does not edit it.
+// Job returns a job as the API shows it now, and whether there is one of that ID. It does not count as a
+// request or a read, and [Life.Reply] does not edit it.
 func (a *API) Job(id string) (Job, bool) {
 	j := a.job(id)
 	if j == nil {

@@ -41,7 +41,7 @@ func (a *API) Credits() float64 {
 	return a.credits
 }
 
-// AddCredits adds to the balance, or takes from it if credits is negative, down to 0. NaN changes nothing.
+// AddCredits adds to the balance. If credits is negative, it subtracts, down to 0. NaN changes nothing.
 func (a *API) AddCredits(credits float64) {
 	if math.IsNaN(credits) {
 		return

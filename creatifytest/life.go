@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Life sets how a job goes from its creation to its end. The zero value is a job that is done after 20 s. The
-// slice and the function in it are not copied and must not be changed while the API is in use.
+// Life sets the course of a job from its creation to its end. The zero value is a job that is done after 20
+// s. The slice and the function in it are not copied and must not be changed while the API is in use.
 type Life struct {
 	// Duration is the time from the job's creation to its end. 0 means 20 s. Less than 0 means that the job
-	// never ends: it goes as one of 20 s does, but stays running.
+	// never ends: it begins like a job of 20 s and stays running.
 	Duration time.Duration
 
 	// End is the last status: "done", "failed" or "rejected". If empty, it is "done".
@@ -26,11 +26,11 @@ type Life struct {
 	// VideoSize is the length of the video's file in bytes. 0 means 64 KiB for each of the VideoSeconds.
 	VideoSize int64
 
-	// Render sets how the render of the job goes, if one is requested.
+	// Render sets the course of the job's render, if one is requested.
 	Render RenderLife
 
-	// Steps, if there are any, replace the usual way, and Duration and End with it. They may be in any order.
-	// The usual way is pending, in_queue after 10 % of the time, running after 20 %, and then End; progress
+	// Steps, if there are any, replace the usual course, Duration and End. They may be in any order. The
+	// usual course is pending, in_queue after 10 % of the time, running after 20 %, and then End; progress
 	// rises evenly from 0 to 1.
 	Steps []Step
 
@@ -39,13 +39,13 @@ type Life struct {
 	// at once then, and the job sends no webhook events.
 	PerRead time.Duration
 
-	// Reply, if not nil, edits each response that shows the job before it is encoded, to make it malformed: a
-	// progress that is a string, say, a missing key or an unknown status. Numbers in the map are float64. It
-	// may be called by several goroutines at once.
+	// Reply, if not nil, edits each response that shows the job before it is encoded, to make it malformed:
+	// with a string as progress, a missing key or an unknown status, for example. Numbers in the map are
+	// float64. It may be called by several goroutines at once.
 	Reply func(job map[string]any)
 }
 
-// Step is what a job shows from some time on, until the next step.
+// Step is what a job shows from a time until the next step.
 type Step struct {
 	At       time.Duration // since the job's creation; before the first step it is pending
 	Status   string        // such as "running"; from the first "done", "failed" or "rejected" on, credits_used is set

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// RenderLife sets how the render of a job goes, from the call for it to its end. The zero value is a render
-// that is done after 20 s. The job keeps its preview all the while, and none of its later Steps happen.
+// RenderLife sets the course of a render from its call to its end. The zero value is a render that is done
+// after 20 s. The job keeps its preview, and its later Steps do not happen.
 type RenderLife struct {
 	// Lag is how long after the call the job still reads "done" without a video, as the real API may. Then it
 	// is running, and its progress rises evenly from 0 to 1.
 	Lag time.Duration
 
 	// Duration is the time from the call to the end. 0 means 20 s. Less than 0 means that the render never
-	// ends: it goes as one that takes 20 s after the lag, but stays running.
+	// ends: it begins like a render of 20 s and stays running.
 	Duration time.Duration
 
 	// End is the last status: "done", "failed" or "rejected". If empty, it is "done".
@@ -24,8 +24,8 @@ type RenderLife struct {
 	Reason string
 
 	// URLLifetime is how long the URL of the job's video serves it; 0 means for ever. Each response that
-	// shows the job then has a new URL, and an expired one gets 403. It holds for a video that was made
-	// without a preview, too.
+	// shows the job then has a new URL, and an expired one gets 403. It also holds for a video without a
+	// preview.
 	URLLifetime time.Duration
 }
 

@@ -30,18 +30,17 @@ type Webhooks struct {
 	// of renders has "output" instead.
 	VideoField string
 
-	// Statuses are those that a job sends an event for when it takes them. nil means done, failed and
-	// rejected.
+	// Statuses are the ones whose beginning sends an event. nil means done, failed and rejected.
 	Statuses []string
 
-	// Delay is the time from then until the event is sent.
+	// Delay is the time from the status's beginning until the event is sent.
 	Delay time.Duration
 
 	// Shuffle delays each sending by a time of its own, below Shuffle, so that one may overtake another.
 	// [Config.Seed] determines the times.
 	Shuffle time.Duration
 
-	// Duplicates is how many times more than once each event is sent.
+	// Duplicates is the number of additional sendings of each event.
 	Duplicates int
 
 	// Lose, if not nil, reports whether the nth sending is lost on the way, which the sender does not notice.
