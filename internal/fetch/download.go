@@ -181,7 +181,7 @@ func (d *download) receive(ctx context.Context, idle *time.Timer) error {
 	}
 	_, err = io.Copy(d, body)
 	switch {
-	case err != nil && (d.end == 0 || d.at < d.end):
+	case err != nil:
 		return err
 	case d.at < max(d.done, d.total):
 		return failf(Broken, "it was truncated")
