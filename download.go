@@ -59,7 +59,7 @@ func WithIdleTimeout(d time.Duration) DownloadOption {
 }
 
 // WithPrivateAddresses allows plain http and any address, for tests and hosts of your own. By default the URL
-// and each redirect must be https and lead to a public address. Behind a proxy, and if the Transport of
+// and each redirect must be https and lead to a public host. Behind a proxy, and if the Transport of
 // [WithHTTPClient] is no [*http.Transport], only the URL is checked.
 func WithPrivateAddresses() DownloadOption {
 	return func(c *downloadConfig) { c.Private = true }

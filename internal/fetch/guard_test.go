@@ -370,6 +370,8 @@ func TestCheckURLRefuses(t *testing.T) {
 		"https://127.0.0.1/v", "https://127.0.0.1./v", "https://127.8.9.10/v", "https://0.0.0.0/v", "https://[::]/v", "https://[::1]/v",
 		"https://[::ffff:127.0.0.1]/v", "https://[::127.0.0.1]/v", "https://[64:ff9b::7f00:1]/v", "https://[2002:7f00:1::]/v",
 		"https://localhost/v", "https://LOCALHOST./v", "https://a.localhost/v",
+		// names of local networks
+		"https://files/v", "https://files./v", "https://files.local/v", "https://files.home.arpa/v", "https://files.internal/v",
 		// private and link-local networks
 		"https://10.1.2.3/v", "https://172.16.0.1/v", "https://192.168.1.1/v", "https://169.254.169.254/latest/meta-data",
 		"https://100.64.0.1/v", "https://100.127.255.255/v", "https://[fe80::1]/v", "https://[fe80::1%25eth0]/v", "https://[fc00::1]/v",

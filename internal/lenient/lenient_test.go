@@ -39,6 +39,7 @@ func TestMembers(t *testing.T) {
 		{"escape in a name", `{"\u0069d":"7"}`, []string{`id="7"`}, true},
 		{"brackets and quotes in strings", `{"a":"}],{\"","b":1}`, []string{`a="}],{\""`, `b=1`}, true},
 		{"value that is not JSON", `{"id":"7","x":NaN,"status":"done"}`, []string{`id="7"`, `status="done"`}, true},
+		{"name that is not JSON", `{"a\x":1,"id":"7"}`, []string{`id="7"`}, true},
 		{"comma at the end", `{"id":"7",}`, []string{`id="7"`}, true},
 		{"text behind it", `{"id":"7"} trailing`, []string{`id="7"`}, false},
 		{"second object behind it", `{"id":"7"}{"id":"8"}`, []string{`id="7"`}, false},
