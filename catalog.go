@@ -84,11 +84,12 @@ func (s *VoicesService) List(ctx context.Context) ([]Voice, error) {
 
 // readList makes a free call and reads each item of the list in its response. The list may also be the
 // results of a page.
-func readList[T any](ctx context.Context, api *api, call transport.Call, read func(*T, lenient.Value) error) ([]T, error) {
-	if err := api.check(ctx); err != nil {
+func readList[T any](ctx context.Context, a *api, call transport.Call, read func(*T, lenient.Value) error) (
+	[]T, error) {
+	if err := a.check(ctx); err != nil {
 		return nil, err
 	}
-	response, err := api.get(ctx, call)
+	response, err := a.get(ctx, call)
 	if err != nil {
 		return nil, err
 	}
@@ -102,14 +103,15 @@ func readList[T any](ctx context.Context, api *api, call transport.Call, read fu
 		return nil, unreadable(call, "the response is not a list")
 	}
 	all := []T{}
-	for item := range items {
+	for body := range items {
 		if len(all) == lenient.MaxEntries {
 			return nil, unreadable(call, "the response has more than %d items", lenient.MaxEntries)
 		}
-		all = append(all, *new(T))
-		if err := read(&all[len(all)-1], item); err != nil {
-			return nil, unreadable(call, "item %d of the response %w", len(all)-1, err)
+		var item T
+		if err := read(&item, body); err != nil {
+			return nil, unreadable(call, "item %d of the response %w", len(all), err)
 		}
+		all = append(all, item)
 	}
 	return all, nil
 }

@@ -63,18 +63,20 @@ func (d *download) checkRedirect(req *http.Request, via []*http.Request) error {
 // guarded returns a transport for one request. It checks the address of its connection, save that of a proxy:
 // before it connects, or right after where the dialer is the caller's.
 func (d *download) guarded(req *http.Request) (*http.Transport, error) {
-	t, check := d.settings.Clone(), checkConn
-	if d.Private {
-		check = anyConn
-	}
+	t, checked := d.settings.Clone(), !d.Private
 	if t.Proxy != nil {
 		proxy, err := t.Proxy(req)
 		if err != nil {
 			return nil, err
 		}
-		if t.Proxy = http.ProxyURL(proxy); proxy != nil {
-			check = anyConn
+		t.Proxy = http.ProxyURL(proxy)
+		checked = checked && proxy == nil
+	}
+	check := func(remote string) error {
+		if !checked {
+			return nil
 		}
+		return checkConn(remote)
 	}
 	if d.settings.DialContext == nil {
 		dialer := &net.Dialer{Timeout: 30 * time.Second}
@@ -95,8 +97,6 @@ func (d *download) guarded(req *http.Request) (*http.Transport, error) {
 	}
 	return t, nil
 }
-
-func anyConn(string) error { return nil }
 
 // checkConn judges the address of a connection.
 func checkConn(remote string) error {
