@@ -103,13 +103,14 @@ func (p *Poller) polled(ctx context.Context, number int, due time.Time) (context
 }
 
 // ended tells the hooks of the end of the wait.
-func (p *Poller) ended(ctx context.Context, job *Job, err error) {
+func (p *Poller) ended(ctx context.Context) {
 	hook := p.jobs.api.hooks.WaitEnd
 	if hook == nil {
 		return
 	}
 	now := time.Now()
-	end := WaitEnd{Job: p.Pending(), Ended: now, Result: job, Err: err}
+	end := WaitEnd{Job: p.Pending(), Ended: now}
+	end.Result, end.Err = p.Result()
 	p.mu.Lock()
 	end.Polls, end.Started, end.Born = int(p.state.Polls), p.state.Started, p.state.BornAt()
 	if seen, ok := p.state.Lived(now); ok {

@@ -39,25 +39,25 @@ func (k JobKind) output(job *Job) string {
 	return url
 }
 
-// WaitForPreview waits until a job's preview is ready and returns the job. Free. It can be called again for the same ID, in
-// any process.
+// WaitForPreview waits until a job's preview is ready and returns the job. Free. It can be called again for the
+// same ID, in any process.
 //
-// A job that ends without a preview is a [*JobError]. A wait that ends before its job is a [*WaitError], which matches
-// [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], [ErrPollsFailed] or the context's error.
+// A job that ends without a preview is a [*JobError]. A wait that ends before its job is a [*WaitError], which
+// matches [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], [ErrPollsFailed] or the context's error.
 func (s *JobsService) WaitForPreview(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
-	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindPreview}, opts, nil)
+	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindPreview}, opts)
 }
 
-// WaitForVideo waits until a job's video is rendered, after [JobsService.Render] or [JobsService.CreateVideo], and returns the
-// job. Free. Its errors are those of [JobsService.WaitForPreview].
+// WaitForVideo waits until a job's video is rendered, after [JobsService.Render] or [JobsService.CreateVideo], and
+// returns the job. Free. Its errors are those of [JobsService.WaitForPreview].
 //
 // A job that still reads as done from its preview is waited for, for 15 minutes.
 func (s *JobsService) WaitForVideo(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
-	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindVideo}, opts, nil)
+	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindVideo}, opts)
 }
 
-// WatchPreview waits as [JobsService.WaitForPreview] does and yields each snapshot that tells something new. The last one has
-// the Preview, or one error ends the loop instead. Free. Leaving the loop ends the wait.
+// WatchPreview waits as [JobsService.WaitForPreview] does and yields each snapshot that tells something new. The
+// last one has the Preview, or one error ends the loop instead. Free. Leaving the loop ends the wait.
 func (s *JobsService) WatchPreview(ctx context.Context, id string, opts ...WaitOption) iter.Seq2[*Job, error] {
 	return s.watch(ctx, PendingJob{ID: id, Kind: KindPreview}, opts)
 }
@@ -67,37 +67,70 @@ func (s *JobsService) WatchVideo(ctx context.Context, id string, opts ...WaitOpt
 	return s.watch(ctx, PendingJob{ID: id, Kind: KindVideo}, opts)
 }
 
+func (s *JobsService) waitFor(ctx context.Context, job PendingJob, opts []WaitOption) (*Job, error) {
+	p, err := s.checkedPoller(ctx, job, opts)
+	if err != nil {
+		return nil, err
+	}
+	return p.follow(ctx)
+}
+
 func (s *JobsService) watch(ctx context.Context, job PendingJob, opts []WaitOption) iter.Seq2[*Job, error] {
 	return func(yield func(*Job, error) bool) {
-		_, err := s.waitFor(ctx, job, opts, func(job *Job) bool { return yield(job.clone(), nil) })
-		if err != nil { // there is none if the loop was left
+		p, err := s.checkedPoller(ctx, job, opts)
+		if err != nil {
 			yield(nil, err)
+			return
+		}
+		for !p.isOver() {
+			p.step(ctx)
+			if p.news && !is[*JobError](p.failure) && !yield(p.last.clone(), nil) {
+				return
+			}
+		}
+		if p.failure != nil {
+			yield(nil, p.failure)
 		}
 	}
 }
 
-func (s *JobsService) waitFor(ctx context.Context, job PendingJob, opts []WaitOption, yield func(*Job) bool) (*Job, error) {
+// checkedPoller returns the Poller of a call that blocks.
+func (s *JobsService) checkedPoller(ctx context.Context, job PendingJob, opts []WaitOption) (*Poller, error) {
 	config := newWaitConfig(shortWait, opts)
 	if err := s.api.check(ctx, append(config.problems, jobIDProblems(job.ID)...)...); err != nil {
 		return nil, err
 	}
-	return s.follow(ctx, s.newPoller(job, config, time.Now()), yield)
+	return s.newPoller(job, config, time.Now()), nil
 }
 
-// follow polls until the wait is over or its context ends. It returns neither job nor error when yield returns false.
-func (s *JobsService) follow(ctx context.Context, p *Poller, yield func(*Job) bool) (*Job, error) {
-	for {
-		if yield != nil && p.changed && p.end != wait.JobEnded && !yield(p.last) { // nobody else has p
-			return nil, nil
-		}
-		if p.isOver() {
-			return p.Result()
-		}
-		if !p.rest(ctx) {
-			return nil, p.giveUp(ctx, transport.ContextError(ctx))
-		}
-		p.Poll(ctx)
+// follow polls until the wait is over.
+func (p *Poller) follow(ctx context.Context) (*Job, error) {
+	for !p.isOver() {
+		p.step(ctx)
 	}
+	return p.Result()
+}
+
+// step sleeps until the next poll, which it fits in before the deadline of ctx, and makes it. The end of ctx ends
+// the wait.
+func (p *Poller) step(ctx context.Context) {
+	delay, more := time.Until(p.Next()), true
+	if deadline, ok := ctx.Deadline(); ok && delay > 0 {
+		delay, more = wait.Fit(delay, time.Until(deadline), p.state.Took)
+	}
+	var due <-chan time.Time // nil if there is no time for a poll
+	if more {
+		due = time.After(delay)
+	}
+	select {
+	case <-ctx.Done():
+	case <-due:
+	}
+	if ctx.Err() != nil {
+		p.giveUp(ctx, transport.ContextError(ctx))
+		return
+	}
+	p.Poll(ctx)
 }
 
 // PendingJob is a job to wait for: what a service stores when it has created one.
@@ -151,8 +184,9 @@ func (p PendingJob) problems() []Problem {
 	return problems
 }
 
-// Poller is one wait that can be put down and resumed: it polls once at a time and says when the next poll is worth making. Make
-// it with [JobsService.NewPoller] or [JobsService.ResumePoller]. All methods but Poll may be called beside each other and beside Poll.
+// Poller is one wait that can be put down and resumed: it polls once at a time and says when the next poll is worth
+// making. Make it with [JobsService.NewPoller] or [JobsService.ResumePoller]. All methods but Poll may be called
+// beside each other and beside Poll.
 //
 //	for !p.Poll(ctx) {
 //		state, err := json.Marshal(p) // store it, and sleep until p.Next()
@@ -161,22 +195,21 @@ func (p PendingJob) problems() []Problem {
 type Poller struct {
 	jobs   *JobsService
 	config *waitConfig
+	job    PendingJob
 
-	job PendingJob
-
-	mu      sync.Mutex
+	mu      sync.Mutex // only polls write what follows; Expedite writes wake and state
 	state   wait.State
-	last    *Job
-	pollErr error // of the latest poll that was judged
+	wake    bool  // expedited since the latest poll began
+	news    bool  // the latest poll told something new
+	over    bool  // the wait is
+	last    *Job  // the last snapshot
+	failure error // why a wait that is over has no job
 	err     error // of the latest poll
-	end     wait.End
-	changed bool // the latest poll told something new
-	polling bool
-	wake    bool // expedited while polling
+	judged  error // of the latest poll that counts for the wait
 }
 
-// NewPoller returns a Poller for a job. It makes no request. A Deadline of zero is set from [WithMaxWait], 24 h by default. The
-// error is a [*ValidationError].
+// NewPoller returns a Poller for a job. It makes no request. A Deadline of zero is set from [WithMaxWait], 24 h by
+// default. The error is a [*ValidationError].
 func (s *JobsService) NewPoller(job PendingJob, opts ...WaitOption) (*Poller, error) {
 	config := newWaitConfig(longWait, opts)
 	if err := validation(append(config.problems, job.problems()...)); err != nil {
@@ -187,10 +220,6 @@ func (s *JobsService) NewPoller(job PendingJob, opts ...WaitOption) (*Poller, er
 
 // newPoller returns a Poller for a checked job.
 func (s *JobsService) newPoller(job PendingJob, config *waitConfig, now time.Time) *Poller {
-	return new(Poller).begin(s, job, config, now)
-}
-
-func (p *Poller) begin(s *JobsService, job PendingJob, config *waitConfig, now time.Time) *Poller {
 	job.Kind = cmp.Or(job.Kind, KindPreview)
 	if job.Deadline.IsZero() {
 		job.Deadline = now.Add(config.maxWait)
@@ -198,8 +227,8 @@ func (p *Poller) begin(s *JobsService, job PendingJob, config *waitConfig, now t
 	if job.Started.After(now) { // by another clock
 		job.Started = now
 	}
-	p.jobs, p.config, p.job, p.state = s, config, job, wait.Begin(now, job.Started)
-	p.state.First(now, p.terms())
+	p := &Poller{jobs: s, config: config, job: job}
+	p.state = wait.Begin(now, job.Started, p.terms())
 	return p
 }
 
@@ -215,15 +244,17 @@ const (
 	maxState     = 4 << 10 // bytes of a Poller's JSON
 )
 
-// MarshalJSON returns the state of the wait: at most 4 KiB, for [JobsService.ResumePoller] in any process and with any version
-// of this library.
+// MarshalJSON returns the state of the wait: at most 4 KiB, for [JobsService.ResumePoller] in any process and with
+// any version of this library.
 func (p *Poller) MarshalJSON() ([]byte, error) {
-	state, _ := json.Marshal(locked(p, func() wait.State { return p.state })) // numbers and a time can always be written
+	p.mu.Lock()
+	state, _ := json.Marshal(p.state) // numbers and a time can always be written
+	p.mu.Unlock()
 	return json.Marshal(pollerState{stateVersion, p.Pending(), state})
 }
 
-// ResumePoller continues a wait from the JSON of its [Poller]. It makes no request. Options do not travel: pass them again. The
-// deadline is that of the state. A state that is cut or edited is a [*ValidationError].
+// ResumePoller continues a wait from the JSON of its [Poller]. It makes no request. Options do not travel: pass
+// them again. The deadline is that of the state. A state that is cut or edited is a [*ValidationError].
 func (s *JobsService) ResumePoller(state []byte, opts ...WaitOption) (*Poller, error) {
 	config := newWaitConfig(longWait, opts)
 	now := time.Now()
@@ -244,8 +275,8 @@ func (s *JobsService) ResumePoller(state []byte, opts ...WaitOption) (*Poller, e
 	return p, nil
 }
 
-// Poll makes one request, free, unless the wait is over, and reports whether it is over. If ctx ends first, the state stays as
-// it was; see Err. A poll after the deadline is the last one.
+// Poll makes one request, free, unless the wait is over, and reports whether it is over. If ctx ends first, the
+// state stays as it was; see Err. A poll after the deadline is the last one.
 func (p *Poller) Poll(ctx context.Context) (over bool) {
 	if p.isOver() {
 		return true
@@ -256,123 +287,105 @@ func (p *Poller) Poll(ctx context.Context) (over bool) {
 		p.err = err
 		return false
 	}
-	if job := p.poll(ctx, nil); job != nil && p.config.onUpdate != nil {
-		p.config.onUpdate(job.clone())
-	}
-	return p.finished(ctx)
+	p.poll(ctx, nil)
+	return p.isOver()
 }
 
-// finished reports whether the wait is over, and tells the hooks of its end.
-func (p *Poller) finished(ctx context.Context) bool {
-	if !p.isOver() {
-		return false
-	}
-	job, err := p.Result()
-	p.ended(ctx, job, err)
-	return true
-}
-
-// sharing takes the observation of one poll into what many waits share.
-type sharing func(o wait.Observation, err error, started, now time.Time) wait.Observation
-
-// poll makes one request and judges it. It returns the snapshot if that tells something new. The state belongs to the poll
-// meanwhile, so that the functions of the caller may use p.
-func (p *Poller) poll(ctx context.Context, share sharing) (news *Job) {
+// poll makes one request, judges it and calls the caller's functions, which may use p. A Tracker takes the
+// observation into what its jobs share.
+func (p *Poller) poll(ctx context.Context, tracker *Tracker) {
 	p.mu.Lock()
-	p.polling, p.changed = true, false
-	state := p.state
+	state, last, judged := p.state, p.last, p.judged
+	p.wake = false
 	p.mu.Unlock()
-	polling, end := p.polled(ctx, int(state.Polls)+1, state.Due())
+
+	limited, end := p.polled(ctx, int(state.Polls)+1, state.Due())
 	started := time.Now()
-	job, err := p.request(polling)
+	if started.Before(p.job.Deadline) {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithDeadline(limited, p.job.Deadline)
+		defer cancel()
+	}
+	job, err := p.jobs.read(limited, transport.Call{JobID: p.job.ID, Once: true, Background: true})
 	now := time.Now()
 	end(started, job, err)
-	judged, decision := false, wait.Decision{}
+
+	var decision wait.Decision
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil: // the state stays as it was
 		err = transport.ContextError(ctx)
-	case errors.Is(err, errDeadline):
+	case err != nil && limited.Err() != nil:
 		decision.End = wait.TimedOut
 	case errors.Is(err, transport.ErrQueue):
 		decision = state.Queued(now, p.terms())
 	default:
-		if err == nil && job.broken && !p.job.Kind.ready(job) {
+		// A malformed response may show the result; of a failure, it may lack the reason.
+		if err == nil && job.broken && wait.Judge(job.class(), p.job.Kind.output(job) != "") != wait.Ready {
 			err = unreadable(transport.Call{Name: "get_job", JobID: p.job.ID}, "the response is malformed JSON")
 		}
 		o := p.observation(job, err)
 		o.Took = now.Sub(started)
-		if share != nil {
-			o = share(o, err, started, now)
+		if tracker != nil {
+			o = tracker.observe(p.job, o, err, now)
 		}
-		judged, decision = true, state.Observe(o, now, p.terms())
+		decision = state.Observe(o, now, p.terms())
+		if judged = err; err == nil {
+			last = job
+		}
 	}
+
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.polling, p.err = false, err
-	if judged {
-		p.pollErr = err
-	}
-	if judged && err == nil {
-		p.last = job
-	}
-	p.decided(state, decision, now)
-	if p.wake && p.end == wait.Continues {
+	p.state, p.last, p.judged, p.err = state, last, judged, err
+	if p.wake { // the poll may have been too early to see the news
 		p.state.Expedite(now)
 	}
-	p.wake = false
-	if !p.changed {
-		return nil
-	}
-	return p.last
+	p.apply(decision, now)
+	p.mu.Unlock()
+	p.tell(ctx)
 }
 
-// decided takes what an observation led to. The caller holds mu.
-func (p *Poller) decided(state wait.State, d wait.Decision, now time.Time) {
-	p.state, p.end = state, d.End
-	p.changed = p.changed || d.Changed
-	if d.End == wait.Ready || d.End == wait.JobEnded {
-		if seen, ok := p.state.Lived(now); ok {
-			p.jobs.api.learned.Add(p.key(), seen)
-		}
+// apply takes what an observation led to. The caller holds mu.
+func (p *Poller) apply(d wait.Decision, now time.Time) {
+	p.news, p.over = d.Changed, d.End != wait.Continues
+	switch d.End {
+	case wait.JobEnded:
+		p.failure = &JobError{p.last}
+	case wait.TimedOut:
+		p.failure = p.waitError(ErrWaitTimeout)
+	case wait.Stalled:
+		p.failure = p.waitError(ErrStalled)
+	case wait.NoOutput:
+		p.failure = p.waitError(ErrNoOutput)
+	case wait.PollsFailed:
+		p.failure = p.waitError(ErrPollsFailed)
 	}
-}
-
-// errDeadline reports that the wait's own deadline came first.
-var errDeadline = errors.New("the deadline of the wait came first")
-
-// request reads the job, until the wait's deadline unless that has passed already.
-func (p *Poller) request(ctx context.Context) (*Job, error) {
-	limited, cancel := ctx, context.CancelFunc(func() {})
-	if time.Now().Before(p.job.Deadline) {
-		limited, cancel = context.WithDeadline(ctx, p.job.Deadline)
-	}
-	defer cancel()
-	job, err := p.jobs.read(limited, transport.Call{JobID: p.job.ID, Once: true, Background: true})
-	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		err = errDeadline
-	}
-	return job, err
-}
-
-// created takes the response that created the job as the first snapshot. What is missing in a malformed one is no news.
-func (p *Poller) created(job *Job) {
-	if job.broken {
-		return
-	}
-	now := time.Now()
-	state := p.state
-	decision := state.Created(p.observation(job, nil), now, p.terms())
-	p.last = job
-	p.decided(state, decision, now)
-	if p.config.onUpdate != nil {
-		p.config.onUpdate(job.clone())
+	if seen, ok := p.state.Lived(now); ok && (d.End == wait.Ready || d.End == wait.JobEnded) {
+		p.jobs.api.learned.Add(p.key(), seen)
 	}
 }
 
-// ready reports whether the job has its result. A malformed response may show that; of a failure, it may lack the reason.
-func (k JobKind) ready(job *Job) bool {
-	over, err := job.Outcome(k)
-	return over && err == nil
+// giveUp ends the wait for another reason than a poll.
+func (p *Poller) giveUp(ctx context.Context, reason error) {
+	p.mu.Lock()
+	p.news, p.over, p.failure = false, true, p.waitError(reason)
+	p.mu.Unlock()
+	p.tell(ctx)
+}
+
+// waitError is called with mu held.
+func (p *Poller) waitError(reason error) error {
+	return &WaitError{JobID: p.job.ID, Last: p.last, LastPollErr: p.judged, Polls: int(p.state.Polls),
+		Elapsed: time.Since(p.state.Started), Err: reason}
+}
+
+// tell calls the caller's functions after a poll or at the end of the wait.
+func (p *Poller) tell(ctx context.Context) {
+	if p.news && p.config.onUpdate != nil {
+		p.config.onUpdate(p.last.clone())
+	}
+	if p.over {
+		p.ended(ctx)
+	}
 }
 
 // observation is what a poll showed.
@@ -382,9 +395,8 @@ func (p *Poller) observation(job *Job, err error) wait.Observation {
 		if !job.CreatedAt.IsZero() {
 			o.Age = time.Since(job.CreatedAt) - job.skew
 		}
-		position := fmt.Sprint(job.Status, " ", job.Progress)
-		o.Position = digest(position)
-		o.Content = digest(position, job.Preview, job.VideoOutput, job.FailedReason, fmt.Sprint(job.CreditsUsed), job.Duration.String())
+		o.Position = digest(job.Status, job.Progress)
+		o.Content = digest(job.Status, job.Progress, job.Preview, job.VideoOutput, job.FailedReason, job.CreditsUsed, job.Duration)
 		return o
 	}
 	refusal, ok := errors.AsType[*APIError](err)
@@ -405,12 +417,9 @@ func (p *Poller) observation(job *Job, err error) wait.Observation {
 }
 
 // digest is the same in every process, since it is part of a Poller's state.
-func digest(values ...string) uint32 {
+func digest(values ...any) uint32 {
 	h := fnv.New32a()
-	for _, v := range values {
-		h.Write([]byte(v))
-		h.Write([]byte{0})
-	}
+	fmt.Fprintf(h, "%#v", values)
 	return h.Sum32()
 }
 
@@ -419,109 +428,65 @@ func (p *Poller) key() wait.Key {
 }
 
 func (p *Poller) terms() wait.Terms {
-	return wait.Terms{Rules: &p.config.rules, Plan: p.jobs.api.learned.Plan(p.key()), ID: p.job.ID,
+	return wait.Terms{Rules: p.config.rules, Plan: p.jobs.api.learned.Plan(p.key()), ID: p.job.ID,
 		Video: p.job.Kind == KindVideo, Deadline: p.job.Deadline}
-}
-
-// locked returns what f returns while it holds the lock.
-func locked[T any](p *Poller, f func() T) T {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return f()
 }
 
 // Next returns when the next poll is worth making: the zero time once the wait is over.
 func (p *Poller) Next() time.Time {
-	return locked(p, func() time.Time {
-		if p.end != wait.Continues {
-			return time.Time{}
-		}
-		return p.state.Due()
-	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return time.Time{}
+	}
+	return p.state.Due()
 }
 
 // Err returns the error of the latest poll, or nil. A failed poll does not end the wait by itself.
-func (p *Poller) Err() error { return locked(p, func() error { return p.err }) }
+func (p *Poller) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
 
 // Result returns the job, a [*JobError] or a [*WaitError] once the wait is over. Before, it is an error.
 func (p *Poller) Result() (*Job, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch p.end {
-	case wait.Continues:
+	switch {
+	case !p.over:
 		return nil, fmt.Errorf("creatify: wait for job %s: not over (call Poll until it returns true)", oneLine(p.job.ID))
-	case wait.Ready:
-		return p.last, nil
-	case wait.JobEnded:
-		return nil, &JobError{p.last}
+	case p.failure != nil:
+		return nil, p.failure
 	}
-	return nil, p.waitError(map[wait.End]error{wait.TimedOut: ErrWaitTimeout, wait.Stalled: ErrStalled,
-		wait.NoOutput: ErrNoOutput, wait.PollsFailed: ErrPollsFailed}[p.end])
+	return p.last, nil
 }
 
-// Expedite makes the next poll due now, because there is news of the job, such as a webhook event: at most once a second, and
-// never before a Retry-After is over.
+// Expedite makes the next poll due now, because there is news of the job, such as a webhook event: at most once a
+// second, and never before a Retry-After is over.
 func (p *Poller) Expedite() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.polling { // which may be too early to see the news
-		p.wake = true
-		return
-	}
+	p.wake = true
 	p.state.Expedite(time.Now())
 }
 
-// Pending returns the job with its deadline and, once known, the time when it was created: what to store for a new wait.
+// Pending returns the job with its deadline and, once known, the time when it was created: what to store for a new
+// wait.
 func (p *Poller) Pending() PendingJob {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	job := p.job
 	if job.Started.IsZero() {
-		job.Started = locked(p, func() time.Time { return p.state.BornAt() })
+		job.Started = p.state.BornAt()
 	}
 	return job
 }
 
-func (p *Poller) isOver() bool { return locked(p, func() bool { return p.end != wait.Continues }) }
-
-// giveUp ends a wait that blocks, for a reason of its caller's.
-func (p *Poller) giveUp(ctx context.Context, reason error) error {
-	err := locked(p, func() error { return p.waitError(reason) })
-	p.ended(ctx, nil, err)
-	return err
-}
-
-// waitError is called with mu held.
-func (p *Poller) waitError(reason error) error {
-	return &WaitError{JobID: p.job.ID, Last: p.last, LastPollErr: p.pollErr, Polls: int(p.state.Polls),
-		Elapsed: time.Since(p.state.Started), Err: reason}
-}
-
-// rest sleeps until the next poll, which it fits in before the deadline of ctx. It returns false if ctx ends first.
-func (p *Poller) rest(ctx context.Context) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	delay := time.Until(p.Next())
-	if deadline, ok := ctx.Deadline(); ok && (p.last != nil || p.Err() != nil) {
-		fitted, more := wait.Fit(delay, time.Until(deadline), p.state.Took)
-		if !more {
-			<-ctx.Done()
-			return false
-		}
-		delay = fitted
-	}
-	return sleep(ctx, delay)
-}
-
-// sleep returns false if ctx ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
-	}
+func (p *Poller) isOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.over
 }
 
 const (

@@ -54,17 +54,21 @@ func (s *JobsService) createAndWait(ctx context.Context, call transport.Call, op
 	return s.waitForNew(ctx, job, pending, config)
 }
 
-// waitForNew waits for a job that this call has paid for.
+// waitForNew waits for a job that this call has paid for. The response that created it is the first snapshot.
 func (s *JobsService) waitForNew(ctx context.Context, job *Job, pending PendingJob, config *waitConfig) (*Job, error) {
 	pending.Started = time.Now()
 	p := s.newPoller(pending, config, pending.Started)
+	p.last = job
 	if config.onCreated != nil {
 		if err := config.onCreated(job.clone()); err != nil {
-			p.last = job
-			return nil, p.giveUp(ctx, err)
+			p.giveUp(ctx, err)
+			return p.Result()
 		}
 	}
-	p.created(job)
-	p.finished(ctx)
-	return s.follow(ctx, p, nil)
+	if !job.broken { // what is missing in a malformed response is no news
+		now := time.Now()
+		p.apply(p.state.See(p.observation(job, nil), now, p.terms()), now)
+		p.tell(ctx)
+	}
+	return p.follow(ctx)
 }

@@ -91,10 +91,10 @@ func (w *waiter) wait(end time.Duration) outcome {
 func (w *waiter) waitOurs(end time.Duration) {
 	created := time.Unix(0, 0)
 	key := wait.Key{Template: "template"}
-	terms := wait.Terms{Rules: new(wait.Rules), Deadline: created.Add(2 * longest * time.Second),
+	terms := wait.Terms{Deadline: created.Add(2 * longest * time.Second),
 		ID: strconv.FormatUint(w.random.Uint64(), 36), Plan: w.learner.Plan(key)}
-	state := wait.Begin(created, created)
-	decision := state.Created(wait.Observation{}, created, terms)
+	state := wait.Begin(created, created, terms)
+	decision := state.See(wait.Observation{}, created, terms)
 	for decision.End == wait.Continues {
 		age := state.Due().Sub(created)
 		w.ages = append(w.ages, age.Seconds())

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Brake slows the polls of many jobs down when they fail together, and finds the rate that a server allows.
-// It is safe for concurrent use. Its zero value does not slow.
+// Brake slows the polls of many jobs down when they fail together, and finds the rate that a server allows. It is
+// safe for concurrent use. Its zero value does not slow.
 //
-// In an outage one poll a second is made as a probe; afterwards the rate doubles with each good poll. A 429
-// holds all polls for as long as the server asks. The next one is a probe as well, and from there the rate
-// approaches the one that has succeeded before the 429.
+// In an outage one poll a second is made as a probe; afterwards the rate doubles with each good poll. A 429 holds
+// all polls for as long as the server asks. The next one is a probe as well, and from there the rate approaches the
+// one that has succeeded before the 429.
 type Brake struct {
 	mu sync.Mutex
 	n  int // jobs that are polled
@@ -21,29 +21,30 @@ type Brake struct {
 	next     time.Time     // no poll before, by the interval
 	held     time.Time     // nor before this, by a 429
 
-	outage    bool
-	jobs      []uint64  // the first few that failed since the latest good poll
-	failures  int       // in a row
-	denied    []uint64  // the first few that were refused as unauthorized since then
-	failing   time.Time // since when; zero while polls succeed
+	failing  time.Time // the first failure since the latest good poll; zero if there was none
+	failures int       // since then
+	jobs     []uint64  // the first few that failed since then
+	denied   []uint64  // the first few that were refused as unauthorized since then
+	outage   bool      // they fail together
+
 	throttled int       // 429s in a row
 	cutAt     time.Time // the latest 429
 	since     time.Time // when good began to count
-	good      int
+	good      int       // polls that succeeded
 	eased     time.Time // when the interval was last shortened
 }
 
 const (
-	outageFailures = 8 // in a row
-	outageJobs     = 4 // of at least so many jobs, if there are as many
-	probeInterval  = time.Second
+	// An outage is so many failures in a row, of so many jobs, if there are as many.
+	outageFailures, outageJobs = 8, 4
+	probeInterval              = time.Second
 	// freeInterval is the interval at which the brake lets go.
 	freeInterval = time.Millisecond
 	slowestHold  = 30 * time.Second
 	// forgetting is how long after a 429 the rate grows with care: by a tenth in a minute.
 	forgetting = 10 * time.Minute
-	// remembering is how long before a 429 the polls tell the rate, and slowestKnown the slowest rate that they
-	// can tell.
+	// remembering is how long before a 429 the polls tell the rate, and slowestKnown the slowest rate that they can
+	// tell.
 	remembering, slowestKnown = 2 * time.Minute, 10 * time.Second
 )
 
@@ -51,10 +52,14 @@ const (
 func (b *Brake) Next() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.held.After(b.next) {
-		return b.held
+	return later(b.next, b.held)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	return b.next
+	return b
 }
 
 // Started reports that a poll of one of n jobs starts.
@@ -77,7 +82,7 @@ func (b *Brake) Good(now time.Time) (outage time.Duration) {
 	b.outage, b.failing, b.failures, b.throttled = false, time.Time{}, 0, 0
 	b.jobs, b.denied = b.jobs[:0], b.denied[:0]
 	b.good++
-	if b.known > 0 && now.Sub(b.cutAt) > forgetting {
+	if now.Sub(b.cutAt) > forgetting {
 		b.known = 0
 	}
 	if b.interval == 0 {
@@ -98,8 +103,8 @@ func (b *Brake) Good(now time.Time) (outage time.Duration) {
 	return outage
 }
 
-// Failed reports a poll of a job that failed. It started at the given time. Shared reports whether the
-// failure is about the account and not about this job; outage reports whether an outage begins with it.
+// Failed reports a poll of a job that failed. It started at the given time. Shared reports whether the failure is
+// about the account and not about this job; outage reports whether an outage begins with it.
 func (b *Brake) Failed(job uint64, o Observation, started, now time.Time) (shared, outage bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -114,7 +119,7 @@ func (b *Brake) Failed(job uint64, o Observation, started, now time.Time) (share
 		b.denied = remember(b.denied, job)
 		shared = len(b.denied) > 1
 	}
-	if b.failing.IsZero() {
+	if b.failures == 0 {
 		b.failing = now
 	}
 	b.failures++
@@ -125,9 +130,7 @@ func (b *Brake) Failed(job uint64, o Observation, started, now time.Time) (share
 	outage, b.outage = !b.outage, true
 	if b.interval < probeInterval {
 		b.interval, b.known = probeInterval, 0
-		if next := now.Add(b.interval); next.After(b.next) {
-			b.next = next
-		}
+		b.next = later(b.next, now.Add(b.interval))
 	}
 	return shared, outage
 }
@@ -156,16 +159,14 @@ func (b *Brake) throttle(retryAfter time.Duration, started, now time.Time) (coun
 		if b.good > 0 {
 			b.known = min(max(now.Sub(b.since)/time.Duration(b.good), freeInterval), slowestKnown)
 			b.since, b.good = now, 0
-		} else if earliest := now.Add(-remembering); b.since.Before(earliest) {
-			b.since = earliest
+		} else {
+			b.since = later(b.since, now.Add(-remembering))
 		}
 		b.interval = max(b.known*10/9, probeInterval)
 		b.throttled++
 		b.cutAt = now
 	}
 	hold := max(min(retryAfter, longest), min(time.Second<<min(max(b.throttled-1, 0), 6), slowestHold))
-	if until := now.Add(hold); until.After(b.held) {
-		b.held = until
-	}
+	b.held = later(b.held, now.Add(hold))
 	return counts
 }

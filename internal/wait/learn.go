@@ -6,10 +6,10 @@ import (
 )
 
 const (
-	maxSets  = 64  // templates, the most recently used
-	maxSeen  = 256 // ended jobs for each set, the latest
+	maxSets  = 64  // keys, the most recently used
+	maxSeen  = 256 // ended jobs for each key, the latest
 	minSeen  = 8   // ended jobs from which a template's own durations tell more than those of all templates
-	relearns = 8   // a belief is renewed when a part of this size is new
+	relearns = 8   // a plan is renewed when a part of this size is new
 )
 
 // Key names the jobs that are expected to take equally long.
@@ -21,12 +21,11 @@ type Key struct {
 // all returns the key for the jobs of all templates together.
 func (k Key) all() Key { return Key{Video: k.Video} }
 
-// Learner learns how long jobs take, by template, model and kind. Its memory is bounded, it is safe for concurrent use, and
-// its zero value is ready.
+// Learner learns how long jobs take, by template, model and kind. Its memory is bounded, it is safe for concurrent
+// use, and its zero value is ready.
 type Learner struct {
 	mu    sync.Mutex
-	model *Model // nil until it is needed
-	prior *Plan
+	prior *Plan // nil until it is needed
 	sets  map[Key]*learned
 	uses  uint64
 }
@@ -44,26 +43,19 @@ type learned struct {
 func (l *Learner) Plan(key Key) *Plan {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	set := l.sets[key]
-	if set == nil || len(set.seen) < minSeen {
-		set = l.set(key.all())
+	if own := l.sets[key]; own == nil || len(own.seen) < minSeen {
+		key = key.all()
 	}
-	l.uses++
-	set.lastUse = l.uses
+	set := l.set(key)
 	if set.fresh > len(set.seen)/relearns && !set.learning {
-		l.learn(set)
+		seen := slices.Clone(set.seen)
+		set.learning, set.fresh = true, 0
+		l.mu.Unlock() // learning takes milliseconds, during which others use the old plan
+		plan := l.prior.Learn(seen)
+		l.mu.Lock()
+		set.learning, set.plan = false, plan
 	}
 	return set.plan
-}
-
-// learn renews a set's plan. It takes milliseconds, during which others use the old plan.
-func (l *Learner) learn(set *learned) {
-	seen := slices.Clone(set.seen)
-	set.learning, set.fresh = true, 0
-	l.mu.Unlock()
-	plan := l.model.Learn(seen).Plan()
-	l.mu.Lock()
-	set.learning, set.plan = false, plan
 }
 
 // Add adds a job that was seen to end.
@@ -84,22 +76,21 @@ func (s *learned) add(seen Seen) {
 	s.fresh++
 }
 
-// set returns the set of a key, which it makes if there is none.
+// set returns the set of a key, which it makes if there is none, as the latest used.
 func (l *Learner) set(key Key) *learned {
-	if l.model == nil {
-		l.model = NewModel()
-		l.prior = l.model.Prior().Plan()
-		l.sets = make(map[Key]*learned)
+	if l.prior == nil {
+		l.prior, l.sets = Prior(), make(map[Key]*learned)
 	}
 	set := l.sets[key]
 	if set == nil {
 		if len(l.sets) >= maxSets {
 			l.forgetOne()
 		}
-		l.uses++
-		set = &learned{plan: l.prior, lastUse: l.uses}
+		set = &learned{plan: l.prior}
 		l.sets[key] = set
 	}
+	l.uses++
+	set.lastUse = l.uses
 	return set
 }
 

@@ -6,86 +6,75 @@ import (
 	"time"
 )
 
-// Model turns jobs that were seen to end into beliefs. It is immutable.
-type Model struct {
-	edges, prior []float64
-}
-
-// NewModel returns a model with the prior of this API. Jobs of a sibling API were seen to take from 6 s to 5
-// min, and nine tenths of the prior lie there. It is a sum of lognormal kernels, evenly spread in log time,
-// so that neither end is sharp.
-func NewModel() *Model {
+// Prior returns the plan before any job was seen to end. Jobs of a sibling API were seen to take from 6 s to 5 min,
+// and nine tenths of the prior lie there. It is a sum of lognormal kernels, evenly spread in log time, so that
+// neither end is sharp.
+func Prior() *Plan {
 	const (
 		shortest, longest = 6, 160 // seconds, the medians of the outer kernels
 		kernels           = 12
 		sigma             = 0.6
 	)
-	m := &Model{edges: makeEdges(), prior: make([]float64, cells)}
+	edges, mass := make([]float64, cells+1), make([]float64, cells)
+	for i := 1; i <= cells; i++ {
+		edges[i] = firstEdge * math.Pow(step, float64(i-1))
+	}
 	for k := range kernels {
 		mu := math.Log(shortest) + math.Log(longest/float64(shortest))*float64(k)/(kernels-1)
 		before := 0.0
-		for i := range m.prior {
-			upTo := math.Erfc((mu-math.Log(m.edges[i+1]))/(sigma*math.Sqrt2)) / 2
-			m.prior[i] += (upTo - before) / kernels
+		for i := range mass {
+			upTo := math.Erfc((mu-math.Log(edges[i+1]))/(sigma*math.Sqrt2)) / 2
+			mass[i] += (upTo - before) / kernels
 			before = upTo
 		}
 	}
-	return m
+	return newPlan(edges, mass, 1)
 }
 
-// Seen is a job that ended between two polls. After is its age at the last poll that found it alive, By at
-// the poll that found its end.
+// Seen is a job that ended between two polls. After is its age at the last poll that found it alive, By at the poll
+// that found its end.
 type Seen struct {
 	After, By time.Duration
 }
 
-// Belief is a probability distribution of how long a job takes.
-type Belief struct {
-	edges []float64
-	mass  []float64 // the probability of each cell
-	prior float64   // the part of it that is the prior, not learned: from just above 0 to 1
-}
+// bandwidths are the candidates for smoothing, in cells: a standard deviation of 60 % of the time down to 1 %. The
+// widest comes first and wins a tie.
+var bandwidths = [...]int{48, 24, 14, 8, 4, 2, 1}
 
-// Prior returns the belief before any job was seen to end.
-func (m *Model) Prior() Belief { return Belief{m.edges, m.prior, 1} }
-
-// Learn returns the belief after these jobs.
+// Learn returns the plan after these jobs, for the plan before any.
 //
-// Each of them is known to an interval only. Expectation-maximization finds the distribution that explains
-// the intervals best; each round is followed by smoothing in log time. The bandwidth is the one that predicts
-// intervals best that were left out, so two peaks stay two and a constant stays one.
-func (m *Model) Learn(seen []Seen) Belief {
+// Each of them is known to an interval only. Expectation-maximization finds the distribution that explains the
+// intervals best; each round is followed by smoothing in log time. The bandwidth is the one that predicts intervals
+// best that were left out, so two peaks stay two and a constant stays one.
+func (p *Plan) Learn(seen []Seen) *Plan {
 	spans := make([]span, len(seen))
 	for i, s := range seen {
-		spans[i] = m.spanOf(s)
+		spans[i] = p.spanOf(s)
 	}
 	bandwidth, best := bandwidths[0], math.Inf(-1)
 	for _, candidate := range bandwidths {
-		if likelihood := m.crossValidate(spans, candidate); likelihood > best {
+		if likelihood := p.crossValidate(spans, candidate); likelihood > best {
 			bandwidth, best = candidate, likelihood
 		}
 	}
-	return m.explain(spans, bandwidth, 15)
+	mass, prior := p.explain(spans, bandwidth, 15)
+	return newPlan(p.edges, mass, prior)
 }
-
-// bandwidths are the candidates for smoothing, in cells: a standard deviation of 60 % of the time down to 1
-// %. The widest comes first and wins a tie.
-var bandwidths = [...]int{48, 24, 14, 8, 4, 2, 1}
 
 // span is a range of cells, both ends included.
 type span struct{ first, last int }
 
-func (m *Model) spanOf(s Seen) span {
-	first, by := cellOf(m.edges, s.After.Seconds()), s.By.Seconds()
-	last := cellOf(m.edges, by)
-	if m.edges[last] == by { // the cell begins where the interval ends
+func (p *Plan) spanOf(s Seen) span {
+	first, by := cellOf(p.edges, s.After.Seconds()), s.By.Seconds()
+	last := cellOf(p.edges, by)
+	if p.edges[last] == by { // the cell begins where the interval ends
 		last--
 	}
 	return span{first, max(first, last)}
 }
 
 // crossValidate returns the log likelihood of each part of the spans by what the other parts teach.
-func (m *Model) crossValidate(spans []span, bandwidth int) float64 {
+func (p *Plan) crossValidate(spans []span, bandwidth int) float64 {
 	const parts, rounds = 4, 6
 	sum := 0.0
 	for part := range min(parts, len(spans)) {
@@ -97,7 +86,8 @@ func (m *Model) crossValidate(spans []span, bandwidth int) float64 {
 				others = append(others, s)
 			}
 		}
-		upTo := sums(m.explain(others, bandwidth, rounds).mass)
+		mass, _ := p.explain(others, bandwidth, rounds)
+		upTo := sums(mass)
 		for _, s := range these {
 			sum += math.Log(max(upTo[s.last+1]-upTo[s.first], 1e-12))
 		}
@@ -105,12 +95,12 @@ func (m *Model) crossValidate(spans []span, bandwidth int) float64 {
 	return sum
 }
 
-// explain returns the belief that explains the spans. The prior keeps the weight of two spans, so that an
-// unusually late job is still polled.
-func (m *Model) explain(spans []span, bandwidth, rounds int) Belief {
+// explain returns the distribution that explains the spans, and the part of it that is the prior. That keeps the
+// weight of two spans, so that an unusually late job is still polled.
+func (p *Plan) explain(spans []span, bandwidth, rounds int) (mass []float64, prior float64) {
 	const weight = 2
 	n := float64(len(spans))
-	mass := slices.Clone(m.prior)
+	mass = slices.Clone(p.mass)
 	share := make([]float64, cells+1)
 	for range rounds {
 		upTo := sums(mass)
@@ -127,24 +117,15 @@ func (m *Model) explain(spans []span, bandwidth, rounds int) Belief {
 		}
 		smooth(mass, bandwidth)
 	}
-	prior := weight / (weight + n)
-	for i, p := range m.prior {
-		mass[i] = prior*p + (1-prior)*mass[i]
+	prior = weight / (weight + n)
+	for i, m := range p.mass {
+		mass[i] = prior*m + (1-prior)*mass[i]
 	}
-	return Belief{m.edges, mass, prior}
+	return mass, prior
 }
 
-// sums returns the sum of the values before each index.
-func sums(values []float64) []float64 {
-	upTo := make([]float64, len(values)+1)
-	for i, v := range values {
-		upTo[i+1] = upTo[i] + v
-	}
-	return upTo
-}
-
-// smooth applies three running means, which come close to a normal kernel with a standard deviation of width
-// cells. The time it takes does not depend on the width.
+// smooth applies three running means, which come close to a normal kernel with a standard deviation of width cells.
+// The time it takes does not depend on the width.
 func smooth(mass []float64, width int) {
 	out := make([]float64, len(mass))
 	for range 3 {

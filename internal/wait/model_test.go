@@ -9,11 +9,11 @@ import (
 )
 
 func TestPrior(t *testing.T) {
-	b := NewModel().Prior()
+	b := Prior()
 	upTo := sums(b.mass)
 	between := upTo[cellOf(b.edges, 300)] - upTo[cellOf(b.edges, 6)]
 	assert.InDelta(t, 0.9, between, 0.02, "nine tenths lie between 6 s and 5 min")
-	assert.Equal(t, b, NewModel().Learn(nil))
+	assert.Equal(t, b, prior.Learn(nil))
 }
 
 func TestLearn(t *testing.T) {
@@ -32,7 +32,7 @@ func TestLearn(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := NewModel().Learn(seenFrom(rand.New(rand.NewPCG(4, 4)), 200, tt.duration))
+			b := prior.Learn(seenFrom(rand.New(rand.NewPCG(4, 4)), 200, tt.duration))
 			upTo := sums(b.mass)
 			assert.InDelta(t, tt.want, upTo[cellOf(b.edges, tt.to)]-upTo[cellOf(b.edges, tt.from)], tt.within)
 		})
@@ -49,7 +49,7 @@ func TestLearn(t *testing.T) {
 	} {
 		t.Run("gives a distribution/"+tt.name, func(t *testing.T) {
 			sum := 0.0
-			for i, p := range NewModel().Learn(tt.seen).mass {
+			for i, p := range prior.Learn(tt.seen).mass {
 				assert.True(t, p >= 0 && !math.IsInf(p, 0), "cell %d has %v", i, p)
 				sum += p
 			}
@@ -61,9 +61,8 @@ func TestLearn(t *testing.T) {
 }
 
 func BenchmarkLearn(b *testing.B) {
-	m := NewModel()
 	seen := seenFrom(rand.New(rand.NewPCG(5, 5)), 256, lognormal)
 	for b.Loop() {
-		m.Learn(seen).Plan()
+		prior.Learn(seen)
 	}
 }

@@ -6,32 +6,59 @@ import (
 	"time"
 )
 
-// Cells divide the time since a job's creation: the first ends at firstEdge seconds, each later one is longer
-// than the one before it by the factor step, and the last ends after two hours. Within a cell every moment is
-// equally likely.
+// Cells divide the time since a job's creation: the first ends at firstEdge seconds, each later one is longer than
+// the one before it by the factor step, and the last ends after two hours. Within a cell every moment is equally
+// likely.
 const (
 	cells     = 780
 	firstEdge = 0.5
 	step      = 1.0125
 )
 
-// A duration that ends right after a poll is the worst: its lag is a whole interval. While nothing is
-// learned, intervals are bounded, so that the mean lag of each duration from 2 s to 10 min is at most 0.60 ×
-// max(duration, 6 s). The first poll may come at (2 s + 0.60 × 6 s) / 1.025, since jitter adds 2.5 % on
-// average. The growth is found by trying: pollbench measures a worst of 0.594 with it, and of 0.603 with
-// 1.655. Polls fall on edges, so another step needs another growth.
+// A duration that ends right after a poll is the worst: its lag is a whole interval. While nothing is learned,
+// intervals are bounded, so that the mean lag of each duration from 2 s to 10 min is at most 0.60 ×
+// max(duration, 6 s). The first poll may come at (2 s + 0.60 × 6 s) / 1.025, since jitter adds 2.5 % on average.
+// The growth is found by trying: pollbench measures a worst of 0.594 with it, and of 0.603 with 1.655. Polls fall
+// on edges, so another step needs another growth.
 const (
 	firstPoll  = 5.46 // seconds since the job's creation
 	pollGrowth = 1.65 // the age at a poll over the age at the poll before, at most
 )
 
-// makeEdges returns the bounds of the cells, in seconds.
-func makeEdges() []float64 {
-	edges := make([]float64, cells+1)
-	for i := 1; i <= cells; i++ {
-		edges[i] = firstEdge * math.Pow(step, float64(i-1))
+// Plan is a probability distribution of how long jobs take, and the polls that cost least for it, where a second
+// of lag costs as much as a poll. It is immutable.
+type Plan struct {
+	edges []float64 // the bounds of the cells, in seconds
+	mass  []float64 // the probability of each cell
+	prior float64   // the part of it that is the prior, not learned: from just above 0 to 1
+
+	upTo []float64 // the probability of all cells before an edge
+	mean []float64 // probability times duration, of all cells before an edge
+	cost []float64 // of the best polls from an edge on, times the probability that the job lasts that long
+}
+
+// newPlan finds the best polls by dynamic programming from the last edge backwards. Each edge weighs every next
+// poll by the lag that it leaves and by the cost from there on. That is optimal to the width of a cell, also at
+// narrow peaks and in the gaps between them, where the continuous rule of one poll for each unit of the integral
+// of sqrt(hazard/2) is not.
+func newPlan(edges, mass []float64, prior float64) *Plan {
+	p := &Plan{edges, mass, prior, sums(mass), make([]float64, cells+1), make([]float64, cells+1)}
+	for i, m := range mass {
+		p.mean[i+1] = p.mean[i] + m*(edges[i]+edges[i+1])/2
 	}
-	return edges
+	for i := cells - 1; i >= 0; i-- {
+		_, p.cost[i] = p.best(edges[i], i)
+	}
+	return p
+}
+
+// sums returns the sum of the values before each index.
+func sums(values []float64) []float64 {
+	upTo := make([]float64, len(values)+1)
+	for i, v := range values {
+		upTo[i+1] = upTo[i] + v
+	}
+	return upTo
 }
 
 // cellOf returns the cell that holds t, or the nearest.
@@ -42,33 +69,8 @@ func cellOf(edges []float64, t float64) int {
 	return min(sort.Search(len(edges), func(i int) bool { return edges[i] > t })-1, cells-1)
 }
 
-// Plan holds the best polls for a belief. It is immutable.
-type Plan struct {
-	Belief
-	upTo []float64 // the probability of all cells before an edge
-	mean []float64 // probability times duration, of all cells before an edge
-	cost []float64 // of the best polls from an edge on, times the probability that the job lasts that long
-}
-
-// Plan returns the polls that cost least for the belief, where a second of lag costs as much as a poll.
-//
-// It works by dynamic programming from the last edge backwards. Each edge weighs every next poll by the lag
-// that it leaves and by the cost from there on. That is optimal to the width of a cell, also at narrow peaks
-// and in the gaps between them, where the continuous rule of one poll for each unit of the integral of
-// sqrt(hazard/2) is not.
-func (b Belief) Plan() *Plan {
-	p := &Plan{Belief: b, upTo: sums(b.mass), mean: make([]float64, cells+1), cost: make([]float64, cells+1)}
-	for i, m := range b.mass {
-		p.mean[i+1] = p.mean[i] + m*(b.edges[i]+b.edges[i+1])/2
-	}
-	for i := cells - 1; i >= 0; i-- {
-		_, p.cost[i] = p.best(b.edges[i], i)
-	}
-	return p
-}
-
-// Next returns the time from age to the next poll, between Floor and Ceiling, for a job that had not ended by
-// age. A forecast sharpens the belief; the zero Forecast leaves it as it is.
+// Next returns the time from age to the next poll, between Floor and Ceiling, for a job that had not ended by age.
+// A forecast sharpens the distribution; the zero Forecast leaves it as it is.
 func (p *Plan) Next(age time.Duration, forecast Forecast) time.Duration {
 	t := max(age, 0).Seconds()
 	poll := t + Ceiling.Seconds()
@@ -84,9 +86,9 @@ func (p *Plan) Next(age time.Duration, forecast Forecast) time.Duration {
 	return min(max(delay, Floor), Ceiling)
 }
 
-// best returns the best next poll for a job that lasts longer than t, in the given cell, and the cost from t
-// on, times the probability that a job lasts that long. The poll is at an edge: the first one after Floor, or
-// one before Ceiling and the bound for a belief that rests on the prior.
+// best returns the best next poll for a job that lasts longer than t, in the given cell, and the cost from t on,
+// times the probability that a job lasts that long. The poll is at an edge: the first one after Floor, or one
+// before Ceiling and the bound for what rests on the prior.
 func (p *Plan) best(t float64, cell int) (poll, cost float64) {
 	rest := p.rest(t, cell)
 	before := p.upTo[cell+1] - rest
@@ -129,8 +131,8 @@ type Forecast struct {
 	width float64 // its likely error
 }
 
-// NewForecast extrapolates from two readings of the progress, in [0, 1], at two ages. It returns the zero
-// Forecast if the progress did not grow or is complete.
+// NewForecast extrapolates from two readings of the progress, in [0, 1], at two ages. It returns the zero Forecast
+// if the progress did not grow or is complete.
 func NewForecast(fromAge time.Duration, from float64, age time.Duration, progress float64) Forecast {
 	moved, took := progress-from, (age - fromAge).Seconds()
 	if !(moved > 0) || !(took > 0) || !(progress < 1) {
@@ -144,9 +146,7 @@ func NewForecast(fromAge time.Duration, from float64, age time.Duration, progres
 }
 
 // holds reports whether the forecast may still come true at t.
-func (f Forecast) holds(t float64) bool {
-	return f.width > 0 && t < f.end+2*f.width
-}
+func (f Forecast) holds(t float64) bool { return f.width > 0 && t < f.end+2*f.width }
 
 // weight returns how well t agrees with the forecast, from 0 to 1.
 func (f Forecast) weight(t float64) float64 {
@@ -154,11 +154,11 @@ func (f Forecast) weight(t float64) float64 {
 	return 1 / (1 + z*z*z*z)
 }
 
-// unswayed is the part of the belief that a forecast does not change, since progress may mislead.
+// unswayed is the part of the distribution that a forecast does not change, since progress may mislead.
 const unswayed = 0.1
 
-// bestWith returns the next poll for the belief weighted by the forecast. The plan does not hold for that
-// belief, so the poll comes by the continuous rule: when the integral of sqrt(hazard/2) has grown by one.
+// bestWith returns the next poll for the distribution weighted by the forecast. The best polls are not known for
+// that, so the poll comes by the continuous rule: when the integral of sqrt(hazard/2) has grown by one.
 func (p *Plan) bestWith(f Forecast, t float64, cell int) float64 {
 	believed, weighted := 0.0, 0.0
 	for i := cell; i < cells; i++ {

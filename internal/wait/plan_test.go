@@ -47,14 +47,13 @@ func polls(plan *Plan, r *rand.Rand, end float64) []float64 {
 // seenFrom returns the ends of n jobs, polled by what was learned from those before.
 func seenFrom(r *rand.Rand, n int, d distribution) []Seen {
 	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-	m := NewModel()
-	plan := m.Prior().Plan()
+	plan := Prior()
 	var all []Seen
 	for i := range n {
 		at := append([]float64{0}, polls(plan, r, d(r))...)
 		all = append(all, Seen{seconds(at[len(at)-2]), seconds(at[len(at)-1])})
 		if i%10 == 0 {
-			plan = m.Learn(all).Plan()
+			plan = prior.Learn(all)
 		}
 	}
 	return all
@@ -62,7 +61,7 @@ func seenFrom(r *rand.Rand, n int, d distribution) []Seen {
 
 func TestPlan(t *testing.T) {
 	t.Run("first job of 2 s to 10 min is noticed within 0.60 on average", func(t *testing.T) {
-		plan, r := NewModel().Prior().Plan(), rand.New(rand.NewPCG(1, 1))
+		plan, r := Prior(), rand.New(rand.NewPCG(1, 1))
 		var jobs [2000][]float64
 		for i := range jobs {
 			jobs[i] = polls(plan, r, 601)
@@ -80,14 +79,14 @@ func TestPlan(t *testing.T) {
 		assert.LessOrEqual(t, worst, 0.60, "%.2f s", at)
 	})
 	t.Run("bound on intervals loosens as jobs are seen", func(t *testing.T) {
-		m, seen := NewModel(), Seen{95 * time.Second, 105 * time.Second}
-		first := m.Prior().Plan().Next(0, Forecast{})
+		seen := Seen{95 * time.Second, 105 * time.Second}
+		first := prior.Next(0, Forecast{})
 		for _, n := range []int{1, 4, 16} {
 			var all []Seen
 			for range n {
 				all = append(all, seen)
 			}
-			next := m.Learn(all).Plan().Next(0, Forecast{})
+			next := prior.Learn(all).Next(0, Forecast{})
 			assert.Greater(t, next, first, "after %d jobs", n)
 			first = next
 		}
@@ -95,24 +94,22 @@ func TestPlan(t *testing.T) {
 }
 
 func TestNext(t *testing.T) {
-	m := NewModel()
 	forecasts := []Forecast{{}, {math.NaN(), math.NaN()}, {-1, 1}, {1e9, 1e-9}, {60, 5}, {60, math.Inf(1)}, NewForecast(0, 0, 60, 0.5)}
 	tests := []struct {
-		name   string
-		belief Belief
+		name string
+		plan *Plan
 	}{
-		{"prior", m.Prior()},
-		{"no jobs", m.Learn(nil)},
-		{"a job that took no time", m.Learn([]Seen{{}})},
-		{"impossible jobs", m.Learn(extremeSeen())},
-		{"a constant", m.Learn(seenFrom(rand.New(rand.NewPCG(1, 1)), 50, constant))},
+		{"prior", prior},
+		{"no jobs", prior.Learn(nil)},
+		{"a job that took no time", prior.Learn([]Seen{{}})},
+		{"impossible jobs", prior.Learn(extremeSeen())},
+		{"a constant", prior.Learn(seenFrom(rand.New(rand.NewPCG(1, 1)), 50, constant))},
 	}
 	for _, tt := range tests {
 		t.Run("stays between Floor and Ceiling/"+tt.name, func(t *testing.T) {
-			plan := tt.belief.Plan()
 			for _, age := range extremes {
 				for _, f := range forecasts {
-					got := plan.Next(age, f)
+					got := tt.plan.Next(age, f)
 					assert.True(t, got >= Floor && got <= Ceiling, "Next(%v, %v) = %v", age, f, got)
 				}
 			}
@@ -139,7 +136,6 @@ func TestNewForecast(t *testing.T) {
 		})
 	}
 
-	prior := NewModel().Prior().Plan()
 	soon := NewForecast(30*time.Second, 0.45, age, 0.9) // 7 s left
 	late := NewForecast(30*time.Second, 0.05, age, 0.1) // 9 min left
 	none := prior.Next(age, Forecast{})
@@ -152,7 +148,7 @@ func TestNewForecast(t *testing.T) {
 }
 
 func FuzzNext(f *testing.F) {
-	plan := NewModel().Prior().Plan()
+	plan := Prior()
 	f.Add(int64(0), int64(0), 0.0, 0.5)
 	f.Add(int64(time.Minute), int64(time.Second), 0.1, 0.2)
 	f.Fuzz(func(t *testing.T, age, from int64, before, now float64) {
@@ -162,7 +158,7 @@ func FuzzNext(f *testing.F) {
 }
 
 func BenchmarkNext(b *testing.B) {
-	plan := NewModel().Prior().Plan()
+	plan := Prior()
 	b.Run("by belief", func(b *testing.B) {
 		for b.Loop() {
 			plan.Next(time.Minute, Forecast{})

@@ -3,6 +3,7 @@ package wait
 import (
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -64,9 +65,9 @@ type Rules struct {
 	Schedule      func(waited time.Duration, polls int) time.Duration // nil polls by the plan
 }
 
-// Terms are what does not change during a wait.
+// Terms are what does not change during a wait, except for the plan.
 type Terms struct {
-	Rules    *Rules
+	Rules
 	Plan     *Plan
 	ID       string // of the job; spreads polls
 	Video    bool   // the wait is for the video, not the preview
@@ -74,11 +75,11 @@ type Terms struct {
 }
 
 const (
-	// standing is how long a preview must stand unchanged in a job that is not terminal to be the result. A sibling family's
-	// documented webhook has finished previews at status pending.
+	// standing is how long a preview must stand unchanged in a job that is not terminal to be the result. A sibling
+	// family's documented webhook has finished previews at status pending.
 	standing = 2 * time.Minute
-	// previewGrace and videoGrace are how long a job may be done without its URL. Right after Render a job may read as done
-	// for as long as the rendering takes, which is not documented.
+	// previewGrace and videoGrace are how long a job may be done without its URL. Right after Render a job may read
+	// as done for as long as the rendering takes, which is not documented.
 	previewGrace, videoGrace = time.Minute, 15 * time.Minute
 	// settling is the longest interval for a job that is about to show its preview.
 	settling = 5 * time.Second
@@ -86,11 +87,12 @@ const (
 	slowestRetry = 30 * time.Second
 	// fastestSchedule is the shortest interval of a caller's schedule.
 	fastestSchedule = 100 * time.Millisecond
-	// A refusal in the API's own words ends a wait when it comes refusals times over refusedFor, tried every refusalRetry.
+	// A refusal in the API's own words ends a wait when it comes refusals times over refusedFor, tried every
+	// refusalRetry.
 	refusals, refusedFor, refusalRetry = 3, 10 * time.Second, 5 * time.Second
 	// unknownErrors is how many polls in a row may fail for a job that nobody has seen.
 	unknownErrors = 10
-	// lateness is how late a poll may be for the time before it to count.
+	// lateness is how late a good poll may be for the time before it to count as watched.
 	lateness = time.Minute
 	// oldest is the age up to which a server's word about a job's age is believed.
 	oldest = 24 * time.Hour
@@ -100,8 +102,9 @@ const (
 	never = -1
 )
 
-// State is what one wait has seen. It is written down as JSON after each poll and continues in any process. Times are
-// counted from Started; those of events that have not happened are negative.
+// State is what one wait has seen. It is written down as JSON after each poll and continues in any process. Times
+// are counted from Started, or in the time that the job was watched; those of events that have not happened are
+// negative.
 type State struct {
 	Started time.Time     `json:"started"`
 	Born    time.Duration `json:"born"`  // when the job was
@@ -116,11 +119,13 @@ type State struct {
 	Held    time.Duration `json:"held"`    // no poll before, by a Retry-After
 	Woken   time.Duration `json:"woken"`   // when Expedite last had the job polled
 	Good    time.Duration `json:"good"`    // the latest good poll
-	Moved   time.Duration `json:"moved"`   // when status or progress last changed
-	Changed time.Duration `json:"changed"` // when anything last changed
-	Ended   time.Duration `json:"ended"`   // since when the job is done without its URL
 	Refused time.Duration `json:"refused"` // the first of the refusals
 	Took    time.Duration `json:"took"`    // by the latest poll
+
+	Watched time.Duration `json:"watched"` // under good polls: no outage, no long queue, and somebody waiting
+	Moved   time.Duration `json:"moved"`   // watched when status or progress last changed
+	Changed time.Duration `json:"changed"` // watched when anything last changed
+	Ended   time.Duration `json:"ended"`   // watched when the job was first done without its URL
 
 	Position uint32        `json:"position"`
 	Content  uint32        `json:"content"`
@@ -136,117 +141,89 @@ type Decision struct {
 	Changed bool // the snapshot tells something new
 }
 
-// Begin begins a wait. The job was born at the given time, or at an unknown one.
-func Begin(now, born time.Time) State {
+// Begin begins a wait for a job that was born at the given time, or at an unknown one. The first poll is due when
+// the plan has it for a job that is younger than that, else at once.
+func Begin(now, born time.Time, t Terms) State {
 	s := State{Started: now, Good: never, Ended: never, Refused: never, Alive: never, Woken: -Floor}
+	delay := time.Duration(0)
 	if !born.IsZero() {
 		s.Known = true
 		s.Born = min(born.Sub(now), 0)
+		if t.Schedule == nil {
+			delay = max(t.Plan.Next(0, Forecast{})+s.Born, 0)
+		}
 	}
+	s.schedule(delay, now, t) // one poll is made in any case
 	return s
-}
-
-// First schedules the first poll: when the plan has it for a job that is younger than that, else at once.
-func (s *State) First(now time.Time, t Terms) {
-	delay := time.Duration(0)
-	if age := s.age(s.since(now)); s.Known && t.Rules.Schedule == nil {
-		delay = max(t.Plan.Next(0, Forecast{})-age, 0)
-	}
-	if fitted, more := Fit(delay, t.Deadline.Sub(now), 0); more {
-		s.due(now, fitted)
-		return
-	}
-	s.due(now, 0) // one poll is made in any case
-}
-
-// Created takes the response that created the job as the first snapshot.
-func (s *State) Created(o Observation, now time.Time, t Terms) Decision {
-	s.Known = true
-	return s.decide(o, now, t)
 }
 
 // Observe takes a poll.
 func (s *State) Observe(o Observation, now time.Time, t Terms) Decision {
 	s.Polls++
 	s.Took = o.Took
-	return s.decide(o, now, t)
+	if o.Class >= Bad {
+		return Decision{End: s.failed(o, now, t)}
+	}
+	return s.See(o, now, t)
 }
 
 // Queued puts a poll off that was not made, because its turn by a rate limit did not come.
 func (s *State) Queued(now time.Time, t Terms) Decision {
-	return s.schedule(slowestRetry, now, t)
+	return Decision{End: s.schedule(slowestRetry, now, t)}
 }
 
-func (s *State) decide(o Observation, now time.Time, t Terms) Decision {
-	since := s.since(now)
-	if o.Class >= Bad {
-		return s.failed(o, since, now, t)
-	}
-	return s.saw(o, since, now, t)
-}
-
-// saw judges a snapshot.
-func (s *State) saw(o Observation, since time.Duration, now time.Time, t Terms) Decision {
-	first := s.Good == never
-	d := Decision{Changed: first || o.Content != s.Content}
-	s.credit(since)
-	if first {
-		s.estimateBirth(o, since, t)
+// See takes a snapshot: what a good poll showed, or the response that created the job.
+func (s *State) See(o Observation, now time.Time, t Terms) Decision {
+	since, first := s.since(now), s.Good == never
+	if !first {
+		late := lateness
+		if s.Failures > 0 {
+			late = 0
+		}
+		s.Watched += max(min(since-s.Good, s.Delay+late), 0)
+	} else if !s.Known && !t.Video && o.Age > 0 && o.Age < oldest {
+		// The server's word. The age of a video counts from the wait's beginning: when its rendering began is not
+		// documented.
+		s.Born = since - o.Age
 	}
 	if first || o.Position != s.Position {
-		s.Moved = since
+		s.Moved = s.Watched
 	}
-	if d.Changed {
-		s.Changed = since
+	changed := first || o.Content != s.Content
+	if changed {
+		s.Changed = s.Watched
 	}
 	s.Known, s.Good, s.Failures, s.Refusals, s.Held = true, since, 0, 0, 0
 	s.Position, s.Content = o.Position, o.Content
-	if d.End = s.judge(o, since, t); d.End != Continues {
-		return d
+	end := s.judge(o, t)
+	if end == Continues {
+		s.Alive = s.age(since)
+		s.foresee(o.Progress)
+		end = s.schedule(s.interval(o, since, t), now, t)
 	}
-	s.Alive = s.age(since)
-	s.foresee(o.Progress)
-	d.End = s.schedule(s.interval(o, since, t), now, t).End
-	return d
+	return Decision{end, changed}
 }
 
-// credit shifts what counts time, so that only time under good polls counts: not an outage, a long queue, nor the time that
-// nobody was waiting.
-func (s *State) credit(since time.Duration) {
-	if s.Good == never {
-		return
-	}
-	late := lateness
-	if s.Failures > 0 {
-		late = 0
-	}
-	silence := max(since-s.Good-s.Delay-late, 0)
-	s.Moved += silence
-	s.Changed += silence
-	if s.Ended != never {
-		s.Ended += silence
-	}
-}
-
-func (s *State) judge(o Observation, since time.Duration, t Terms) End {
+// judge returns how a snapshot ends the wait.
+func (s *State) judge(o Observation, t Terms) End {
 	if end := Judge(o.Class, o.Output); end != Continues {
 		return end
 	}
 	if o.Class != Done {
 		s.Ended = never
 	} else if s.Ended == never {
-		s.Ended = since
+		s.Ended = s.Watched
 	}
 	grace := previewGrace
 	if t.Video {
 		grace = videoGrace
 	}
 	switch {
-	case o.Output && !t.Video && since-s.Changed >= standing:
+	case o.Output && !t.Video && s.Watched-s.Changed >= standing:
 		return Ready
-	case s.Ended != never && since-s.Ended >= grace:
+	case s.Ended != never && s.Watched-s.Ended >= grace:
 		return NoOutput
-	case t.Rules.StallTimeout > 0 && since-s.Moved >= t.Rules.StallTimeout:
+	case t.StallTimeout > 0 && s.Watched-s.Moved >= t.StallTimeout:
 		return Stalled
 	}
 	return Continues
@@ -254,29 +231,30 @@ func (s *State) judge(o Observation, since time.Duration, t Terms) End {
 
 // interval returns how long after a good poll the next one is worth making.
 func (s *State) interval(o Observation, since time.Duration, t Terms) time.Duration {
-	if t.Rules.Schedule != nil {
-		return max(t.Rules.Schedule(since, int(s.Polls)), fastestSchedule)
+	if t.Schedule != nil {
+		return max(t.Schedule(since, int(s.Polls)), fastestSchedule)
 	}
 	delay := Jitter(t.Plan.Next(s.age(since), s.Forecast), s.draw(t.ID))
 	if !t.Video && o.Class == Done {
 		delay = min(delay, settling)
 	}
 	if !t.Video && o.Output {
-		delay = min(delay, s.Changed+standing-since)
+		delay = min(delay, s.Changed+standing-s.Watched)
 	}
-	if t.Rules.StallTimeout > 0 {
-		delay = min(delay, s.Moved+t.Rules.StallTimeout-since)
+	if t.StallTimeout > 0 {
+		delay = min(delay, s.Moved+t.StallTimeout-s.Watched)
 	}
 	return max(delay, Floor)
 }
 
-// failed judges a poll that failed. Failed polls slow a wait down. They end it only where nobody has seen the job, where the
-// API itself refuses again and again, or where the caller has set a limit.
-func (s *State) failed(o Observation, since time.Duration, now time.Time, t Terms) Decision {
+// failed judges a poll that failed. Failed polls slow a wait down. They end it only where nobody has seen the job,
+// where the API itself refuses again and again, or where the caller has set a limit.
+func (s *State) failed(o Observation, now time.Time, t Terms) End {
+	since := s.since(now)
 	s.Failures++
 	delay := time.Duration(0)
-	if t.Rules.Schedule != nil {
-		delay = max(t.Rules.Schedule(since, int(s.Polls)), fastestSchedule)
+	if t.Schedule != nil {
+		delay = max(t.Schedule(since, int(s.Polls)), fastestSchedule)
 	}
 	// Jobs whose polls failed together are not polled together again.
 	retry := min(slowestRetry, Floor<<min(s.Failures, 10))
@@ -293,50 +271,39 @@ func (s *State) failed(o Observation, since time.Duration, now time.Time, t Term
 		s.Held = since + after
 		delay = max(delay, after+time.Duration(spread*float64(min(after/10, slowestRetry))))
 	}
-	switch limit := t.Rules.MaxPollErrors; {
+	switch limit := t.MaxPollErrors; {
 	case limit > 0 && int(s.Failures) >= limit,
 		limit == 0 && !s.Known && s.Failures >= unknownErrors,
 		s.Refusals >= refusals && since-s.Refused >= refusedFor:
-		return Decision{End: PollsFailed}
+		return PollsFailed
 	}
 	return s.schedule(delay, now, t)
 }
 
 // schedule sets when the next poll is due, or ends the wait if there is no time for one.
-func (s *State) schedule(delay time.Duration, now time.Time, t Terms) Decision {
-	fitted, more := Fit(delay, t.Deadline.Sub(now), s.Took)
+func (s *State) schedule(delay time.Duration, now time.Time, t Terms) End {
+	end := Continues
+	delay, more := Fit(delay, t.Deadline.Sub(now), s.Took)
 	if !more {
-		s.due(now, 0) // for whoever resumes it all the same
-		return Decision{End: TimedOut}
+		delay, end = 0, TimedOut // due at once, for whoever resumes it all the same
 	}
-	s.due(now, fitted)
-	return Decision{}
-}
-
-func (s *State) due(now time.Time, delay time.Duration) {
-	s.Delay = delay
-	s.Next = s.since(now) + delay
+	s.Delay, s.Next = delay, s.since(now)+delay
+	return end
 }
 
 // Due returns when the next poll is worth making. After a change of clocks it is never further away than its delay.
 func (s *State) Due() time.Time { return s.Started.Add(s.Next) }
 
-// Resume adapts a state from another process to this one's clock. It returns false for a state that no process has written.
+// Resume adapts a state from another process to this one's clock. It returns false for a state that no process has
+// written.
 func (s *State) Resume(now time.Time) bool {
 	const most, mostPolls = 10 * longest, 1 << 30
-	for _, d := range []time.Duration{s.Born, s.Next, s.Delay, s.Held, s.Woken, s.Good, s.Moved, s.Changed, s.Ended, s.Refused,
-		s.Took, s.At, s.Alive} {
-		if d > most || d < -most {
-			return false
-		}
-	}
-	for _, n := range []int32{s.Polls, s.Failures, s.Refusals} {
-		if n < 0 || n > mostPolls {
-			return false
-		}
-	}
-	if s.Started.IsZero() || s.Took < 0 || s.Delay < 0 ||
-		!(s.Progress >= 0 && s.Progress <= 1) {
+	times := []time.Duration{s.Born, s.Next, s.Delay, s.Held, s.Woken, s.Good, s.Refused, s.Took, s.Watched, s.Moved, s.Changed,
+		s.Ended, s.At, s.Alive}
+	counts := []int32{s.Polls, s.Failures, s.Refusals}
+	if slices.ContainsFunc(times, func(d time.Duration) bool { return d > most || d < -most }) ||
+		slices.ContainsFunc(counts, func(n int32) bool { return n < 0 || n > mostPolls }) ||
+		s.Started.IsZero() || s.Took < 0 || s.Delay < 0 || !(s.Progress >= 0 && s.Progress <= 1) {
 		return false
 	}
 	if s.Started.After(now) { // the other clock was ahead
@@ -352,8 +319,7 @@ func (s *State) Resume(now time.Time) bool {
 // Expedite makes the next poll due now, because there is news of the job: at most once a second, and never before a
 // Retry-After is over.
 func (s *State) Expedite(now time.Time) {
-	since := s.since(now)
-	soonest := max(since, s.Woken+Floor, s.Held)
+	soonest := max(s.since(now), s.Woken+Floor, s.Held)
 	if s.Next > soonest {
 		s.Next, s.Woken = soonest, soonest
 	}
@@ -373,31 +339,20 @@ func (s *State) BornAt() time.Time {
 	return s.Started.Add(s.Born)
 }
 
-// estimateBirth takes the server's word for the age of a job. The age of a video counts from the wait's beginning: when its
-// rendering began is not told.
-func (s *State) estimateBirth(o Observation, since time.Duration, t Terms) {
-	if !s.Known && !t.Video && o.Age > 0 && o.Age < oldest {
-		s.Born = since - o.Age
-	}
-}
-
 // foresee estimates the job's end from its progress.
 func (s *State) foresee(progress float64) {
-	switch {
-	case progress > s.Progress:
-		s.Forecast = NewForecast(s.At, s.Progress, s.Alive, progress)
-	case progress < s.Progress:
-		s.Forecast = Forecast{}
-	default:
+	if progress == s.Progress {
 		return
 	}
+	s.Forecast = NewForecast(s.At, s.Progress, s.Alive, progress)
 	s.Progress, s.At = progress, s.Alive
 }
 
 func (s *State) since(now time.Time) time.Duration     { return now.Sub(s.Started) }
 func (s *State) age(since time.Duration) time.Duration { return max(since-s.Born, 0) }
 
-// draw returns a number from [0, 1) that differs from job to job and from poll to poll, and is the same in every run.
+// draw returns a number from [0, 1) that differs from job to job and from poll to poll, and is the same in every
+// run.
 func (s *State) draw(id string) float64 {
 	h := fnv.New64a()
 	h.Write([]byte(id))

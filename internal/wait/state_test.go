@@ -20,7 +20,7 @@ type poll struct {
 
 var (
 	start   = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	model   = NewModel()
+	prior   = Prior()
 	active  = Observation{Class: Active, Position: 1, Content: 1}
 	done    = Observation{Class: Done, Position: 2, Content: 2}
 	ready   = Observation{Class: Done, Output: true, Position: 2, Content: 3}
@@ -31,7 +31,7 @@ var (
 )
 
 func terms(rules Rules) Terms {
-	return Terms{Rules: &rules, Plan: model.Prior().Plan(), ID: "job-1", Deadline: start.Add(30 * time.Minute)}
+	return Terms{Rules: rules, Plan: prior, ID: "job-1", Deadline: start.Add(30 * time.Minute)}
 }
 
 func repeat(n int, first, every time.Duration, saw Observation) []poll {
@@ -128,7 +128,7 @@ func TestState_Observe(t *testing.T) {
 			if tt.known {
 				born = start
 			}
-			state := Begin(start, born)
+			state := Begin(start, born, tt.terms)
 			for i, p := range tt.polls {
 				now := start.Add(p.at)
 				d := state.Observe(p.saw, now, tt.terms)
@@ -142,9 +142,8 @@ func TestState_Observe(t *testing.T) {
 	}
 }
 
-func TestState_First(t *testing.T) {
-	plan := model.Prior().Plan()
-	due := plan.Next(0, Forecast{})
+func TestBegin(t *testing.T) {
+	due := prior.Next(0, Forecast{})
 	for _, tt := range []struct {
 		name string
 		born time.Time
@@ -157,8 +156,7 @@ func TestState_First(t *testing.T) {
 		{"a job from the future was just created", start.Add(time.Hour), due},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			state := Begin(start, tt.born)
-			state.First(start, terms(Rules{}))
+			state := Begin(start, tt.born, terms(Rules{}))
 			assert.Equal(t, tt.want, state.Due().Sub(start))
 		})
 	}
@@ -167,13 +165,13 @@ func TestState_First(t *testing.T) {
 func TestState_Expedite(t *testing.T) {
 	slow := terms(Rules{Schedule: func(time.Duration, int) time.Duration { return 10 * time.Minute }})
 	t.Run("makes the next poll due now", func(t *testing.T) {
-		state := Begin(start, start)
+		state := Begin(start, start, slow)
 		state.Observe(active, start, slow)
 		state.Expedite(start.Add(time.Minute))
 		assert.Equal(t, start.Add(time.Minute), state.Due())
 	})
 	t.Run("once a second at most", func(t *testing.T) {
-		state := Begin(start, start)
+		state := Begin(start, start, slow)
 		for range 2 {
 			state.Observe(active, start, slow)
 			state.Expedite(start)
@@ -181,13 +179,13 @@ func TestState_Expedite(t *testing.T) {
 		assert.Equal(t, start.Add(time.Second), state.Due())
 	})
 	t.Run("not before a Retry-After is over", func(t *testing.T) {
-		state := Begin(start, start)
+		state := Begin(start, start, slow)
 		state.Observe(Observation{Class: Throttled, RetryAfter: 5 * time.Minute}, start, slow)
 		state.Expedite(start.Add(time.Minute))
 		assert.Equal(t, start.Add(5*time.Minute), state.Due())
 	})
 	t.Run("never delays a poll", func(t *testing.T) {
-		state := Begin(start, start)
+		state := Begin(start, start, slow)
 		due := state.Due()
 		state.Expedite(start.Add(time.Minute))
 		assert.Equal(t, due, state.Due())
@@ -196,7 +194,7 @@ func TestState_Expedite(t *testing.T) {
 
 func TestState_Resume(t *testing.T) {
 	stored := func(t *testing.T) State {
-		state := Begin(start, start)
+		state := Begin(start, start, terms(Rules{}))
 		state.Observe(active, start.Add(9*time.Second), terms(Rules{}))
 		text, err := json.Marshal(state)
 		require.NoError(t, err)
@@ -234,7 +232,7 @@ func TestState_Resume(t *testing.T) {
 }
 
 func TestState_Lived(t *testing.T) {
-	state := Begin(start, start.Add(-time.Minute))
+	state := Begin(start, start.Add(-time.Minute), terms(Rules{}))
 	_, ok := state.Lived(start)
 	assert.False(t, ok, "a job that was not seen before its end")
 	state.Observe(active, start.Add(10*time.Second), terms(Rules{}))
@@ -245,7 +243,7 @@ func TestState_Lived(t *testing.T) {
 }
 
 func TestState_BornAt(t *testing.T) {
-	state := Begin(start, time.Time{})
+	state := Begin(start, time.Time{}, terms(Rules{}))
 	assert.True(t, state.BornAt().IsZero(), "unknown before the first good poll")
 	state.Observe(Observation{Class: Active, Age: time.Minute}, start.Add(time.Second), terms(Rules{}))
 	assert.Equal(t, start.Add(-59*time.Second), state.BornAt(), "by the server's word")
