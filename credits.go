@@ -45,8 +45,8 @@ type Price struct {
 
 // DocumentedPrices returns the prices of Creatify's documentation.
 //
-// That a started block of 30 s counts as a whole is not documented, but a video of 3 s was seen to cost 5
-// credits. Older pages have other prices for aurora_v1: compare with an invoice.
+// That a started block of 30 s counts as a whole is not documented, but a video of 3 s was seen to cost 5 credits.
+// Older pages have other prices for aurora_v1: compare with an invoice.
 func DocumentedPrices() PriceList {
 	return PriceList{
 		AsOf:   "2026-11-23",
@@ -61,32 +61,23 @@ func DocumentedPrices() PriceList {
 	}
 }
 
-// EstimateCredits returns the credits of an operation for a video of some length, and reports whether its price is listed:
-// by the last of the prices that has it, or by the [DocumentedPrices] if none are given. If it is not listed, they are the
-// most that any price of the operation or of the model would give. Free.
-func EstimateCredits(operation Operation, model ModelVersion, length time.Duration, prices ...PriceList) (credits float64, listed bool) {
+// EstimateCredits returns the credits of an operation for a video of some length, and reports whether its price is
+// listed: by the last of the prices that has it, or by the [DocumentedPrices] if none are given. If it is not listed,
+// they are the most that any price of the operation or of the model would give. Free.
+func EstimateCredits(operation Operation, model ModelVersion, length time.Duration,
+	prices ...PriceList) (credits float64, listed bool) {
 	if len(prices) == 0 {
-		return DocumentedPrices().estimate(operation, model, length)
+		prices = []PriceList{DocumentedPrices()}
 	}
 	for _, list := range slices.Backward(prices) {
-		most, listed := list.estimate(operation, model, length)
-		if listed {
-			return most, true
-		}
-		credits = max(credits, most)
-	}
-	return credits, false
-}
-
-func (l PriceList) estimate(operation Operation, model ModelVersion, length time.Duration) (credits float64, listed bool) {
-	model = cmp.Or(model, ModelStandard)
-	for _, p := range slices.Backward(l.Prices) {
-		sameModel := cmp.Or(p.Model, ModelStandard) == model
-		switch price := p.of(length); {
-		case p.Operation == operation && sameModel && price >= 0:
-			return price, true
-		case p.Operation == operation || sameModel:
-			credits = max(credits, price)
+		for _, p := range slices.Backward(list.Prices) {
+			sameModel := cmp.Or(p.Model, ModelStandard) == cmp.Or(model, ModelStandard)
+			switch price := p.of(length); {
+			case p.Operation == operation && sameModel && price >= 0:
+				return price, true
+			case p.Operation == operation || sameModel:
+				credits = max(credits, price)
+			}
 		}
 	}
 	return credits, false
@@ -103,12 +94,12 @@ func (p Price) of(length time.Duration) float64 {
 	return p.Credits * math.Ceil(float64(length)/float64(p.Per))
 }
 
-// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may
-// exceed it is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
+// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may exceed it
+// is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
 //
-// A call reserves its estimate. A call that was refused or not sent releases it; otherwise it counts as
-// spent, until a read within 24 h shows the job at its end and the credits that it used. A Budget does not
-// see spending by others: the API's own accounting is authoritative.
+// A call reserves its estimate. A call that was refused or not sent releases it; otherwise it counts as spent, until
+// a read within 24 h shows the job at its end and the credits that it used. A Budget does not see spending by others:
+// the API's own accounting is authoritative.
 type Budget struct {
 	options BudgetOptions
 	mu      sync.Mutex
@@ -122,11 +113,10 @@ type jobSpending struct {
 	id       string // as foldID has it; empty until the job has one
 	since    time.Time
 	model    ModelVersion
-	credits  float64   // reserved
-	baseline float64   // what the job had used before
-	created  Operation // empty if the job was not created under this budget, or has been forgotten since
-	renders  int       // reserved
-	calls    int       // under way
+	credits  float64 // reserved
+	baseline float64 // what the job had used before
+	videos   int     // calls for its video, not its preview, that are reserved
+	calls    int     // under way
 }
 
 // What a Budget remembers. Of older jobs, and beyond that many, it keeps the estimate.
@@ -158,8 +148,8 @@ func NewBudget(options BudgetOptions) *Budget {
 	return &Budget{options: options, spent: max(options.Spent, 0), jobs: make(map[string]*list.Element)}
 }
 
-// WithBudget makes the client ask the budget before each paid call. Before a Render it reads the job, whose
-// model and duration decide the price. Several clients may share a budget.
+// WithBudget makes the client ask the budget before each paid call. Before a Render it reads the job, whose model and
+// duration decide the price. Several clients may share a budget.
 func WithBudget(budget *Budget) Option {
 	return func(c *config) {
 		if budget == nil || budget.jobs == nil {
@@ -181,7 +171,7 @@ type reservation struct {
 	budget  *Budget
 	job     *jobSpending
 	credits float64
-	renders int // 1 for a Render
+	videos  int // 0 for a preview, else 1
 }
 
 // reserve asks the budget, if there is one, for the price of a call.
@@ -207,22 +197,22 @@ func (b *Budget) reserve(operation Operation, job *Job) (*reservation, error) {
 	if s == nil {
 		s = &jobSpending{model: job.ModelVersion, baseline: job.CreditsUsed}
 	}
-	credits, _ := b.options.Prices.estimate(operation, s.model, max(b.options.VideoLength, job.Duration))
+	credits, _ := EstimateCredits(operation, s.model, max(b.options.VideoLength, job.Duration), b.options.Prices)
 	if limit := b.options.Credits; b.spent+credits > limit+1e-9 { // sums of fractions are inexact
 		return nil, fmt.Errorf("%w: a %s with %s may cost %v, and %v of %v credits are left (nothing was sent; raise "+
 			"BudgetOptions.Credits, or call again when other jobs have ended)", ErrBudgetExceeded, operation,
 			oneLine(string(cmp.Or(s.model, ModelStandard))), credits, max(limit-b.spent, 0), limit)
 	}
 	r := &reservation{budget: b, job: s, credits: credits}
-	if operation == OperationRender {
-		r.renders = 1
+	if operation != OperationPreview {
+		r.videos = 1
+	}
+	if job.ID != "" {
 		b.remember(job.ID, s)
-	} else {
-		s.created = operation
 	}
 	b.spent += credits
 	s.credits += credits
-	s.renders += r.renders
+	s.videos += r.videos
 	s.calls++
 	return r, nil
 }
@@ -244,8 +234,10 @@ func (b *Budget) find(id string) *jobSpending {
 
 // remember keeps a job as the latest one.
 func (b *Budget) remember(id string, s *jobSpending) {
-	b.forget(s)
 	s.id, s.since = foldID(id), time.Now()
+	if e := b.jobs[s.id]; e != nil {
+		b.order.Remove(e)
+	}
 	b.jobs[s.id] = b.order.PushBack(s)
 }
 
@@ -256,8 +248,8 @@ func (b *Budget) forget(s *jobSpending) {
 	}
 }
 
-// end releases or keeps what the call held, by its result. A render of unknown outcome may still be settled,
-// by its video.
+// end releases or keeps what the call held, by its result. A render of unknown outcome may still be settled, by its
+// video.
 func (r *reservation) end(job *Job, err error) {
 	if r == nil {
 		return
@@ -266,13 +258,13 @@ func (r *reservation) end(job *Job, err error) {
 	b.mu.Lock()
 	s.calls--
 	switch {
-	case err == nil && r.renders == 0:
+	case err == nil:
 		b.remember(job.ID, s)
 	case Charged(err) == ChargedNo:
 		b.spent -= r.credits
 		s.credits -= r.credits
-		s.renders -= r.renders
-		if s.created == "" && s.renders == 0 {
+		s.videos -= r.videos
+		if s.calls == 0 && s.credits < 1e-9 {
 			b.forget(s)
 		}
 	}
@@ -282,8 +274,8 @@ func (r *reservation) end(job *Job, err error) {
 	}
 }
 
-// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than
-// before may be charged later, so its estimate stays.
+// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than before may
+// be charged later, so its estimate stays.
 func (b *Budget) settle(job *Job) {
 	if b == nil {
 		return
@@ -294,7 +286,7 @@ func (b *Budget) settle(job *Job) {
 	if s == nil || s.calls > 0 || job.broken || job.CreditsUsed <= s.baseline {
 		return
 	}
-	if s.created != OperationPreview || s.renders > 0 {
+	if s.videos > 0 {
 		kind = KindVideo
 	}
 	if over, _ := job.Outcome(kind); over {
@@ -308,8 +300,7 @@ type WorkspaceService struct {
 	api *api
 }
 
-// RemainingCredits returns the account's balance, in credits. Free. A response without one is an error, never
-// 0.
+// RemainingCredits returns the account's balance, in credits. Free. A response without one is an error, never 0.
 //
 // API page: https://docs.creatify.ai/api-reference/workspace/get-remainingcredits
 func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error) {
@@ -321,18 +312,15 @@ func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error
 	if err != nil {
 		return 0, err
 	}
-	credits := math.NaN()
+	balance := math.NaN()
 	whole := lenient.Members(response.Body, func(name []byte, v lenient.Value) {
-		if string(name) != "remaining_credits" {
-			return
-		}
-		var err error
-		if credits, err = strconv.ParseFloat(strings.TrimSpace(v.String()), 64); err != nil {
-			credits = math.NaN() // instead of 0, which is a balance
+		n, err := strconv.ParseFloat(strings.TrimSpace(v.String()), 64)
+		if err == nil && string(name) == "remaining_credits" {
+			balance = n
 		}
 	})
-	if !whole || math.IsNaN(credits) || math.IsInf(credits, 0) {
+	if !whole || math.IsNaN(balance) || math.IsInf(balance, 0) {
 		return 0, unreadable(call, "the response holds no balance")
 	}
-	return credits, nil
+	return balance, nil
 }

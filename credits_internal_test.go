@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestBudget_memory(t *testing.T) {
@@ -32,4 +33,14 @@ func TestBudget_memory(t *testing.T) {
 			assert.Equal(t, max(1, tt.used)*float64(tt.jobs), b.Spent())
 		})
 	}
+	t.Run("holds_a_job_once_whose_ID_came_twice", func(t *testing.T) {
+		b := NewBudget(BudgetOptions{Credits: 10})
+		for range 2 {
+			r, err := b.reserve(OperationPreview, &Job{})
+			require.NoError(t, err)
+			r.end(&Job{ID: "1", Status: StatusPending}, nil)
+		}
+		assert.Equal(t, 1, b.order.Len(), "else the oldest could never be forgotten")
+		assert.Equal(t, 2.0, b.Spent())
+	})
 }
