@@ -45,8 +45,8 @@ type Price struct {
 
 // DocumentedPrices returns the prices of Creatify's documentation.
 //
-// That a started block of 30 s counts as a whole is not documented, but a video of 3 s was seen to cost 5 credits.
-// Older pages have other prices for aurora_v1: compare with an invoice.
+// That a started block of 30 s counts as a whole is not documented, but a video of 3 s was seen to cost 5
+// credits. Older pages have other prices for aurora_v1: compare with an invoice.
 func DocumentedPrices() PriceList {
 	return PriceList{
 		AsOf:   "2026-11-23",
@@ -61,9 +61,9 @@ func DocumentedPrices() PriceList {
 	}
 }
 
-// EstimateCredits returns the credits of an operation for a video of some length, and reports whether its price is
-// listed: by the last of the prices that has it, or by the [DocumentedPrices] if none are given. If it is not listed,
-// they are the most that any price of the operation or of the model would give. Free.
+// EstimateCredits returns the credits of an operation for a video of some length, and reports whether its
+// price is listed: by the last of the prices that has it, or by the [DocumentedPrices] if none are given. If
+// it is not listed, they are the most that any price of the operation or of the model would give. Free.
 func EstimateCredits(operation Operation, model ModelVersion, length time.Duration,
 	prices ...PriceList) (credits float64, listed bool) {
 	if len(prices) == 0 {
@@ -94,12 +94,12 @@ func (p Price) of(length time.Duration) float64 {
 	return p.Credits * math.Ceil(float64(length)/float64(p.Per))
 }
 
-// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may exceed it
-// is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
+// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may
+// exceed it is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
 //
-// A call reserves its estimate. A call that was refused or not sent releases it; otherwise it counts as spent, until
-// a read within 24 h shows the job at its end and the credits that it used. A Budget does not see spending by others:
-// the API's own accounting is authoritative.
+// A call reserves its estimate. A call that was refused or not sent releases it; otherwise it counts as
+// spent, until a read within 24 h shows the job at its end and the credits that it used. A Budget does not
+// see spending by others: the API's own accounting is authoritative.
 type Budget struct {
 	options BudgetOptions
 	mu      sync.Mutex
@@ -148,8 +148,8 @@ func NewBudget(options BudgetOptions) *Budget {
 	return &Budget{options: options, spent: max(options.Spent, 0), jobs: make(map[string]*list.Element)}
 }
 
-// WithBudget makes the client ask the budget before each paid call. Before a Render it reads the job, whose model and
-// duration decide the price. Several clients may share a budget.
+// WithBudget makes the client ask the budget before each paid call. Before a Render it reads the job, whose
+// model and duration decide the price. Several clients may share a budget.
 func WithBudget(budget *Budget) Option {
 	return func(c *config) {
 		if budget == nil || budget.jobs == nil {
@@ -248,8 +248,8 @@ func (b *Budget) forget(s *jobSpending) {
 	}
 }
 
-// end releases or keeps what the call held, by its result. A render of unknown outcome may still be settled, by its
-// video.
+// end releases or keeps what the call held, by its result. A render of unknown outcome may still be settled,
+// by its video.
 func (r *reservation) end(job *Job, err error) {
 	if r == nil {
 		return
@@ -274,8 +274,8 @@ func (r *reservation) end(job *Job, err error) {
 	}
 }
 
-// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than before may
-// be charged later, so its estimate stays.
+// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than
+// before may be charged later, so its estimate stays.
 func (b *Budget) settle(job *Job) {
 	if b == nil {
 		return
@@ -300,7 +300,8 @@ type WorkspaceService struct {
 	api *api
 }
 
-// RemainingCredits returns the account's balance, in credits. Free. A response without one is an error, never 0.
+// RemainingCredits returns the account's balance, in credits. Free. A response without one is an error, never
+// 0.
 //
 // API page: https://docs.creatify.ai/api-reference/workspace/get-remainingcredits
 func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error) {

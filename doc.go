@@ -1,7 +1,7 @@
 // Package creatify is a client for previews of Creatify's custom templates. It is not an official one.
 //
-// A preview is started with one call, which costs credits, and takes seconds to minutes. [JobsService.CreatePreviewAndWait]
-// starts it and waits:
+// A preview is started with one call, which costs credits, and takes seconds to minutes.
+// [JobsService.CreatePreviewAndWait] starts it and waits:
 //
 //	client, err := creatify.NewFromEnv() // CREATIFY_API_ID, CREATIFY_API_KEY
 //	if err != nil {
@@ -22,54 +22,59 @@
 //   - the reason why there is none: a [*ValidationError], an [*APIError] or a [*JobError];
 //   - what to resume with: a [*WaitError] with the job's ID, or an [*OutcomeUnknownError] if the paid call's response was lost.
 //
-// An error matches one sentinel, such as [ErrJobFailed], with [errors.Is]. [Charged] reports whether a paid call was charged.
+// An error matches one sentinel, such as [ErrJobFailed], with [errors.Is]. [Charged] reports whether a paid
+// call was charged.
 //
 // # Money
 //
-// Five kinds of calls cost credits: CreatePreview, CreatePreviewSync, CreateVideo, Render, and their AndWait forms. All other
-// calls are free, and every comment says which. A paid call is retried only when it provably never left, or was answered 429
-// without a job. Anything else that is not a definite answer is [ErrOutcomeUnknown]: find out before you repeat it.
+// Five kinds of calls cost credits: CreatePreview, CreatePreviewSync, CreateVideo, Render, and their AndWait
+// forms. All other calls are free, and every comment says which. A paid call is retried only when it provably
+// never left, or was answered 429 without a job. Anything else that is not a definite answer is
+// [ErrOutcomeUnknown]: find out before you repeat it.
 //
-// Once a paid call is on its way, the end of its context does not throw the response away; see [WithPaidGrace]. A [Budget] refuses
-// what would cost too much, [WithTemplateCheck] what the template does not have, both before anything is sent.
+// Once a paid call is on its way, the end of its context does not throw the response away; see
+// [WithPaidGrace]. A [Budget] refuses what would cost too much, [WithTemplateCheck] what the template does
+// not have, both before anything is sent.
 //
 // # Time
 //
-// A wait is a value. A [Poller] makes one poll, says when the next is worth making, and can be stored as JSON and resumed in any
-// process. [JobsService.WaitForPreview] and its siblings are a loop around a Poller; a [Tracker] is a heap of them for many jobs.
+// A wait is a value. A [Poller] makes one poll, says when the next is worth making, and can be stored as JSON
+// and resumed in any process. [JobsService.WaitForPreview] and its siblings are a loop around a Poller; a
+// [Tracker] is a heap of them for many jobs.
 //
-// Every wait ends by itself: after 30 minutes for calls that block, 24 hours for a Poller or Tracker, or [WithMaxWait]. Failed polls
-// slow a wait down; they do not end it. Waits learn how long jobs take, and poll when it is worth it.
+// Every wait ends by itself: after 30 minutes for calls that block, 24 hours for a Poller or Tracker, or
+// [WithMaxWait]. Failed polls slow a wait down; they do not end it. Waits learn how long jobs take, and poll
+// when it is worth it.
 //
-// The API can also call a webhook. Its events carry no signature, so [JobsService.WebhookHandler] takes them as a hint to read the
-// job.
+// The API can also call a webhook. Its events carry no signature, so [JobsService.WebhookHandler] takes them
+// as a hint to read the job.
 //
 // # From preview to video
 //
-// [JobsService.Render] renders the video of a job whose preview has been approved, [JobsService.WaitForVideo] waits for it, and
-// [JobsService.DownloadFile] leaves the whole file or none, from public addresses only.
+// [JobsService.Render] renders the video of a job whose preview has been approved, [JobsService.WaitForVideo]
+// waits for it, and [JobsService.DownloadFile] leaves the whole file or none, from public addresses only.
 //
 // # Templates
 //
-// [TemplatesService.Get] reads a template with its variables, and [Template.Validate] compares yours with them, free.
-// [PersonasService.List] and [VoicesService.List] have the IDs for [Avatar] and [Voiceover]. cmd/creatify-gen writes a Go type for
-// each template.
+// [TemplatesService.Get] reads a template with its variables, and [Template.Validate] compares yours with
+// them, free. [PersonasService.List] and [VoicesService.List] have the IDs for [Avatar] and [Voiceover].
+// cmd/creatify-gen writes a Go type for each template.
 //
 // # Keys
 //
-// The API ID and key go to the base URL's origin only, over https, and into no log, error or print of this library. Redirects to
-// another origin are refused, and downloads carry no credentials.
+// The API ID and key go to the base URL's origin only, over https, and into no log, error or print of this
+// library. Redirects to another origin are refused, and downloads carry no credentials.
 //
 // # Tests
 //
-// Package creatifytest is a fake of the API. It runs in process or as a server, loses responses and fails jobs when it is told
-// to, and counts what was charged:
+// Package creatifytest is a fake of the API. It runs in process or as a server, loses responses and fails
+// jobs when it is told to, and counts what was charged:
 //
 //	fake := creatifytest.New(creatifytest.Config{})
 //	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
 //
 // # Services
 //
-// Module creatify-go/durable keeps orders in a database, so that a crash at any instruction neither pays twice nor loses a job.
-// Module creatify-go/otelcreatify turns [Hooks] into OpenTelemetry traces and metrics.
+// Module creatify-go/durable keeps orders in a database, so that a crash at any instruction neither pays
+// twice nor loses a job. Module creatify-go/otelcreatify turns [Hooks] into OpenTelemetry traces and metrics.
 package creatify

@@ -10,31 +10,30 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// The sentinels. An error of this package matches at most one of them with [errors.Is]; details are in its type, found with
-// [errors.AsType].
+// The sentinels. An error of this package matches at most one of them with [errors.Is]; details are in its
+// type, found with [errors.AsType].
 var (
-	ErrInvalidParams       = errors.New("creatify: invalid parameters")    // a parameter or option is bad; nothing was sent
-	ErrUnauthorized        = errors.New("creatify: unauthorized")          // the API ID or key is wrong (401), or may not do this (403)
+	ErrInvalidParams       = errors.New("creatify: invalid parameters")    // bad parameter or option; nothing was sent
+	ErrUnauthorized        = errors.New("creatify: unauthorized")          // ID or key is wrong (401) or lacks a right (403)
 	ErrNotFound            = errors.New("creatify: not found")             // the API itself knows no such job or template
 	ErrRateLimited         = errors.New("creatify: rate limited")          // too many requests (429), after retries
 	ErrInsufficientCredits = errors.New("creatify: insufficient credits")  // the account has too few credits
-	ErrOutcomeUnknown      = errors.New("creatify: outcome unknown")       // a paid call was sent and may have been charged
+	ErrOutcomeUnknown      = errors.New("creatify: outcome unknown")       // a paid call may have been charged
 	ErrJobFailed           = errors.New("creatify: job failed")            // the job ended as failed
 	ErrJobRejected         = errors.New("creatify: job rejected")          // the job ended as rejected
-	ErrWaitTimeout         = errors.New("creatify: wait timed out")        // the wait reached its deadline; the job continues
+	ErrWaitTimeout         = errors.New("creatify: wait timed out")        // the deadline came; the job continues
 	ErrStalled             = errors.New("creatify: job stalled")           // the job did not move for WithStallTimeout
-	ErrNoOutput            = errors.New("creatify: job has no output")     // the job is done without the URL that was waited for
-	ErrPollsFailed         = errors.New("creatify: polls failed")          // the wait's polls failed; see WaitError.LastPollErr
-	ErrBudgetExceeded      = errors.New("creatify: budget exceeded")       // a Budget does not cover the call; nothing was sent
+	ErrNoOutput            = errors.New("creatify: job has no output")     // the job is done without the wanted URL
+	ErrPollsFailed         = errors.New("creatify: polls failed")          // see WaitError.LastPollErr
+	ErrBudgetExceeded      = errors.New("creatify: budget exceeded")       // a Budget is too small; nothing was sent
 	ErrTrackerClosed       = errors.New("creatify: tracker closed")        // a job was added after Close or Finish
 	ErrInvalidWebhook      = errors.New("creatify: invalid webhook event") // a request body is not a webhook event
 	ErrTooLarge            = errors.New("creatify: video too large")       // the video is larger than WithMaxSize
-	ErrRefusedURL          = errors.New("creatify: refused URL")           // the video's URL, address or redirect is not followed
+	ErrRefusedURL          = errors.New("creatify: refused URL")           // the video's URL or a redirect is not followed
 )
 
 // Charge tells what a failed call means for the account's credits.
@@ -47,8 +46,9 @@ const (
 	ChargedYes                   // the job exists
 )
 
-// Charged reports whether the paid call that returned err was charged. It is ChargedNo only for errors that mark the call as
-// refused or unsent, ChargedYes for nil, a [*JobError] and a [*WaitError], and ChargedUnknown for any other error.
+// Charged reports whether the paid call that returned err was charged. It is ChargedNo only for errors that
+// mark the call as refused or unsent, ChargedYes for nil, a [*JobError] and a [*WaitError], and
+// ChargedUnknown for any other error.
 func Charged(err error) Charge {
 	switch {
 	case err == nil:
@@ -100,8 +100,8 @@ var reasons = []struct {
 	{context.DeadlineExceeded, "deadline_exceeded"},
 }
 
-// Reason returns a fixed word for an error, for metric labels: "insufficient_credits" or "wait_timeout", say. It is empty
-// for nil and "other" for errors of other packages. docs/operating.md lists the words.
+// Reason returns a fixed word for an error, for metric labels: "insufficient_credits" or "wait_timeout", say.
+// It is empty for nil and "other" for errors of other packages. docs/operating.md lists the words.
 func Reason(err error) string {
 	if err == nil {
 		return ""
@@ -166,7 +166,8 @@ func (e *ValidationError) Error() string {
 // Is matches [ErrInvalidParams].
 func (e *ValidationError) Is(target error) bool { return target == ErrInvalidParams }
 
-// callError is a call that ended without a usable response. Its cause matches no sentinel, except for the context's error.
+// callError is a call that ended without a usable response. It matches the context's error or, for a Render
+// that was not sent since its price is unknown, what refused the read of its job; else no sentinel.
 type callError struct {
 	call   string // as describe has it
 	unsent bool   // a paid call that provably never left
@@ -191,8 +192,8 @@ func describe(call, jobID string) string {
 	return name
 }
 
-// APIError is a response that refuses a call. It matches one of [ErrUnauthorized], [ErrNotFound], [ErrRateLimited] and
-// [ErrInsufficientCredits], or none of them.
+// APIError is a response that refuses a call. It matches one of [ErrUnauthorized], [ErrNotFound],
+// [ErrRateLimited] and [ErrInsufficientCredits], or none of them.
 type APIError struct {
 	StatusCode int                 // HTTP status
 	Call       string              // name of the call, such as "create_preview"
@@ -220,28 +221,21 @@ func (e *APIError) Error() string {
 
 // cause is the status and what the server says.
 func (e *APIError) cause() string {
-	text := strconv.Itoa(e.StatusCode)
-	if status := http.StatusText(e.StatusCode); status != "" {
-		text += " " + status
-	}
-	switch messages := e.messages(); {
-	case messages != "":
-		text += ": " + strings.TrimSuffix(oneLine(messages), ".")
-	case len(e.Body) > 0:
-		text += ": not in the API's format, perhaps from a proxy"
-	}
-	return text
-}
-
-func (e *APIError) messages() string {
-	var all []string
+	status := strings.TrimSpace(fmt.Sprint(e.StatusCode, " ", http.StatusText(e.StatusCode)))
+	var messages []string
 	if e.Detail != "" {
-		all = append(all, e.Detail)
+		messages = append(messages, e.Detail)
 	}
 	for _, field := range slices.Sorted(maps.Keys(e.Fields)) {
-		all = append(all, field+": "+strings.Join(e.Fields[field], ", "))
+		messages = append(messages, field+": "+strings.Join(e.Fields[field], ", "))
 	}
-	return strings.Join(all, "; ")
+	switch {
+	case len(messages) > 0:
+		return status + ": " + strings.TrimSuffix(oneLine(strings.Join(messages, "; ")), ".")
+	case len(e.Body) > 0:
+		return status + ": not in the API's format, perhaps from a proxy"
+	}
+	return status
 }
 
 // next is what to do about it.
@@ -263,8 +257,8 @@ func (e *APIError) next() string {
 	return ""
 }
 
-// Is matches the sentinel of the status. A 404 is [ErrNotFound] only in the API's own words. Too few credits have no
-// documented response: 402 matches, and a 400 or 403 whose message speaks of lacking credits.
+// Is matches the sentinel of the status. A 404 is [ErrNotFound] only in the API's own words. Too few credits
+// have no documented response: 402 matches, and a 400 or 403 whose message speaks of lacking credits.
 func (e *APIError) Is(target error) bool {
 	return target != nil && target == e.sentinel()
 }
@@ -284,11 +278,12 @@ func (e *APIError) sentinel() error {
 	return nil
 }
 
-// inOwnWords reports whether the API itself refused: with {"detail": …}, as its framework does, and not with a proxy's page.
+// inOwnWords reports whether the API itself refused: with {"detail": …}, as its framework does, and not with
+// a proxy's page.
 func (e *APIError) inOwnWords() bool { return e.Detail != "" && !e.bare }
 
-// lacksCredits reports whether a message about the call as a whole says that credits are lacking. The names of fields, and
-// messages about one field, such as a variable credit_card_offer, say nothing of the account.
+// lacksCredits reports whether a message about the call as a whole says that credits are lacking. The names
+// of fields, and messages about one field, such as a variable credit_card_offer, say nothing of the account.
 func (e *APIError) lacksCredits() bool {
 	messages := []string{e.Detail}
 	for _, field := range []string{"non_field_errors", "error", "message", "credits", "remaining_credits"} {
@@ -300,9 +295,9 @@ func (e *APIError) lacksCredits() bool {
 var lackOfCredits = regexp.MustCompile(`(?i)\b(insufficient|not enough|no|without|out of|too few|lacks?|low|more)\b[^.]*\bcredits?\b` +
 	`|\bcredits?\b[^.]*\b(insufficient|not enough|exhausted|exceeded|required|needed|remaining|left|low|run out|used up)\b`)
 
-// OutcomeUnknownError reports a paid call that was sent and whose response was lost, cut, unreadable, or a server's failure.
-// It may have been charged and was not sent again. It matches [ErrOutcomeUnknown]; its cause is in Err only.
-// docs/reliability.md says how to find out.
+// OutcomeUnknownError reports a paid call that was sent and whose response was lost, cut, unreadable, or a
+// server's failure. It may have been charged and was not sent again. It matches [ErrOutcomeUnknown]; its
+// cause is in Err only. docs/reliability.md says how to find out.
 type OutcomeUnknownError struct {
 	Call   string    // name of the call, such as "create_preview"
 	Method string    // HTTP method
@@ -335,8 +330,8 @@ func (e OutcomeUnknownError) Format(f fmt.State, _ rune) { io.WriteString(f, e.E
 // Is matches [ErrOutcomeUnknown].
 func (e *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
-// JobError reports a job that ended without a result. It matches [ErrJobFailed] or [ErrJobRejected]. The job does not change
-// any more.
+// JobError reports a job that ended without a result. It matches [ErrJobFailed] or [ErrJobRejected]. The job
+// does not change any more.
 type JobError struct {
 	Job *Job // final snapshot; FailedReason says why, if the API does
 }
@@ -359,9 +354,9 @@ func (e *JobError) Is(target error) bool {
 		target == ErrJobRejected && e.Job.Status == StatusRejected)
 }
 
-// WaitError reports a wait that ended before its job. The job may continue: wait for the same JobID again, and do not create
-// another. It unwraps to one of [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], [ErrPollsFailed], the context's error, or the
-// error of [WithOnCreated].
+// WaitError reports a wait that ended before its job. The job may continue: wait for the same JobID again,
+// and do not create another. It unwraps to one of [ErrWaitTimeout], [ErrStalled], [ErrNoOutput],
+// [ErrPollsFailed], the context's error, or the error of [WithOnCreated].
 type WaitError struct {
 	JobID       string        // job to resume with
 	Last        *Job          // last snapshot; nil if no poll succeeded
@@ -403,9 +398,9 @@ func (e *WaitError) next() string {
 // Unwrap returns why the wait ended.
 func (e *WaitError) Unwrap() error { return e.Err }
 
-// DownloadError says that a video was not downloaded. It unwraps to one of [ErrNoOutput], [ErrJobFailed],
-// [ErrJobRejected], [ErrTooLarge], [ErrRefusedURL], [ErrNotFound], [ErrUnauthorized] and [ErrRateLimited]; to the
-// error of the context, the writer or the disk; or to nothing.
+// DownloadError reports a video that was not downloaded. It unwraps to one of [ErrNoOutput], [ErrJobFailed],
+// [ErrJobRejected], [ErrTooLarge], [ErrRefusedURL], [ErrNotFound], [ErrUnauthorized] and [ErrRateLimited]; to
+// the error of the context, the writer or the disk; or to nothing.
 type DownloadError struct {
 	JobID      string // of the job whose video it is
 	Host       string // of the video's URL, whose other parts may be secret; empty for a job without a video

@@ -39,25 +39,25 @@ func (k JobKind) output(job *Job) string {
 	return url
 }
 
-// WaitForPreview waits until a job's preview is ready and returns the job. Free. It can be called again for the
-// same ID, in any process.
+// WaitForPreview waits until a job's preview is ready and returns the job. Free. It can be called again for
+// the same ID, in any process.
 //
-// A job that ends without a preview is a [*JobError]. A wait that ends before its job is a [*WaitError], which
-// matches [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], [ErrPollsFailed] or the context's error.
+// A job that ends without a preview is a [*JobError]. A wait that ends before its job is a [*WaitError],
+// which matches [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], [ErrPollsFailed] or the context's error.
 func (s *JobsService) WaitForPreview(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
 	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindPreview}, opts)
 }
 
-// WaitForVideo waits until a job's video is rendered, after [JobsService.Render] or [JobsService.CreateVideo], and
-// returns the job. Free. Its errors are those of [JobsService.WaitForPreview].
+// WaitForVideo waits until a job's video is rendered, after [JobsService.Render] or
+// [JobsService.CreateVideo], and returns the job. Free. Its errors are those of [JobsService.WaitForPreview].
 //
 // A job that still reads as done from its preview is waited for, for 15 minutes.
 func (s *JobsService) WaitForVideo(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
 	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindVideo}, opts)
 }
 
-// WatchPreview waits as [JobsService.WaitForPreview] does and yields each snapshot that tells something new. The
-// last one has the Preview, or one error ends the loop instead. Free. Leaving the loop ends the wait.
+// WatchPreview waits as [JobsService.WaitForPreview] does and yields each snapshot that tells something new.
+// The last one has the Preview, or one error ends the loop instead. Free. Leaving the loop ends the wait.
 func (s *JobsService) WatchPreview(ctx context.Context, id string, opts ...WaitOption) iter.Seq2[*Job, error] {
 	return s.watch(ctx, PendingJob{ID: id, Kind: KindPreview}, opts)
 }
@@ -111,8 +111,8 @@ func (p *Poller) follow(ctx context.Context) (*Job, error) {
 	return p.Result()
 }
 
-// step sleeps until the next poll, which it fits in before the deadline of ctx, and makes it. The end of ctx ends
-// the wait.
+// step sleeps until the next poll, which it fits in before the deadline of ctx, and makes it. The end of ctx
+// ends the wait.
 func (p *Poller) step(ctx context.Context) {
 	delay, more := time.Until(p.Next()), true
 	if deadline, ok := ctx.Deadline(); ok && delay > 0 {
@@ -145,8 +145,9 @@ type PendingJob struct {
 	Trace        string       `json:"trace,omitempty"`         // W3C traceparent of the create, from [Hooks]; at most 500 bytes in JSON
 }
 
-// NewPendingJob returns what to store about a job that was created with these parameters. Set Key to the caller's own key; for
-// a video, set Kind to KindVideo, and after [JobsService.Render] Started to the time of that call.
+// NewPendingJob returns what to store about a job that was created with these parameters. Set Key to the
+// caller's own key; for a video, set Kind to KindVideo, and after [JobsService.Render] Started to the time of
+// that call.
 func NewPendingJob(job *Job, params JobParams) PendingJob {
 	now := time.Now()
 	p := PendingJob{Kind: KindPreview, Started: now, TemplateID: params.TemplateID, ModelVersion: cmp.Or(params.ModelVersion, ModelStandard)}
@@ -184,9 +185,9 @@ func (p PendingJob) problems() []Problem {
 	return problems
 }
 
-// Poller is one wait that can be put down and resumed: it polls once at a time and says when the next poll is worth
-// making. Make it with [JobsService.NewPoller] or [JobsService.ResumePoller]. All methods but Poll may be called
-// beside each other and beside Poll.
+// Poller is one wait that can be put down and resumed: it polls once at a time and says when the next poll is
+// worth making. Make it with [JobsService.NewPoller] or [JobsService.ResumePoller]. All methods but Poll may
+// be called beside each other and beside Poll.
 //
 //	for !p.Poll(ctx) {
 //		state, err := json.Marshal(p) // store it, and sleep until p.Next()
@@ -208,8 +209,8 @@ type Poller struct {
 	judged  error // of the latest poll that counts for the wait
 }
 
-// NewPoller returns a Poller for a job. It makes no request. A Deadline of zero is set from [WithMaxWait], 24 h by
-// default. The error is a [*ValidationError].
+// NewPoller returns a Poller for a job. It makes no request. A Deadline of zero is set from [WithMaxWait], 24
+// h by default. The error is a [*ValidationError].
 func (s *JobsService) NewPoller(job PendingJob, opts ...WaitOption) (*Poller, error) {
 	config := newWaitConfig(longWait, opts)
 	if err := validation(append(config.problems, job.problems()...)); err != nil {
@@ -244,8 +245,8 @@ const (
 	maxState     = 4 << 10 // bytes of a Poller's JSON
 )
 
-// MarshalJSON returns the state of the wait: at most 4 KiB, for [JobsService.ResumePoller] in any process and with
-// any version of this library.
+// MarshalJSON returns the state of the wait: at most 4 KiB, for [JobsService.ResumePoller] in any process and
+// with any version of this library.
 func (p *Poller) MarshalJSON() ([]byte, error) {
 	p.mu.Lock()
 	state, _ := json.Marshal(p.state) // numbers and a time can always be written
@@ -253,8 +254,8 @@ func (p *Poller) MarshalJSON() ([]byte, error) {
 	return json.Marshal(pollerState{stateVersion, p.Pending(), state})
 }
 
-// ResumePoller continues a wait from the JSON of its [Poller]. It makes no request. Options do not travel: pass
-// them again. The deadline is that of the state. A state that is cut or edited is a [*ValidationError].
+// ResumePoller continues a wait from the JSON of its [Poller]. It makes no request. Options do not travel:
+// pass them again. The deadline is that of the state. A state that is cut or edited is a [*ValidationError].
 func (s *JobsService) ResumePoller(state []byte, opts ...WaitOption) (*Poller, error) {
 	config := newWaitConfig(longWait, opts)
 	now := time.Now()
@@ -275,8 +276,8 @@ func (s *JobsService) ResumePoller(state []byte, opts ...WaitOption) (*Poller, e
 	return p, nil
 }
 
-// Poll makes one request, free, unless the wait is over, and reports whether it is over. If ctx ends first, the
-// state stays as it was; see Err. A poll after the deadline is the last one.
+// Poll makes one request, free, unless the wait is over, and reports whether it is over. If ctx ends first,
+// the state stays as it was; see Err. A poll after the deadline is the last one.
 func (p *Poller) Poll(ctx context.Context) (over bool) {
 	if p.isOver() {
 		return true
@@ -462,8 +463,8 @@ func (p *Poller) Result() (*Job, error) {
 	return p.last, nil
 }
 
-// Expedite makes the next poll due now, because there is news of the job, such as a webhook event: at most once a
-// second, and never before a Retry-After is over.
+// Expedite makes the next poll due now, because there is news of the job, such as a webhook event: at most
+// once a second, and never before a Retry-After is over.
 func (p *Poller) Expedite() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -471,8 +472,8 @@ func (p *Poller) Expedite() {
 	p.state.Expedite(time.Now())
 }
 
-// Pending returns the job with its deadline and, once known, the time when it was created: what to store for a new
-// wait.
+// Pending returns the job with its deadline and, once known, the time when it was created: what to store for
+// a new wait.
 func (p *Poller) Pending() PendingJob {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -521,8 +522,9 @@ func newWaitConfig(maxWait time.Duration, opts []WaitOption) *waitConfig {
 	return c
 }
 
-// WithMaxWait ends the wait with [ErrWaitTimeout] after d. The default is 30 minutes for calls that block, and 24 hours for a
-// [Poller] or [Tracker]. The last poll is made shortly before the end. A context's earlier deadline ends the wait as itself.
+// WithMaxWait ends the wait with [ErrWaitTimeout] after d. The default is 30 minutes for calls that block,
+// and 24 hours for a [Poller] or [Tracker]. The last poll is made shortly before the end. A context's earlier
+// deadline ends the wait as itself.
 func WithMaxWait(d time.Duration) WaitOption {
 	return func(c *waitConfig) {
 		if d <= 0 {
@@ -532,8 +534,8 @@ func WithMaxWait(d time.Duration) WaitOption {
 	}
 }
 
-// WithStallTimeout ends the wait with [ErrStalled] when neither status nor progress has moved for d. Time without good polls
-// does not count. By default a wait does not stall.
+// WithStallTimeout ends the wait with [ErrStalled] when neither status nor progress has moved for d. Time
+// without good polls does not count. By default a wait does not stall.
 func WithStallTimeout(d time.Duration) WaitOption {
 	return func(c *waitConfig) {
 		if d <= 0 {
@@ -543,8 +545,9 @@ func WithStallTimeout(d time.Duration) WaitOption {
 	}
 }
 
-// WithMaxPollErrors ends the wait with [ErrPollsFailed] after n failed polls in a row. By default failed polls end a wait only
-// for a job that nobody has seen yet, after ten; and a 401, 403 or 404 in the API's own words does, three times over ten seconds.
+// WithMaxPollErrors ends the wait with [ErrPollsFailed] after n failed polls in a row. By default failed
+// polls end a wait only for a job that nobody has seen yet, after ten; and a 401, 403 or 404 in the API's own
+// words does, three times over ten seconds.
 func WithMaxPollErrors(n int) WaitOption {
 	return func(c *waitConfig) {
 		if n < 1 {
@@ -559,9 +562,9 @@ func FixedInterval(d time.Duration) func(waited time.Duration, polls int) time.D
 	return func(time.Duration, int) time.Duration { return d }
 }
 
-// WithSchedule replaces the learned schedule by the delay until the next poll of a job that has been waited for so long and
-// polled so often. Polls stay at least 100 ms apart, failed polls and a Retry-After lengthen the delay, and the last poll is
-// made before the deadline.
+// WithSchedule replaces the learned schedule by the delay until the next poll of a job that has been waited
+// for so long and polled so often. Polls stay at least 100 ms apart, failed polls and a Retry-After lengthen
+// the delay, and the last poll is made before the deadline.
 func WithSchedule(schedule func(waited time.Duration, polls int) time.Duration) WaitOption {
 	return func(c *waitConfig) {
 		if schedule == nil {
@@ -571,14 +574,15 @@ func WithSchedule(schedule func(waited time.Duration, polls int) time.Duration) 
 	}
 }
 
-// WithOnCreated calls f with the new job once it is paid for and before the wait, so that its ID can be stored. Store it with
-// [context.WithoutCancel]: the call's context may have ended. An error of f ends the wait as a [*WaitError] with the job.
+// WithOnCreated calls f with the new job once it is paid for and before the wait, so that its ID can be
+// stored. Store it with [context.WithoutCancel]: the call's context may have ended. An error of f ends the
+// wait as a [*WaitError] with the job.
 func WithOnCreated(f func(*Job) error) WaitOption {
 	return func(c *waitConfig) { c.onCreated = f }
 }
 
-// WithOnUpdate calls f with the first snapshot and with each one that differs in status, progress, URLs, reason, credits or
-// duration. The wait continues when f returns.
+// WithOnUpdate calls f with the first snapshot and with each one that differs in status, progress, URLs,
+// reason, credits or duration. The wait continues when f returns.
 func WithOnUpdate(f func(*Job)) WaitOption {
 	return func(c *waitConfig) { c.onUpdate = f }
 }

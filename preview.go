@@ -7,24 +7,25 @@ import (
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
-// CreatePreviewAndWait starts a preview, waits for it and returns the job with its Preview. Costs 1 credit per 30 s of video;
-// the wait is free. To store the ID before the wait begins, use [WithOnCreated].
+// CreatePreviewAndWait starts a preview, waits for it and returns the job with its Preview. Costs 1 credit
+// per 30 s of video; the wait is free. To store the ID before the wait begins, use [WithOnCreated].
 //
-// The errors are those of [JobsService.CreatePreview] and [JobsService.WaitForPreview]. Once the job exists, every error is a
-// [*JobError] or a [*WaitError], which hold its ID.
+// The errors are those of [JobsService.CreatePreview] and [JobsService.WaitForPreview]. Once the job exists,
+// every error is a [*JobError] or a [*WaitError], which hold its ID.
 func (s *JobsService) CreatePreviewAndWait(ctx context.Context, params JobParams, opts ...WaitOption) (*Job, error) {
 	return s.createAndWait(ctx, previewCall, OperationPreview, params, opts)
 }
 
-// CreateVideoAndWait starts a video without a preview, waits for it and returns the job with its VideoOutput. Costs 5 credits
-// per 30 s of video, or what [ModelVersion] says; the wait is free. In all else it is like [JobsService.CreatePreviewAndWait].
+// CreateVideoAndWait starts a video without a preview, waits for it and returns the job with its VideoOutput.
+// Costs 5 credits per 30 s of video, or what [ModelVersion] says; the wait is free. In all else it is like
+// [JobsService.CreatePreviewAndWait].
 func (s *JobsService) CreateVideoAndWait(ctx context.Context, params JobParams, opts ...WaitOption) (*Job, error) {
 	return s.createAndWait(ctx, videoCall, OperationVideo, params, opts)
 }
 
-// RenderAndWait renders the final video of a job whose preview is ready, waits for it and returns the job with its
-// VideoOutput. Costs 4 credits per 30 s of video; the wait is free. The errors are those of [JobsService.Render] and
-// [JobsService.WaitForVideo].
+// RenderAndWait renders the final video of a job whose preview is ready, waits for it and returns the job
+// with its VideoOutput. Costs 4 credits per 30 s of video; the wait is free. The errors are those of
+// [JobsService.Render] and [JobsService.WaitForVideo].
 func (s *JobsService) RenderAndWait(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
 	config := newWaitConfig(shortWait, opts)
 	if err := s.api.check(ctx, append(config.problems, jobIDProblems(id)...)...); err != nil {

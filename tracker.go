@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -15,11 +14,11 @@ import (
 	"github.com/creatify-community/creatify-go/internal/wait"
 )
 
-// Tracker waits for many jobs at once, a hundred thousand as well as one, with a few connections and goroutines.
-// Make it with [JobsService.NewTracker]. It is safe for concurrent use. Free.
+// Tracker waits for many jobs at once, a hundred thousand as well as one, with a few connections and
+// goroutines. Make it with [JobsService.NewTracker]. It is safe for concurrent use. Free.
 //
-// Polls that fail together slow down together, to one a second in an outage, and no wait ends because of it. The
-// tracker finds the rate that the API allows from its 429s.
+// Polls that fail together slow down together, to one a second in an outage, and no wait ends because of it.
+// The tracker finds the rate that the API allows from its 429s.
 type Tracker struct {
 	jobs     *JobsService
 	config   *waitConfig
@@ -28,7 +27,6 @@ type Tracker struct {
 	seed     maphash.Seed
 	ctx      context.Context
 	close    context.CancelFunc
-	wake     chan struct{} // holds one wake-up for the dispatcher
 	idle     sync.WaitGroup
 	brake    wait.Brake
 
@@ -39,9 +37,9 @@ type Tracker struct {
 	ended    []*tracked            // results, in the order of their ends
 	bodies   int                   // of loops, that have a result
 	polling  int
-	running  bool // the dispatcher
 	finished bool
 	news     chan struct{} // closed and replaced when a result or the end may be there
+	timer    *time.Timer   // calls schedule
 	turn     time.Time     // no poll before, by interval
 	pollErr  error         // of the latest failed poll
 }
@@ -50,8 +48,8 @@ type Tracker struct {
 type TrackerOptions struct {
 	// Concurrency is the number of polls under way at once, and so of connections: 16 if zero, at most 60.
 	Concurrency int
-	// PollsPerSecond limits the polls of all jobs together; 0 is no limit but the client's. Polls over the limit
-	// are made late, in the order in which they were due.
+	// PollsPerSecond limits the polls of all jobs together; 0 is no limit but the client's. Polls over the
+	// limit are made late, in the order in which they were due.
 	PollsPerSecond float64
 	// Wait are the options of each wait. A function given there may be called for several jobs at once.
 	Wait []WaitOption
@@ -66,7 +64,7 @@ type Result struct {
 
 // TrackerStats is the state of a [Tracker].
 type TrackerStats struct {
-	Waiting      int       // jobs that have not ended
+	Waiting      int       // jobs that have neither ended nor reached their deadline
 	Polling      int       // polls under way
 	Results      int       // results that no loop has taken
 	FailingSince time.Time // since when all polls fail; zero if they do not
@@ -102,13 +100,18 @@ func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
 		config:  newWaitConfig(longWait, options.Wait),
 		slots:   cmp.Or(options.Concurrency, 16),
 		seed:    maphash.MakeSeed(),
-		wake:    make(chan struct{}, 1),
 		tracked: make(map[trackKey]*tracked),
 		queue:   jobHeap{when: (*tracked).due, place: func(j *tracked) *int32 { return &j.place }},
 		ends:    jobHeap{when: (*tracked).deadline, place: func(j *tracked) *int32 { return &j.end }},
 		news:    make(chan struct{}),
 	}
 	t.ctx, t.close = context.WithCancel(context.Background())
+	t.timer = time.AfterFunc(time.Hour, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.schedule()
+	})
+	t.timer.Stop()
 	if c := options.Concurrency; c < 0 || c > maxConcurrency {
 		t.config.refuse("Concurrency", "must be from 0 to %d", maxConcurrency)
 	}
@@ -122,8 +125,9 @@ func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
 	return t
 }
 
-// Add tracks jobs until they end. A job that is already tracked is left unchanged. A young job is first polled when
-// it is due, any other at once. All bad jobs are reported in one [*ValidationError], and the others are tracked.
+// Add tracks jobs until they end. A job that is already tracked is left unchanged. A young job is first
+// polled when it is due, any other at once. All bad jobs are reported in one [*ValidationError], and the
+// others are tracked.
 func (t *Tracker) Add(jobs ...PendingJob) error {
 	if err := validation(t.config.problems); err != nil {
 		return err
@@ -159,11 +163,7 @@ func (t *Tracker) add(job PendingJob) bool {
 		heap.Push(&t.ends, j)
 	}
 	heap.Push(&t.queue, j)
-	if !t.running && t.ctx.Err() == nil {
-		t.running = true
-		t.idle.Go(t.dispatch)
-	}
-	t.poke()
+	t.schedule()
 	return true
 }
 
@@ -185,8 +185,8 @@ func (t *Tracker) Remove(id string, kind JobKind) {
 	t.announce()
 }
 
-// Expedite polls a job now, because there is news of it, such as a webhook event: at most once a second, and never
-// before a Retry-After is over. It reports whether the job is tracked.
+// Expedite polls a job now, because there is news of it, such as a webhook event: at most once a second, and
+// never before a Retry-After is over. It reports whether the job is tracked.
 func (t *Tracker) Expedite(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -200,14 +200,14 @@ func (t *Tracker) Expedite(id string) bool {
 		j.Poller.Expedite()
 		if j.place >= 0 {
 			heap.Fix(&t.queue, int(j.place))
-			t.poke()
+			t.schedule()
 		}
 	}
 	return found
 }
 
-// Pending returns the jobs whose results no loop has finished with, the oldest first. Store them before a restart,
-// and Add them after it.
+// Pending returns the jobs whose results no loop has finished with, the oldest first. Store them before a
+// restart, and Add them after it.
 func (t *Tracker) Pending() []PendingJob {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -225,16 +225,16 @@ func (t *Tracker) Pending() []PendingJob {
 func (t *Tracker) Stats() TrackerStats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	stats := TrackerStats{Waiting: len(t.queue.jobs) + t.polling, Polling: t.polling, Results: len(t.ended)}
+	stats := TrackerStats{Waiting: len(t.ends.jobs), Polling: t.polling, Results: len(t.ended)}
 	if stats.FailingSince = t.brake.FailingSince(); !stats.FailingSince.IsZero() {
 		stats.Err = t.pollErr
 	}
 	return stats
 }
 
-// Results yields the jobs as they end. While the body of the loop runs, its result stays in Pending and no other
-// loop gets it. After the body it is gone; after a break, a return or a panic in it, it is the first result again.
-// Adding the same job in the body starts a new wait.
+// Results yields the jobs as they end. While the body of the loop runs, its result stays in Pending and no
+// other loop gets it. After the body it is gone; after a break, a return or a panic in it, it is the first
+// result again. Adding the same job in the body starts a new wait.
 //
 // The loop ends with its context, after Close, and after Finish when nothing is left.
 func (t *Tracker) Results(ctx context.Context) iter.Seq[Result] {
@@ -300,8 +300,8 @@ func (t *Tracker) Finish() {
 	t.announce()
 }
 
-// Close stops all polls and returns when they have stopped, so a function that a poll calls must not call it. Jobs
-// that have not ended stay in Pending.
+// Close stops all polls and returns when they have stopped, so a function that a poll calls must not call it.
+// Jobs that have not ended stay in Pending.
 func (t *Tracker) Close() {
 	t.close()
 	t.Finish()
@@ -314,57 +314,22 @@ func (t *Tracker) announce() {
 	t.news = make(chan struct{})
 }
 
-// poke wakes the dispatcher.
-func (t *Tracker) poke() {
-	select {
-	case t.wake <- struct{}{}:
-	default: // it has been woken already
+// schedule ends the waits whose deadline has come, however long the queue is, starts the polls that are due, and sets
+// the timer for the next of either. The caller holds mu.
+func (t *Tracker) schedule() {
+	t.timer.Stop()
+	if t.ctx.Err() != nil {
+		return
 	}
-}
-
-// dispatch starts polls as they fall due and ends waits at their deadlines, until no wait is left.
-func (t *Tracker) dispatch() {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-t.ctx.Done():
-			return
-		case <-t.wake:
-		case <-timer.C:
-		}
-		t.expire()
-		next, more := t.start()
-		if !more {
-			return
-		}
-		timer.Reset(time.Until(next))
-	}
-}
-
-// expire ends the waits whose deadline has come, however long the queue is.
-func (t *Tracker) expire() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for len(t.ends.jobs) > 0 && !t.ends.jobs[0].deadline().After(time.Now()) {
-		j := heap.Pop(&t.ends).(*tracked)
-		if j.place < 0 { // a poll is under way, which ends by the same deadline
-			continue
-		}
-		t.queue.remove(j)
-		t.mu.Unlock() // for the hooks
-		j.giveUp(t.ctx, ErrWaitTimeout)
-		t.mu.Lock()
-		t.settle(j)
-	}
-}
-
-// start starts the polls that are due. It returns when to do so again, and false if no wait is left.
-func (t *Tracker) start() (next time.Time, more bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	now := time.Now()
-	next = now.Add(time.Hour)
+	for len(t.ends.jobs) > 0 && !t.ends.jobs[0].deadline().After(now) {
+		j := heap.Pop(&t.ends).(*tracked)
+		if j.place >= 0 { // else a poll is under way, which ends by the same deadline
+			t.queue.remove(j)
+			t.idle.Go(func() { t.expire(j) })
+		}
+	}
+	next := now.Add(time.Hour)
 	for len(t.queue.jobs) > 0 && t.polling < t.slots {
 		due := slices.MaxFunc([]time.Time{t.queue.jobs[0].due(), t.brake.Next(), t.turn}, time.Time.Compare)
 		if due.After(now) {
@@ -381,8 +346,9 @@ func (t *Tracker) start() (next time.Time, more bool) {
 	if len(t.ends.jobs) > 0 && t.ends.jobs[0].deadline().Before(next) {
 		next = t.ends.jobs[0].deadline()
 	}
-	t.running = len(t.queue.jobs) > 0 || t.polling > 0
-	return next, t.running
+	if len(t.queue.jobs) > 0 {
+		t.timer.Reset(next.Sub(now))
+	}
 }
 
 func (t *Tracker) poll(j *tracked) {
@@ -395,7 +361,14 @@ func (t *Tracker) poll(j *tracked) {
 	j.poll(t.ctx, t)
 }
 
-// settle puts a job back into the queue, or its result where Results finds it.
+func (t *Tracker) expire(j *tracked) {
+	j.giveUp(t.ctx, ErrWaitTimeout)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settle(j)
+}
+
+// settle puts a job back into the queue, or its result where Results finds it. The caller holds mu.
 func (t *Tracker) settle(j *tracked) {
 	switch {
 	case t.tracked[j.key()] != j: // removed
@@ -409,14 +382,15 @@ func (t *Tracker) settle(j *tracked) {
 		}
 		heap.Push(&t.queue, j)
 	}
-	t.poke()
+	t.schedule()
 }
 
 // observe takes a poll into the brake. A refusal of many jobs is about the account and ends none of them.
 func (t *Tracker) observe(job PendingJob, o wait.Observation, err error, now time.Time) wait.Observation {
+	logger := t.jobs.api.logger
 	if err == nil {
 		if outage := t.brake.Good(now); outage > 0 {
-			t.log(slog.LevelInfo, "creatify: polls succeed again", slog.Duration("outage", outage))
+			logger.InfoContext(t.ctx, "creatify: polls succeed again", "outage", outage)
 		}
 		return o
 	}
@@ -428,13 +402,9 @@ func (t *Tracker) observe(job PendingJob, o wait.Observation, err error, now tim
 		o.Class = wait.Bad
 	}
 	if outage {
-		t.log(slog.LevelWarn, "creatify: polls fail together and are slowed down", slog.String("reason", Reason(err)))
+		logger.WarnContext(t.ctx, "creatify: polls fail together and are slowed down", "reason", Reason(err))
 	}
 	return o
-}
-
-func (t *Tracker) log(level slog.Level, message string, attr slog.Attr) {
-	t.jobs.api.logger.LogAttrs(t.ctx, level, message, attr)
 }
 
 // jobHeap is a heap of jobs, the one that comes first on top.

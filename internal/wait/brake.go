@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Brake slows the polls of many jobs down when they fail together, and finds the rate that a server allows. It is
-// safe for concurrent use. Its zero value does not slow.
+// Brake slows the polls of many jobs down when they fail together, and finds the rate that a server allows.
+// It is safe for concurrent use. Its zero value does not slow.
 //
-// In an outage one poll a second is made as a probe; afterwards the rate doubles with each good poll. A 429 holds
-// all polls for as long as the server asks. The next one is a probe as well, and from there the rate approaches the
-// one that has succeeded before the 429.
+// In an outage one poll a second is made as a probe; afterwards the rate doubles with each good poll. A 429
+// holds all polls for as long as the server asks. The next one is a probe as well, and from there the rate
+// approaches the one that has succeeded before the 429.
 type Brake struct {
 	mu sync.Mutex
 	n  int // jobs that are polled
@@ -27,11 +27,10 @@ type Brake struct {
 	denied   []uint64  // the first few that were refused as unauthorized since then
 	outage   bool      // they fail together
 
-	throttled int       // 429s in a row
-	cutAt     time.Time // the latest 429
-	since     time.Time // when good began to count
-	good      int       // polls that succeeded
-	eased     time.Time // when the interval was last shortened
+	cutAt time.Time // the latest 429
+	since time.Time // when good began to count
+	good  int       // polls that succeeded
+	eased time.Time // when the interval was last shortened
 }
 
 const (
@@ -39,12 +38,12 @@ const (
 	outageFailures, outageJobs = 8, 4
 	probeInterval              = time.Second
 	// freeInterval is the interval at which the brake lets go.
-	freeInterval = time.Millisecond
-	slowestHold  = 30 * time.Second
+	freeInterval    = time.Millisecond
+	slowestInterval = 30 * time.Second
 	// forgetting is how long after a 429 the rate grows with care: by a tenth in a minute.
 	forgetting = 10 * time.Minute
-	// remembering is how long before a 429 the polls tell the rate, and slowestKnown the slowest rate that they can
-	// tell.
+	// remembering is how long before a 429 the polls tell the rate, and slowestKnown the slowest rate that
+	// they can tell.
 	remembering, slowestKnown = 2 * time.Minute, 10 * time.Second
 )
 
@@ -79,7 +78,7 @@ func (b *Brake) Good(now time.Time) (outage time.Duration) {
 	if b.outage {
 		outage = now.Sub(b.failing)
 	}
-	b.outage, b.failing, b.failures, b.throttled = false, time.Time{}, 0, 0
+	b.outage, b.failing, b.failures = false, time.Time{}, 0
 	b.jobs, b.denied = b.jobs[:0], b.denied[:0]
 	b.good++
 	if now.Sub(b.cutAt) > forgetting {
@@ -91,7 +90,7 @@ func (b *Brake) Good(now time.Time) (outage time.Duration) {
 	if b.known > 0 && b.interval < 2*b.known {
 		b.interval -= time.Duration(float64(b.interval) * min(now.Sub(b.eased).Seconds()/forgetting.Seconds(), 0.5))
 	} else {
-		b.interval = max(b.interval/2, b.known*10/9)
+		b.interval = max(min(b.interval/2, probeInterval), b.known*10/9)
 	}
 	b.eased = now
 	if b.interval < freeInterval {
@@ -103,8 +102,8 @@ func (b *Brake) Good(now time.Time) (outage time.Duration) {
 	return outage
 }
 
-// Failed reports a poll of a job that failed. It started at the given time. Shared reports whether the failure is
-// about the account and not about this job; outage reports whether an outage begins with it.
+// Failed reports a poll of a job that failed. It started at the given time. Shared reports whether the
+// failure is about the account and not about this job; outage reports whether an outage begins with it.
 func (b *Brake) Failed(job uint64, o Observation, started, now time.Time) (shared, outage bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -155,18 +154,18 @@ func remember(jobs []uint64, job uint64) []uint64 {
 // throttle takes a 429. Polls that were under way together are refused together and count once.
 func (b *Brake) throttle(retryAfter time.Duration, started, now time.Time) (counts bool) {
 	counts = started.After(b.cutAt)
-	if counts {
-		if b.good > 0 {
-			b.known = min(max(now.Sub(b.since)/time.Duration(b.good), freeInterval), slowestKnown)
-			b.since, b.good = now, 0
-		} else {
-			b.since = later(b.since, now.Add(-remembering))
-		}
+	if counts && b.good > 0 {
+		b.known = min(max(now.Sub(b.since)/time.Duration(b.good), freeInterval), slowestKnown)
 		b.interval = max(b.known*10/9, probeInterval)
-		b.throttled++
-		b.cutAt = now
+		b.since, b.good = now, 0
+	} else if counts {
+		b.interval = min(max(2*b.interval, probeInterval), slowestInterval)
+		b.since = later(b.since, now.Add(-remembering))
 	}
-	hold := max(min(retryAfter, longest), min(time.Second<<min(max(b.throttled-1, 0), 6), slowestHold))
-	b.held = later(b.held, now.Add(hold))
+	if counts {
+		b.cutAt = now
+		b.next = later(b.next, now.Add(b.interval))
+	}
+	b.held = later(b.held, now.Add(min(retryAfter, longest)))
 	return counts
 }

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	maxSets  = 64  // keys, the most recently used
+	maxSets  = 64  // keys; beyond that, any is forgotten
 	maxSeen  = 256 // ended jobs for each key, the latest
 	minSeen  = 8   // ended jobs from which a template's own durations tell more than those of all templates
 	relearns = 8   // a plan is renewed when a part of this size is new
@@ -21,13 +21,12 @@ type Key struct {
 // all returns the key for the jobs of all templates together.
 func (k Key) all() Key { return Key{Video: k.Video} }
 
-// Learner learns how long jobs take, by template, model and kind. Its memory is bounded, it is safe for concurrent
-// use, and its zero value is ready.
+// Learner learns how long jobs take, by template, model and kind. Its memory is bounded, it is safe for
+// concurrent use, and its zero value is ready.
 type Learner struct {
 	mu    sync.Mutex
 	prior *Plan // nil until it is needed
 	sets  map[Key]*learned
-	uses  uint64
 }
 
 // learned is the knowledge about one key.
@@ -36,7 +35,6 @@ type learned struct {
 	fresh    int // how many of seen the plan does not reflect
 	learning bool
 	plan     *Plan
-	lastUse  uint64
 }
 
 // Plan returns when to poll jobs of this key.
@@ -76,31 +74,18 @@ func (s *learned) add(seen Seen) {
 	s.fresh++
 }
 
-// set returns the set of a key, which it makes if there is none, as the latest used.
+// set returns the set of a key, which it makes if there is none.
 func (l *Learner) set(key Key) *learned {
 	if l.prior == nil {
 		l.prior, l.sets = Prior(), make(map[Key]*learned)
 	}
-	set := l.sets[key]
-	if set == nil {
-		if len(l.sets) >= maxSets {
-			l.forgetOne()
+	if l.sets[key] == nil {
+		for old := range l.sets {
+			if len(l.sets) >= maxSets && old != old.all() {
+				delete(l.sets, old)
+			}
 		}
-		set = &learned{plan: l.prior}
-		l.sets[key] = set
+		l.sets[key] = &learned{plan: l.prior}
 	}
-	l.uses++
-	set.lastUse = l.uses
-	return set
-}
-
-// forgetOne drops the template that was used the longest ago.
-func (l *Learner) forgetOne() {
-	var oldest Key
-	for key, set := range l.sets {
-		if key != key.all() && (l.sets[oldest] == nil || set.lastUse < l.sets[oldest].lastUse) {
-			oldest = key
-		}
-	}
-	delete(l.sets, oldest)
+	return l.sets[key]
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Prior returns the plan before any job was seen to end. Jobs of a sibling API were seen to take from 6 s to 5 min,
-// and nine tenths of the prior lie there. It is a sum of lognormal kernels, evenly spread in log time, so that
-// neither end is sharp.
+// Prior returns the plan before any job was seen to end. Jobs of a sibling API were seen to take from 6 s to
+// 5 min, and nine tenths of the prior lie there. It is a sum of lognormal kernels, evenly spread in log time,
+// so that neither end is sharp.
 func Prior() *Plan {
 	const (
 		shortest, longest = 6, 160 // seconds, the medians of the outer kernels
@@ -31,21 +31,21 @@ func Prior() *Plan {
 	return newPlan(edges, mass, 1)
 }
 
-// Seen is a job that ended between two polls. After is its age at the last poll that found it alive, By at the poll
-// that found its end.
+// Seen is a job that ended between two polls. After is its age at the last poll that found it alive, By at
+// the poll that found its end.
 type Seen struct {
 	After, By time.Duration
 }
 
-// bandwidths are the candidates for smoothing, in cells: a standard deviation of 60 % of the time down to 1 %. The
-// widest comes first and wins a tie.
+// bandwidths are the candidates for smoothing, in cells: a standard deviation of 60 % of the time down to 1
+// %. The widest comes first and wins a tie.
 var bandwidths = [...]int{48, 24, 14, 8, 4, 2, 1}
 
 // Learn returns the plan after these jobs, for the plan before any.
 //
-// Each of them is known to an interval only. Expectation-maximization finds the distribution that explains the
-// intervals best; each round is followed by smoothing in log time. The bandwidth is the one that predicts intervals
-// best that were left out, so two peaks stay two and a constant stays one.
+// Each of them is known to an interval only. Expectation-maximization finds the distribution that explains
+// the intervals best; each round is followed by smoothing in log time. The bandwidth is the one that predicts
+// intervals best that were left out, so two peaks stay two and a constant stays one.
 func (p *Plan) Learn(seen []Seen) *Plan {
 	spans := make([]span, len(seen))
 	for i, s := range seen {
@@ -95,8 +95,8 @@ func (p *Plan) crossValidate(spans []span, bandwidth int) float64 {
 	return sum
 }
 
-// explain returns the distribution that explains the spans, and the part of it that is the prior. That keeps the
-// weight of two spans, so that an unusually late job is still polled.
+// explain returns the distribution that explains the spans, and the part of it that is the prior. That keeps
+// the weight of two spans, so that an unusually late job is still polled.
 func (p *Plan) explain(spans []span, bandwidth, rounds int) (mass []float64, prior float64) {
 	const weight = 2
 	n := float64(len(spans))
@@ -124,8 +124,8 @@ func (p *Plan) explain(spans []span, bandwidth, rounds int) (mass []float64, pri
 	return mass, prior
 }
 
-// smooth applies three running means, which come close to a normal kernel with a standard deviation of width cells.
-// The time it takes does not depend on the width.
+// smooth applies three running means, which come close to a normal kernel with a standard deviation of width
+// cells. The time it takes does not depend on the width.
 func smooth(mass []float64, width int) {
 	out := make([]float64, len(mass))
 	for range 3 {

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// Cells divide the time since a job's creation: the first ends at firstEdge seconds, each later one is longer than
-// the one before it by the factor step, and the last ends after two hours. Within a cell every moment is equally
-// likely.
+// Cells divide the time since a job's creation: the first ends at firstEdge seconds, each later one is longer
+// than the one before it by the factor step, and the last ends after two hours. Within a cell every moment is
+// equally likely.
 const (
 	cells     = 780
 	firstEdge = 0.5
 	step      = 1.0125
 )
 
-// A duration that ends right after a poll is the worst: its lag is a whole interval. While nothing is learned,
-// intervals are bounded, so that the mean lag of each duration from 2 s to 10 min is at most 0.60 ×
-// max(duration, 6 s). The first poll may come at (2 s + 0.60 × 6 s) / 1.025, since jitter adds 2.5 % on average.
-// The growth is found by trying: pollbench measures a worst of 0.594 with it, and of 0.603 with 1.655. Polls fall
-// on edges, so another step needs another growth.
+// A duration that ends right after a poll is the worst: its lag is a whole interval. While nothing is
+// learned, intervals are bounded, so that the mean lag of each duration from 2 s to 10 min is at most 0.60 ×
+// max(duration, 6 s). The first poll may come at (2 s + 0.60 × 6 s) / 1.025, since jitter adds 2.5 % on
+// average. The growth is found by trying: pollbench measures a worst of 0.594 with it, and of 0.603 with
+// 1.655. Polls fall on edges, so another step needs another growth.
 const (
 	firstPoll  = 5.46 // seconds since the job's creation
 	pollGrowth = 1.65 // the age at a poll over the age at the poll before, at most
 )
 
-// Plan is a probability distribution of how long jobs take, and the polls that cost least for it, where a second
-// of lag costs as much as a poll. It is immutable.
+// Plan is a probability distribution of how long jobs take, and the polls that cost least for it, where a
+// second of lag costs as much as a poll. It is immutable.
 type Plan struct {
 	edges []float64 // the bounds of the cells, in seconds
 	mass  []float64 // the probability of each cell
@@ -37,10 +37,10 @@ type Plan struct {
 	cost []float64 // of the best polls from an edge on, times the probability that the job lasts that long
 }
 
-// newPlan finds the best polls by dynamic programming from the last edge backwards. Each edge weighs every next
-// poll by the lag that it leaves and by the cost from there on. That is optimal to the width of a cell, also at
-// narrow peaks and in the gaps between them, where the continuous rule of one poll for each unit of the integral
-// of sqrt(hazard/2) is not.
+// newPlan finds the best polls by dynamic programming from the last edge backwards. Each edge weighs every
+// next poll by the lag that it leaves and by the cost from there on. That is optimal to the width of a cell,
+// also at narrow peaks and in the gaps between them, where the continuous rule of one poll for each unit of
+// the integral of sqrt(hazard/2) is not.
 func newPlan(edges, mass []float64, prior float64) *Plan {
 	p := &Plan{edges, mass, prior, sums(mass), make([]float64, cells+1), make([]float64, cells+1)}
 	for i, m := range mass {
@@ -69,8 +69,8 @@ func cellOf(edges []float64, t float64) int {
 	return min(sort.Search(len(edges), func(i int) bool { return edges[i] > t })-1, cells-1)
 }
 
-// Next returns the time from age to the next poll, between Floor and Ceiling, for a job that had not ended by age.
-// A forecast sharpens the distribution; the zero Forecast leaves it as it is.
+// Next returns the time from age to the next poll, between Floor and Ceiling, for a job that had not ended by
+// age. A forecast sharpens the distribution; the zero Forecast leaves it as it is.
 func (p *Plan) Next(age time.Duration, forecast Forecast) time.Duration {
 	t := max(age, 0).Seconds()
 	poll := t + Ceiling.Seconds()
@@ -86,9 +86,9 @@ func (p *Plan) Next(age time.Duration, forecast Forecast) time.Duration {
 	return min(max(delay, Floor), Ceiling)
 }
 
-// best returns the best next poll for a job that lasts longer than t, in the given cell, and the cost from t on,
-// times the probability that a job lasts that long. The poll is at an edge: the first one after Floor, or one
-// before Ceiling and the bound for what rests on the prior.
+// best returns the best next poll for a job that lasts longer than t, in the given cell, and the cost from t
+// on, times the probability that a job lasts that long. The poll is at an edge: the first one after Floor, or
+// one before Ceiling and the bound for what rests on the prior.
 func (p *Plan) best(t float64, cell int) (poll, cost float64) {
 	rest := p.rest(t, cell)
 	before := p.upTo[cell+1] - rest
@@ -131,8 +131,8 @@ type Forecast struct {
 	width float64 // its likely error
 }
 
-// NewForecast extrapolates from two readings of the progress, in [0, 1], at two ages. It returns the zero Forecast
-// if the progress did not grow or is complete.
+// NewForecast extrapolates from two readings of the progress, in [0, 1], at two ages. It returns the zero
+// Forecast if the progress did not grow or is complete.
 func NewForecast(fromAge time.Duration, from float64, age time.Duration, progress float64) Forecast {
 	moved, took := progress-from, (age - fromAge).Seconds()
 	if !(moved > 0) || !(took > 0) || !(progress < 1) {
@@ -157,8 +157,8 @@ func (f Forecast) weight(t float64) float64 {
 // unswayed is the part of the distribution that a forecast does not change, since progress may mislead.
 const unswayed = 0.1
 
-// bestWith returns the next poll for the distribution weighted by the forecast. The best polls are not known for
-// that, so the poll comes by the continuous rule: when the integral of sqrt(hazard/2) has grown by one.
+// bestWith returns the next poll for the distribution weighted by the forecast. The best polls are not known
+// for that, so the poll comes by the continuous rule: when the integral of sqrt(hazard/2) has grown by one.
 func (p *Plan) bestWith(f Forecast, t float64, cell int) float64 {
 	believed, weighted := 0.0, 0.0
 	for i := cell; i < cells; i++ {

@@ -75,11 +75,11 @@ type Terms struct {
 }
 
 const (
-	// standing is how long a preview must stand unchanged in a job that is not terminal to be the result. A sibling
-	// family's documented webhook has finished previews at status pending.
+	// standing is how long a preview must stand unchanged in a job that is not terminal to be the result. A
+	// sibling family's documented webhook has finished previews at status pending.
 	standing = 2 * time.Minute
-	// previewGrace and videoGrace are how long a job may be done without its URL. Right after Render a job may read
-	// as done for as long as the rendering takes, which is not documented.
+	// previewGrace and videoGrace are how long a job may be done without its URL. Right after Render a job
+	// may read as done for as long as the rendering takes, which is not documented.
 	previewGrace, videoGrace = time.Minute, 15 * time.Minute
 	// settling is the longest interval for a job that is about to show its preview.
 	settling = 5 * time.Second
@@ -102,9 +102,9 @@ const (
 	never = -1
 )
 
-// State is what one wait has seen. It is written down as JSON after each poll and continues in any process. Times
-// are counted from Started, or in the time that the job was watched; those of events that have not happened are
-// negative.
+// State is what one wait has seen. It is written down as JSON after each poll and continues in any process.
+// Times are counted from Started, or in the time that the job was watched; those of events that have not
+// happened are negative.
 type State struct {
 	Started time.Time     `json:"started"`
 	Born    time.Duration `json:"born"`  // when the job was
@@ -141,8 +141,8 @@ type Decision struct {
 	Changed bool // the snapshot tells something new
 }
 
-// Begin begins a wait for a job that was born at the given time, or at an unknown one. The first poll is due when
-// the plan has it for a job that is younger than that, else at once.
+// Begin begins a wait for a job that was born at the given time, or at an unknown one. The first poll is due
+// when the plan has it for a job that is younger than that, else at once.
 func Begin(now, born time.Time, t Terms) State {
 	s := State{Started: now, Good: never, Ended: never, Refused: never, Alive: never, Woken: -Floor}
 	delay := time.Duration(0)
@@ -182,8 +182,8 @@ func (s *State) See(o Observation, now time.Time, t Terms) Decision {
 		}
 		s.Watched += max(min(since-s.Good, s.Delay+late), 0)
 	} else if !s.Known && !t.Video && o.Age > 0 && o.Age < oldest {
-		// The server's word. The age of a video counts from the wait's beginning: when its rendering began is not
-		// documented.
+		// The server's word. The age of a video counts from the wait's beginning: when its rendering began is
+		// not documented.
 		s.Born = since - o.Age
 	}
 	if first || o.Position != s.Position {
@@ -247,8 +247,8 @@ func (s *State) interval(o Observation, since time.Duration, t Terms) time.Durat
 	return max(delay, Floor)
 }
 
-// failed judges a poll that failed. Failed polls slow a wait down. They end it only where nobody has seen the job,
-// where the API itself refuses again and again, or where the caller has set a limit.
+// failed judges a poll that failed. Failed polls slow a wait down. They end it only where nobody has seen the
+// job, where the API itself refuses again and again, or where the caller has set a limit.
 func (s *State) failed(o Observation, now time.Time, t Terms) End {
 	since := s.since(now)
 	s.Failures++
@@ -291,11 +291,12 @@ func (s *State) schedule(delay time.Duration, now time.Time, t Terms) End {
 	return end
 }
 
-// Due returns when the next poll is worth making. After a change of clocks it is never further away than its delay.
+// Due returns when the next poll is worth making. After a change of clocks it is never further away than its
+// delay.
 func (s *State) Due() time.Time { return s.Started.Add(s.Next) }
 
-// Resume adapts a state from another process to this one's clock. It returns false for a state that no process has
-// written.
+// Resume adapts a state from another process to this one's clock. It returns false for a state that no
+// process has written.
 func (s *State) Resume(now time.Time) bool {
 	const most, mostPolls = 10 * longest, 1 << 30
 	times := []time.Duration{s.Born, s.Next, s.Delay, s.Held, s.Woken, s.Good, s.Refused, s.Took, s.Watched, s.Moved, s.Changed,
@@ -316,8 +317,8 @@ func (s *State) Resume(now time.Time) bool {
 	return true
 }
 
-// Expedite makes the next poll due now, because there is news of the job: at most once a second, and never before a
-// Retry-After is over.
+// Expedite makes the next poll due now, because there is news of the job: at most once a second, and never
+// before a Retry-After is over.
 func (s *State) Expedite(now time.Time) {
 	soonest := max(s.since(now), s.Woken+Floor, s.Held)
 	if s.Next > soonest {
@@ -351,8 +352,8 @@ func (s *State) foresee(progress float64) {
 func (s *State) since(now time.Time) time.Duration     { return now.Sub(s.Started) }
 func (s *State) age(since time.Duration) time.Duration { return max(since-s.Born, 0) }
 
-// draw returns a number from [0, 1) that differs from job to job and from poll to poll, and is the same in every
-// run.
+// draw returns a number from [0, 1) that differs from job to job and from poll to poll, and is the same in
+// every run.
 func (s *State) draw(id string) float64 {
 	h := fnv.New64a()
 	h.Write([]byte(id))

@@ -1,10 +1,12 @@
-// Package wait holds the state of one wait, its judgement and its schedule. It has no clock and does no I/O: observations
-// go in, decisions come out. [State] is a wait, [Brake] what many waits share, [Learner] what they learn.
+// Package wait holds the state of one wait, its judgement and its schedule. It has no clock and does no I/O:
+// observations go in, decisions come out. [State] is a wait, [Brake] what many waits share, [Learner] what
+// they learn.
 //
-// Polling for the end of a job is an inspection problem (Barlow, Hunter and Proschan 1963; Keller 1974): a poll costs
-// something, and so does every second between the end and the poll that notices it. The best times for the polls follow
-// from what is believed of the job's duration, and from nothing else. A [Model] starts from a broad belief and learns
-// from the jobs that were seen to end; a [Plan] holds the best polls for a belief.
+// Polling for the end of a job is an inspection problem (Barlow, Hunter and Proschan 1963; Keller 1974): a
+// poll costs something, and so does every second between the end and the poll that notices it. The best times
+// for the polls follow from what is believed of the job's duration, and from nothing else. A [Model] starts
+// from a broad belief and learns from the jobs that were seen to end; a [Plan] holds the best polls for a
+// belief.
 package wait
 
 import (
@@ -17,8 +19,9 @@ const (
 	Floor = time.Second
 	// Ceiling is the longest.
 	Ceiling = 5 * time.Minute
-	// jitter is the largest part of an interval by which a poll comes later, so that jobs which were started together
-	// are not polled together. It never comes earlier: a poll just before the likely end would find nothing.
+	// jitter is the largest part of an interval by which a poll comes later, so that jobs which were started
+	// together are not polled together. It never comes earlier: a poll just before the likely end would find
+	// nothing.
 	jitter = 0.05
 )
 
@@ -31,8 +34,9 @@ func Jitter(delay time.Duration, draw float64) time.Duration {
 	return max(time.Duration(longer), delay)
 }
 
-// Fit fits the last poll in before the deadline. With so much time left it says when the next poll comes, and false when
-// there is no time for one, so that only the rest of the time is left to wait. The poll before this one took roundTrip.
+// Fit fits the last poll in before the deadline. With so much time left it says when the next poll comes, and
+// false when there is no time for one, so that only the rest of the time is left to wait. The poll before
+// this one took roundTrip.
 func Fit(delay, left, roundTrip time.Duration) (time.Duration, bool) {
 	margin := min(max(roundTrip, 0), 5*time.Second)*2 + 100*time.Millisecond
 	switch {
