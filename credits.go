@@ -2,7 +2,6 @@ package creatify
 
 import (
 	"cmp"
-	"container/list"
 	"context"
 	"fmt"
 	"math"
@@ -94,23 +93,21 @@ func (p Price) of(length time.Duration) float64 {
 	return p.Credits * math.Ceil(float64(length)/float64(p.Per))
 }
 
-// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may
-// exceed it is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
+// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may exceed
+// it is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
 //
-// A call reserves its estimate. A call that was refused or not sent releases it; otherwise it counts as
-// spent, until a read within 24 h shows the job at its end and the credits that it used. A Budget does not
-// see spending by others: the API's own accounting is authoritative.
+// A call reserves its estimate. A call that was refused or not sent releases it; otherwise it counts as spent,
+// until a read within 24 h shows the job at its end and the credits that it used. A Budget does not see spending
+// by others: the API's own accounting is authoritative.
 type Budget struct {
 	options BudgetOptions
 	mu      sync.Mutex
-	spent   float64 // reserved or settled
-	jobs    map[string]*list.Element
-	order   list.List // of *jobSpending, the oldest first
+	spent   float64                 // reserved or settled
+	jobs    map[string]*jobSpending // by ID, as foldID has it
 }
 
 // jobSpending is what is reserved for a job whose end has not been seen.
 type jobSpending struct {
-	id       string // as foldID has it; empty until the job has one
 	since    time.Time
 	model    ModelVersion
 	credits  float64 // reserved
@@ -119,7 +116,7 @@ type jobSpending struct {
 	calls    int     // under way
 }
 
-// What a Budget remembers. Of older jobs, and beyond that many, it keeps the estimate.
+// Of older jobs, and beyond that many, a Budget keeps the estimate.
 const (
 	budgetRemembers = 24 * time.Hour
 	maxBudgetJobs   = 100_000
@@ -145,7 +142,7 @@ func NewBudget(options BudgetOptions) *Budget {
 		options.Prices = DocumentedPrices()
 	}
 	options.Prices.Prices = slices.Clone(options.Prices.Prices)
-	return &Budget{options: options, spent: max(options.Spent, 0), jobs: make(map[string]*list.Element)}
+	return &Budget{options: options, spent: max(options.Spent, 0), jobs: make(map[string]*jobSpending)}
 }
 
 // WithBudget makes the client ask the budget before each paid call. Before a Render it reads the job, whose
@@ -169,6 +166,7 @@ func (b *Budget) Spent() float64 {
 // reservation is what one paid call holds of a budget until its outcome is known. A nil one holds nothing.
 type reservation struct {
 	budget  *Budget
+	id      string // of the job; empty for a create
 	job     *jobSpending
 	credits float64
 	videos  int // 0 for a preview, else 1
@@ -203,7 +201,7 @@ func (b *Budget) reserve(operation Operation, job *Job) (*reservation, error) {
 			"BudgetOptions.Credits, or call again when other jobs have ended)", ErrBudgetExceeded, operation,
 			oneLine(string(cmp.Or(s.model, ModelStandard))), credits, max(limit-b.spent, 0), limit)
 	}
-	r := &reservation{budget: b, job: s, credits: credits}
+	r := &reservation{budget: b, id: job.ID, job: s, credits: credits}
 	if operation != OperationPreview {
 		r.videos = 1
 	}
@@ -217,39 +215,28 @@ func (b *Budget) reserve(operation Operation, job *Job) (*reservation, error) {
 	return r, nil
 }
 
-// find returns what is reserved for a job, or nil. It forgets what is too old.
+// find returns what is reserved for a job, or nil.
 func (b *Budget) find(id string) *jobSpending {
-	for e := b.order.Front(); e != nil; e = b.order.Front() {
-		s := e.Value.(*jobSpending)
-		if len(b.jobs) <= maxBudgetJobs && time.Since(s.since) <= budgetRemembers {
+	s := b.jobs[foldID(id)]
+	if s != nil && time.Since(s.since) > budgetRemembers {
+		return nil
+	}
+	return s
+}
+
+func (b *Budget) remember(id string, s *jobSpending) {
+	for other := range b.jobs {
+		if len(b.jobs) < maxBudgetJobs {
 			break
 		}
-		b.forget(s)
+		delete(b.jobs, other)
 	}
-	if e := b.jobs[foldID(id)]; e != nil {
-		return e.Value.(*jobSpending)
-	}
-	return nil
+	s.since = time.Now()
+	b.jobs[foldID(id)] = s
 }
 
-// remember keeps a job as the latest one.
-func (b *Budget) remember(id string, s *jobSpending) {
-	s.id, s.since = foldID(id), time.Now()
-	if e := b.jobs[s.id]; e != nil {
-		b.order.Remove(e)
-	}
-	b.jobs[s.id] = b.order.PushBack(s)
-}
-
-func (b *Budget) forget(s *jobSpending) {
-	if e := b.jobs[s.id]; e != nil && e.Value == s {
-		b.order.Remove(e)
-		delete(b.jobs, s.id)
-	}
-}
-
-// end releases or keeps what the call held, by its result. A render of unknown outcome may still be settled,
-// by its video.
+// end releases or keeps what the call held, by its result. A render of unknown outcome may still be settled, by its
+// video.
 func (r *reservation) end(job *Job, err error) {
 	if r == nil {
 		return
@@ -265,7 +252,7 @@ func (r *reservation) end(job *Job, err error) {
 		s.credits -= r.credits
 		s.videos -= r.videos
 		if s.calls == 0 && s.credits < 1e-9 {
-			b.forget(s)
+			delete(b.jobs, foldID(r.id))
 		}
 	}
 	b.mu.Unlock()
@@ -274,8 +261,8 @@ func (r *reservation) end(job *Job, err error) {
 	}
 }
 
-// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than
-// before may be charged later, so its estimate stays.
+// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than before
+// may be charged later, so its estimate stays.
 func (b *Budget) settle(job *Job) {
 	if b == nil {
 		return
@@ -291,7 +278,7 @@ func (b *Budget) settle(job *Job) {
 	}
 	if over, _ := job.Outcome(kind); over {
 		b.spent += job.CreditsUsed - s.baseline - s.credits
-		b.forget(s)
+		delete(b.jobs, foldID(job.ID))
 	}
 }
 

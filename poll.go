@@ -133,16 +133,17 @@ func (p *Poller) step(ctx context.Context) {
 	p.Poll(ctx)
 }
 
-// PendingJob is a job to wait for: what a service stores when it has created one.
+// PendingJob is a job to wait for: what a service stores when it has created one. Key and Trace have at most 500
+// bytes in JSON.
 type PendingJob struct {
 	ID           string       `json:"id"`
 	Kind         JobKind      `json:"kind"`                    // empty is KindPreview
-	Key          string       `json:"key,omitempty"`           // the caller's own, such as an order number; at most 500 bytes in JSON
+	Key          string       `json:"key,omitempty"`           // the caller's own, such as an order number
 	Started      time.Time    `json:"started,omitzero"`        // when the job was created; zero if unknown
-	Deadline     time.Time    `json:"deadline,omitzero"`       // end of the wait over all restarts; zero is set by WithMaxWait
+	Deadline     time.Time    `json:"deadline,omitzero"`       // of the wait over all restarts; zero is set by WithMaxWait
 	TemplateID   string       `json:"template_id,omitempty"`   // empty if unknown
 	ModelVersion ModelVersion `json:"model_version,omitempty"` // empty if unknown
-	Trace        string       `json:"trace,omitempty"`         // W3C traceparent of the create, from [Hooks]; at most 500 bytes in JSON
+	Trace        string       `json:"trace,omitempty"`         // W3C traceparent of the create, from [Hooks]
 }
 
 // NewPendingJob returns what to store about a job that was created with these parameters. Set Key to the
@@ -150,7 +151,8 @@ type PendingJob struct {
 // that call.
 func NewPendingJob(job *Job, params JobParams) PendingJob {
 	now := time.Now()
-	p := PendingJob{Kind: KindPreview, Started: now, TemplateID: params.TemplateID, ModelVersion: cmp.Or(params.ModelVersion, ModelStandard)}
+	p := PendingJob{Kind: KindPreview, Started: now, TemplateID: params.TemplateID,
+		ModelVersion: cmp.Or(params.ModelVersion, ModelStandard)}
 	if job == nil {
 		return p
 	}
@@ -167,22 +169,26 @@ func (p PendingJob) LogValue() slog.Value {
 }
 
 func (p PendingJob) problems() []Problem {
-	problems := jobIDProblems(p.ID)
+	all := problemList(jobIDProblems(p.ID))
 	if p.Kind != KindPreview && p.Kind != KindVideo && p.Kind != "" {
-		problems = append(problems, Problem{"kind", "is neither preview nor video"})
+		all.add("kind", "is neither preview nor video")
 	}
-	for _, text := range []struct {
-		field, value string
-		most         int // bytes in JSON, so that a Poller's state stays small
-	}{{"key", p.Key, 500}, {"trace", p.Trace, 500}, {"template_id", p.TemplateID, 100}, {"model_version", string(p.ModelVersion), 100}} {
-		if n := len(jsonOf(text.value)) - len(`""`); n > text.most {
-			problems = append(problems, Problem{text.field, fmt.Sprintf("has %d bytes in JSON, more than %d", n, text.most)})
-		}
-		if !utf8.ValidString(text.value) {
-			problems = append(problems, Problem{text.field, "is not valid UTF-8"})
-		}
+	all.add("key", storedProblem(p.Key, 500))
+	all.add("trace", storedProblem(p.Trace, 500))
+	all.add("template_id", storedProblem(p.TemplateID, 100))
+	all.add("model_version", storedProblem(string(p.ModelVersion), 100))
+	return all
+}
+
+// storedProblem bounds a text in JSON, so that a Poller's state stays small.
+func storedProblem(text string, most int) string {
+	switch n := len(jsonOf(text)) - len(`""`); {
+	case !utf8.ValidString(text):
+		return "is not valid UTF-8"
+	case n > most:
+		return fmt.Sprintf("has %d bytes in JSON, more than %d", n, most)
 	}
-	return problems
+	return ""
 }
 
 // Poller is one wait that can be put down and resumed: it polls once at a time and says when the next poll is
@@ -397,7 +403,7 @@ func (p *Poller) observation(job *Job, err error) wait.Observation {
 			o.Age = time.Since(job.CreatedAt) - job.skew
 		}
 		o.Position = digest(job.Status, job.Progress)
-		o.Content = digest(job.Status, job.Progress, job.Preview, job.VideoOutput, job.FailedReason, job.CreditsUsed, job.Duration)
+		o.Content = digest(o.Position, job.Preview, job.VideoOutput, job.FailedReason, job.CreditsUsed, job.Duration)
 		return o
 	}
 	refusal, ok := errors.AsType[*APIError](err)
