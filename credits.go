@@ -93,12 +93,12 @@ func (p Price) of(length time.Duration) float64 {
 	return p.Credits * math.Ceil(float64(length)/float64(p.Per))
 }
 
-// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may exceed
-// it is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
+// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may
+// exceed it is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
 //
-// A call reserves its estimate. A call that was refused or not sent releases it; otherwise it counts as spent,
-// until a read within 24 h shows the job at its end and the credits that it used. A Budget does not see spending
-// by others: the API's own accounting is authoritative.
+// A call reserves its estimate. A call that was refused or not sent releases it; otherwise it counts as
+// spent, until a read within 24 h shows the job at its end and the credits that it used. A Budget does not
+// see spending by others: the API's own accounting is authoritative.
 type Budget struct {
 	options BudgetOptions
 	mu      sync.Mutex
@@ -235,8 +235,8 @@ func (b *Budget) remember(id string, s *jobSpending) {
 	b.jobs[foldID(id)] = s
 }
 
-// end releases or keeps what the call held, by its result. A render of unknown outcome may still be settled, by its
-// video.
+// end releases or keeps what the call held, by its result. A render of unknown outcome may still be settled,
+// by its video.
 func (r *reservation) end(job *Job, err error) {
 	if r == nil {
 		return
@@ -261,8 +261,8 @@ func (r *reservation) end(job *Job, err error) {
 	}
 }
 
-// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than before
-// may be charged later, so its estimate stays.
+// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than
+// before may be charged later, so its estimate stays.
 func (b *Budget) settle(job *Job) {
 	if b == nil {
 		return

@@ -1,4 +1,4 @@
-// Package creatify is a client for previews of Creatify's custom templates. It is not an official one.
+// Package creatify is an unofficial client for previews of Creatify's custom templates.
 //
 // A preview is started with one call, which costs credits, and takes seconds to minutes.
 // [JobsService.CreatePreviewAndWait] starts it and waits:
@@ -16,38 +16,29 @@
 //	}
 //	fmt.Println(job.Preview) // a page to show in an iframe
 //
-// It ends with exactly one of three things:
-//
-//   - the job, with its Preview;
-//   - the reason why there is none: a [*ValidationError], an [*APIError] or a [*JobError];
-//   - what to resume with: a [*WaitError] with the job's ID, or an [*OutcomeUnknownError] if the paid call's response was lost.
-//
-// An error matches one sentinel, such as [ErrJobFailed], with [errors.Is]. [Charged] reports whether a paid
-// call was charged.
+// It ends with exactly one of three things: the job with its Preview; the reason why there is none, a
+// [*ValidationError], an [*APIError] or a [*JobError]; or what to resume with, a [*WaitError] with the job's
+// ID, or an [*OutcomeUnknownError] if the paid call's response was lost. An error matches one sentinel, such
+// as [ErrJobFailed].
 //
 // # Money
 //
-// Five kinds of calls cost credits: CreatePreview, CreatePreviewSync, CreateVideo, Render, and their AndWait
-// forms. All other calls are free, and every comment says which. A paid call is retried only when it provably
-// never left, or was answered 429 without a job. Anything else that is not a definite answer is
-// [ErrOutcomeUnknown]: find out before you repeat it.
-//
-// Once a paid call is on its way, the end of its context does not throw the response away; see
-// [WithPaidGrace]. A [Budget] refuses what would cost too much, [WithTemplateCheck] what the template does
-// not have, both before anything is sent.
+// CreatePreview, CreatePreviewSync, CreateVideo, Render and their AndWait forms cost credits; all other calls
+// are free. A paid call is retried only when it provably never left, or was answered 429 without a job.
+// Anything else that is not a definite answer is [ErrOutcomeUnknown]: find out before you repeat it.
+// [Charged] reports what an error means for your credits. A [Budget] refuses what would cost too much,
+// [WithTemplateCheck] what the template does not have.
 //
 // # Time
 //
 // A wait is a value. A [Poller] makes one poll, says when the next is worth making, and can be stored as JSON
 // and resumed in any process. [JobsService.WaitForPreview] and its siblings are a loop around a Poller; a
-// [Tracker] is a heap of them for many jobs.
+// [Tracker] is a heap of them for many jobs. Every wait ends by itself: after 30 minutes for calls that
+// block, 24 hours for a Poller or Tracker, or [WithMaxWait]. Failed polls slow a wait down; they do not end
+// it.
 //
-// Every wait ends by itself: after 30 minutes for calls that block, 24 hours for a Poller or Tracker, or
-// [WithMaxWait]. Failed polls slow a wait down; they do not end it. Waits learn how long jobs take, and poll
-// when it is worth it.
-//
-// The API can also call a webhook. Its events carry no signature, so [JobsService.WebhookHandler] takes them
-// as a hint to read the job.
+// The API's webhook events carry no signature, so [JobsService.WebhookHandler] takes them as a hint to read
+// the job.
 //
 // # From preview to video
 //
@@ -65,16 +56,9 @@
 // The API ID and key go to the base URL's origin only, over https, and into no log, error or print of this
 // library. Redirects to another origin are refused, and downloads carry no credentials.
 //
-// # Tests
+// # Tests and services
 //
-// Package creatifytest is a fake of the API. It runs in process or as a server, loses responses and fails
-// jobs when it is told to, and counts what was charged:
-//
-//	fake := creatifytest.New(creatifytest.Config{})
-//	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
-//
-// # Services
-//
+// Package creatifytest is a fake of the API that can lose responses, fail jobs and count what was charged.
 // Module creatify-go/durable keeps orders in a database, so that a crash at any instruction neither pays
 // twice nor loses a job. Module creatify-go/otelcreatify turns [Hooks] into OpenTelemetry traces and metrics.
 package creatify

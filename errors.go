@@ -50,6 +50,8 @@ const (
 // mark the call as refused or unsent, ChargedYes for nil, a [*JobError] and a [*WaitError], and
 // ChargedUnknown for any other error.
 func Charged(err error) Charge {
+	call, _ := errors.AsType[*callError](err)
+	refusal, _ := errors.AsType[*APIError](err)
 	switch {
 	case err == nil:
 		return ChargedYes
@@ -57,13 +59,9 @@ func Charged(err error) Charge {
 		return ChargedUnknown
 	case is[*WaitError](err) || is[*JobError](err):
 		return ChargedYes
-	case errors.Is(err, ErrInvalidParams) || errors.Is(err, ErrBudgetExceeded):
-		return ChargedNo
-	}
-	if e, ok := errors.AsType[*APIError](err); ok && e.Method == http.MethodPost && isRefusal(e.StatusCode) {
-		return ChargedNo
-	}
-	if e, ok := errors.AsType[*callError](err); ok && e.unsent {
+	case errors.Is(err, ErrInvalidParams) || errors.Is(err, ErrBudgetExceeded),
+		call != nil && call.unsent,
+		refusal != nil && refusal.Method == http.MethodPost && isRefusal(refusal.StatusCode):
 		return ChargedNo
 	}
 	return ChargedUnknown

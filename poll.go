@@ -133,8 +133,8 @@ func (p *Poller) step(ctx context.Context) {
 	p.Poll(ctx)
 }
 
-// PendingJob is a job to wait for: what a service stores when it has created one. Key and Trace have at most 500
-// bytes in JSON.
+// PendingJob is a job to wait for: what a service stores when it has created one. Key and Trace have at most
+// 500 bytes in JSON.
 type PendingJob struct {
 	ID           string       `json:"id"`
 	Kind         JobKind      `json:"kind"`                    // empty is KindPreview

@@ -241,18 +241,12 @@ func (t *Tracker) Results(ctx context.Context) iter.Seq[Result] {
 	return func(yield func(Result) bool) {
 		for ctx.Err() == nil {
 			j, news, over := t.take()
-			switch {
-			case over:
+			if over || j != nil && !t.deliver(j, yield) {
 				return
-			case j != nil:
-				if !t.deliver(j, yield) {
-					return
-				}
-				continue
 			}
 			select {
 			case <-ctx.Done():
-			case <-news:
+			case <-news: // closed already if there was a result
 			}
 		}
 	}
@@ -269,7 +263,7 @@ func (t *Tracker) take() (j *tracked, news <-chan struct{}, over bool) {
 	t.ended = t.ended[1:]
 	j.taken = true
 	t.bodies++
-	return j, nil, false
+	return j, t.news, false
 }
 
 // deliver runs the loop's body with a result and puts the result back unless the body returns normally.
@@ -314,8 +308,8 @@ func (t *Tracker) announce() {
 	t.news = make(chan struct{})
 }
 
-// schedule ends the waits whose deadline has come, however long the queue is, starts the polls that are due, and sets
-// the timer for the next of either. The caller holds mu.
+// schedule ends the waits whose deadline has come, however long the queue is, starts the polls that are due,
+// and sets the timer for the next of either. The caller holds mu.
 func (t *Tracker) schedule() {
 	t.timer.Stop()
 	if t.ctx.Err() != nil {

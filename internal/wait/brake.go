@@ -34,17 +34,14 @@ type Brake struct {
 }
 
 const (
-	// An outage is so many failures in a row, of so many jobs, if there are as many.
-	outageFailures, outageJobs = 8, 4
-	probeInterval              = time.Second
-	// freeInterval is the interval at which the brake lets go.
-	freeInterval    = time.Millisecond
+	outageFailures  = 8 // in a row make an outage
+	outageJobs      = 4 // if so many jobs fail, or all
+	probeInterval   = time.Second
+	freeInterval    = time.Millisecond // at which the brake lets go
 	slowestInterval = 30 * time.Second
-	// forgetting is how long after a 429 the rate grows with care: by a tenth in a minute.
-	forgetting = 10 * time.Minute
-	// remembering is how long before a 429 the polls tell the rate, and slowestKnown the slowest rate that
-	// they can tell.
-	remembering, slowestKnown = 2 * time.Minute, 10 * time.Second
+	forgetting      = 10 * time.Minute // after a 429, while the rate grows with care: by a tenth in a minute
+	remembering     = 2 * time.Minute  // before a 429, in which polls tell the rate
+	slowestKnown    = 10 * time.Second // the slowest rate that they can tell
 )
 
 // Next returns the earliest time for the next poll; it may have passed.

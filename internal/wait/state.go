@@ -81,25 +81,18 @@ const (
 	// previewGrace and videoGrace are how long a job may be done without its URL. Right after Render a job
 	// may read as done for as long as the rendering takes, which is not documented.
 	previewGrace, videoGrace = time.Minute, 15 * time.Minute
-	// settling is the longest interval for a job that is about to show its preview.
-	settling = 5 * time.Second
-	// slowestRetry is the longest interval after failed polls, unless the server asks for more.
-	slowestRetry = 30 * time.Second
-	// fastestSchedule is the shortest interval of a caller's schedule.
-	fastestSchedule = 100 * time.Millisecond
 	// A refusal in the API's own words ends a wait when it comes refusals times over refusedFor, tried every
 	// refusalRetry.
 	refusals, refusedFor, refusalRetry = 3, 10 * time.Second, 5 * time.Second
-	// unknownErrors is how many polls in a row may fail for a job that nobody has seen.
-	unknownErrors = 10
-	// lateness is how late a good poll may be for the time before it to count as watched.
-	lateness = time.Minute
-	// oldest is the age up to which a server's word about a job's age is believed.
-	oldest = 24 * time.Hour
-	// longest is the longest Retry-After that counts.
-	longest = 365 * 24 * time.Hour
-	// never marks a time that has not come.
-	never = -1
+
+	settling        = 5 * time.Second        // the longest interval for a job that is about to show its preview
+	slowestRetry    = 30 * time.Second       // the longest interval after failed polls, without a Retry-After
+	fastestSchedule = 100 * time.Millisecond // the shortest interval of a caller's schedule
+	unknownErrors   = 10                     // failed polls in a row that end the wait for a job nobody has seen
+	lateness        = time.Minute            // of a good poll, up to which the time before it counts as watched
+	oldest          = 24 * time.Hour         // the age up to which a server's word about a job's age is believed
+	longest         = 365 * 24 * time.Hour   // the longest Retry-After that counts
+	never           = -1                     // marks a time that has not come
 )
 
 // State is what one wait has seen. It is written down as JSON after each poll and continues in any process.

@@ -1,37 +1,25 @@
-// Package wait holds the state of one wait, its judgement and its schedule. It has no clock and does no I/O:
+// Package wait holds the state of one wait, its judgment and its schedule. It has no clock and does no I/O:
 // observations go in, decisions come out. [State] is a wait, [Brake] what many waits share, [Learner] what
 // they learn.
 //
 // Polling for the end of a job is an inspection problem (Barlow, Hunter and Proschan 1963; Keller 1974): a
 // poll costs something, and so does every second between the end and the poll that notices it. The best times
-// for the polls follow from what is believed of the job's duration, and from nothing else. A [Model] starts
-// from a broad belief and learns from the jobs that were seen to end; a [Plan] holds the best polls for a
-// belief.
+// for the polls follow from what is believed of the job's duration, and from nothing else: a [Plan] starts
+// from a broad belief and learns from the jobs that were seen to end.
 package wait
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 const (
-	// Floor is the shortest time between two polls of a job.
-	Floor = time.Second
-	// Ceiling is the longest.
-	Ceiling = 5 * time.Minute
-	// jitter is the largest part of an interval by which a poll comes later, so that jobs which were started
-	// together are not polled together. It never comes earlier: a poll just before the likely end would find
-	// nothing.
-	jitter = 0.05
+	Floor   = time.Second     // the shortest time between two polls of a job
+	Ceiling = 5 * time.Minute // the longest
 )
 
-// Jitter makes a delay up to a twentieth longer. The draw is from [0, 1).
+// Jitter makes a delay of at most Ceiling up to a twentieth longer, so that jobs that were started together
+// are not polled together. The draw is from [0, 1). It never makes it shorter: a poll just before the likely
+// end would find nothing.
 func Jitter(delay time.Duration, draw float64) time.Duration {
-	longer := float64(delay) * (1 + jitter*draw)
-	if longer >= math.MaxInt64 {
-		return math.MaxInt64
-	}
-	return max(time.Duration(longer), delay)
+	return delay + time.Duration(float64(delay)*0.05*draw)
 }
 
 // Fit fits the last poll in before the deadline. With so much time left it says when the next poll comes, and
