@@ -70,9 +70,14 @@ func EstimateCredits(operation Operation, model ModelVersion, length time.Durati
 	}
 	for _, list := range slices.Backward(prices) {
 		for _, p := range slices.Backward(list.Prices) {
+			price := p.Credits
+			if p.Per > 0 {
+				price *= math.Ceil(float64(length) / float64(p.Per))
+			}
 			sameModel := cmp.Or(p.Model, ModelStandard) == cmp.Or(model, ModelStandard)
-			switch price := p.of(length); {
-			case p.Operation == operation && sameModel && price >= 0:
+			switch {
+			case !(p.Credits >= 0 && price >= 0 && length >= 0): // no price
+			case p.Operation == operation && sameModel:
 				return price, true
 			case p.Operation == operation || sameModel:
 				credits = max(credits, price)
@@ -80,17 +85,6 @@ func EstimateCredits(operation Operation, model ModelVersion, length time.Durati
 		}
 	}
 	return credits, false
-}
-
-// of returns the price for a length, or less than zero if there is none.
-func (p Price) of(length time.Duration) float64 {
-	switch {
-	case !(p.Credits >= 0) || length < 0:
-		return -1
-	case p.Per <= 0:
-		return p.Credits
-	}
-	return p.Credits * math.Ceil(float64(length)/float64(p.Per))
 }
 
 // Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may

@@ -45,7 +45,7 @@ func (k JobKind) output(job *Job) string {
 // A job that ends without a preview is a [*JobError]. A wait that ends before its job is a [*WaitError],
 // which matches [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], [ErrPollsFailed] or the context's error.
 func (s *JobsService) WaitForPreview(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
-	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindPreview}, opts)
+	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindPreview}, opts, nil)
 }
 
 // WaitForVideo waits until a job's video is rendered, after [JobsService.Render] or
@@ -53,7 +53,7 @@ func (s *JobsService) WaitForPreview(ctx context.Context, id string, opts ...Wai
 //
 // A job that still reads as done from its preview is waited for, for 15 minutes.
 func (s *JobsService) WaitForVideo(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
-	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindVideo}, opts)
+	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindVideo}, opts, nil)
 }
 
 // WatchPreview waits as [JobsService.WaitForPreview] does and yields each snapshot that tells something new.
@@ -67,48 +67,34 @@ func (s *JobsService) WatchVideo(ctx context.Context, id string, opts ...WaitOpt
 	return s.watch(ctx, PendingJob{ID: id, Kind: KindVideo}, opts)
 }
 
-func (s *JobsService) waitFor(ctx context.Context, job PendingJob, opts []WaitOption) (*Job, error) {
-	p, err := s.checkedPoller(ctx, job, opts)
-	if err != nil {
-		return nil, err
-	}
-	return p.follow(ctx)
-}
-
 func (s *JobsService) watch(ctx context.Context, job PendingJob, opts []WaitOption) iter.Seq2[*Job, error] {
 	return func(yield func(*Job, error) bool) {
-		p, err := s.checkedPoller(ctx, job, opts)
+		_, err := s.waitFor(ctx, job, opts, func(news *Job) bool { return yield(news.clone(), nil) })
 		if err != nil {
 			yield(nil, err)
-			return
-		}
-		for !p.isOver() {
-			p.step(ctx)
-			if p.news && !is[*JobError](p.failure) && !yield(p.last.clone(), nil) {
-				return
-			}
-		}
-		if p.failure != nil {
-			yield(nil, p.failure)
 		}
 	}
 }
 
-// checkedPoller returns the Poller of a call that blocks.
-func (s *JobsService) checkedPoller(ctx context.Context, job PendingJob, opts []WaitOption) (*Poller, error) {
+func (s *JobsService) waitFor(ctx context.Context, job PendingJob, opts []WaitOption, yield func(*Job) bool) (*Job, error) {
 	config := newWaitConfig(shortWait, opts)
 	if err := s.api.check(ctx, append(config.problems, jobIDProblems(job.ID)...)...); err != nil {
 		return nil, err
 	}
-	return s.newPoller(job, config, time.Now()), nil
+	return s.newPoller(job, config, time.Now()).follow(ctx, yield)
 }
 
-// follow polls until the wait is over.
-func (p *Poller) follow(ctx context.Context) (*Job, error) {
-	for !p.isOver() {
+// follow polls until the wait is over. It returns neither job nor error when yield, if there is one, returns false.
+func (p *Poller) follow(ctx context.Context, yield func(*Job) bool) (*Job, error) {
+	for {
+		if yield != nil && p.news && !is[*JobError](p.failure) && !yield(p.last) {
+			return nil, nil
+		}
+		if p.isOver() {
+			return p.Result()
+		}
 		p.step(ctx)
 	}
-	return p.Result()
 }
 
 // step sleeps until the next poll, which it fits in before the deadline of ctx, and makes it. The end of ctx
@@ -267,10 +253,9 @@ func (s *JobsService) ResumePoller(state []byte, opts ...WaitOption) (*Poller, e
 	now := time.Now()
 	var stored pollerState
 	var facts wait.State
-	if err := json.Unmarshal(state, &stored); err != nil || len(state) > maxState || stored.Version < 1 {
-		config.refuse("state", "is not a Poller's JSON")
-	} else if stored.Version == stateVersion && (json.Unmarshal(stored.Wait, &facts) != nil || !facts.Resume(now)) {
-		config.refuse("state", "is not a Poller's JSON: its wait is cut or edited")
+	if err := json.Unmarshal(state, &stored); err != nil || len(state) > maxState || stored.Version < 1 ||
+		stored.Version == stateVersion && (json.Unmarshal(stored.Wait, &facts) != nil || !facts.Resume(now)) {
+		config.refuse("state", "is not a Poller's JSON, or was cut or edited")
 	}
 	if err := validation(append(config.problems, stored.Job.problems()...)); err != nil {
 		return nil, err
@@ -406,18 +391,19 @@ func (p *Poller) observation(job *Job, err error) wait.Observation {
 		o.Content = digest(o.Position, job.Preview, job.VideoOutput, job.FailedReason, job.CreditsUsed, job.Duration)
 		return o
 	}
+	o := wait.Observation{Class: wait.Bad}
 	refusal, ok := errors.AsType[*APIError](err)
 	if !ok {
-		return wait.Observation{Class: wait.Bad}
+		return o
 	}
-	o := wait.Observation{Class: wait.Bad, RetryAfter: refusal.RetryAfter}
-	switch {
-	case refusal.StatusCode == http.StatusTooManyRequests:
+	o.RetryAfter = refusal.RetryAfter
+	switch status := refusal.StatusCode; {
+	case status == http.StatusTooManyRequests:
 		o.Class = wait.Throttled
 	case !refusal.inOwnWords(): // a proxy's page says nothing of the job
-	case refusal.StatusCode == http.StatusUnauthorized || refusal.StatusCode == http.StatusForbidden:
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		o.Class = wait.Unauthorized
-	case refusal.StatusCode == http.StatusNotFound:
+	case status == http.StatusNotFound:
 		o.Class = wait.NotFound
 	}
 	return o

@@ -71,5 +71,5 @@ func (s *JobsService) waitForNew(ctx context.Context, job *Job, pending PendingJ
 		p.apply(p.state.See(p.observation(job, nil), now, p.terms()), now)
 		p.tell(ctx)
 	}
-	return p.follow(ctx)
+	return p.follow(ctx, nil)
 }

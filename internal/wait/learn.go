@@ -60,18 +60,14 @@ func (l *Learner) Plan(key Key) *Plan {
 func (l *Learner) Add(key Key, seen Seen) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.set(key).add(seen)
-	if all := key.all(); key != all {
-		l.set(all).add(seen)
+	for _, key := range slices.Compact([]Key{key, key.all()}) {
+		set := l.set(key)
+		set.seen = append(set.seen, seen)
+		if len(set.seen) > maxSeen {
+			set.seen = slices.Delete(set.seen, 0, 1)
+		}
+		set.fresh++
 	}
-}
-
-func (s *learned) add(seen Seen) {
-	if len(s.seen) == maxSeen {
-		s.seen = slices.Delete(s.seen, 0, 1)
-	}
-	s.seen = append(s.seen, seen)
-	s.fresh++
 }
 
 // set returns the set of a key, which it makes if there is none.
