@@ -72,42 +72,47 @@ func is[E error](err error) bool {
 	return ok
 }
 
-// reasons are the sentinels' words, for [Reason].
-var reasons = []struct {
-	err  error
-	word string
+// meanings are the sentinels' words, for [Reason], and what to do about them where a text says so.
+var meanings = []struct {
+	err        error
+	word, next string
 }{
-	{ErrOutcomeUnknown, "outcome_unknown"},
-	{ErrInvalidParams, "invalid_params"},
-	{ErrBudgetExceeded, "budget_exceeded"},
-	{ErrJobFailed, "job_failed"},
-	{ErrJobRejected, "job_rejected"},
-	{ErrWaitTimeout, "wait_timeout"},
-	{ErrStalled, "stalled"},
-	{ErrNoOutput, "no_output"},
-	{ErrPollsFailed, "polls_failed"},
-	{ErrUnauthorized, "unauthorized"},
-	{ErrNotFound, "not_found"},
-	{ErrRateLimited, "rate_limited"},
-	{ErrInsufficientCredits, "insufficient_credits"},
-	{ErrTrackerClosed, "tracker_closed"},
-	{ErrInvalidWebhook, "invalid_webhook"},
-	{ErrTooLarge, "too_large"},
-	{ErrRefusedURL, "refused_url"},
-	{context.Canceled, "canceled"},
-	{context.DeadlineExceeded, "deadline_exceeded"},
+	{ErrOutcomeUnknown, "outcome_unknown", ""},
+	{ErrInvalidParams, "invalid_params", ""},
+	{ErrBudgetExceeded, "budget_exceeded", ""},
+	{ErrJobFailed, "job_failed", "there will be no video: create another job"},
+	{ErrJobRejected, "job_rejected", "there will be no video: create another job"},
+	{ErrWaitTimeout, "wait_timeout", ""},
+	{ErrStalled, "stalled", ""},
+	{ErrNoOutput, "no_output", "wait with WaitForVideo, after Render if the rendering was not started"},
+	{ErrPollsFailed, "polls_failed", ""},
+	{ErrUnauthorized, "unauthorized", "check the API ID and key"},
+	{ErrNotFound, "not_found", "check the ID and the key's workspace"},
+	{ErrRateLimited, "rate_limited", ""},
+	{ErrInsufficientCredits, "insufficient_credits", "add credits to the account"},
+	{ErrTrackerClosed, "tracker_closed", ""},
+	{ErrInvalidWebhook, "invalid_webhook", ""},
+	{ErrTooLarge, "too_large", "WithMaxSize sets the limit"},
+	{ErrRefusedURL, "refused_url", "check where the URL leads; WithPrivateAddresses is for a host of your own"},
+	{context.Canceled, "canceled", ""},
+	{context.DeadlineExceeded, "deadline_exceeded", ""},
+}
+
+// meaningOf returns empty strings for an error that matches no sentinel.
+func meaningOf(err error) (word, next string) {
+	for _, m := range meanings {
+		if errors.Is(err, m.err) {
+			return m.word, m.next
+		}
+	}
+	return "", ""
 }
 
 // Reason returns a fixed word for an error, for metric labels: "insufficient_credits" or "wait_timeout", say.
 // It is empty for nil and "other" for errors of other packages. docs/operating.md lists the words.
 func Reason(err error) string {
-	if err == nil {
-		return ""
-	}
-	for _, r := range reasons {
-		if errors.Is(err, r.err) {
-			return r.word
-		}
+	if word, _ := meaningOf(err); word != "" || err == nil {
+		return word
 	}
 	call, _ := errors.AsType[*callError](err)
 	refusal, _ := errors.AsType[*APIError](err)
@@ -238,13 +243,10 @@ func (e *APIError) cause() string {
 
 // next is what to do about it.
 func (e *APIError) next() string {
+	_, next := meaningOf(e.sentinel())
 	switch {
-	case e.Is(ErrInsufficientCredits):
-		return "add credits to the account"
-	case e.Is(ErrUnauthorized):
-		return "check the API ID and key"
-	case e.Is(ErrNotFound):
-		return "check the ID, and that it belongs to the key's workspace"
+	case next != "":
+		return next
 	case e.StatusCode == http.StatusTooManyRequests && e.RetryAfter > 0 && e.RetryAfter < 24*time.Hour:
 		return fmt.Sprintf("try again in %v", e.RetryAfter)
 	case e.StatusCode == http.StatusTooManyRequests || e.StatusCode >= 500:
@@ -379,18 +381,11 @@ func (e *WaitError) Error() string {
 	} else if e.LastPollErr != nil {
 		text += "; last poll: " + strings.TrimPrefix(e.LastPollErr.Error(), "creatify: ")
 	}
-	return text + " (the job may continue: " + e.next() + ")"
-}
-
-// next is what to do about it.
-func (e *WaitError) next() string {
-	switch {
-	case errors.Is(e.LastPollErr, ErrNotFound):
-		return "check the ID and the key's workspace, then wait for the same ID again"
-	case errors.Is(e.LastPollErr, ErrUnauthorized):
-		return "check the API ID and key, then wait for the same ID again"
+	next := "wait for the same ID again; do not create another"
+	if _, check := meaningOf(e.LastPollErr); check != "" {
+		next = check + ", then wait for the same ID again"
 	}
-	return "wait for the same ID again; do not create another"
+	return text + " (the job may continue: " + next + ")"
 }
 
 // Unwrap returns why the wait ended.
@@ -408,30 +403,14 @@ type DownloadError struct {
 }
 
 func (e *DownloadError) Error() string {
-	from := ""
+	from, next := "", "download again, free of charge"
 	if e.Host != "" {
 		from = fmt.Sprintf(" from %s, %d bytes written", oneLine(e.Host), e.Written)
 	}
-	return fmt.Sprintf("creatify: %s%s: %v (%s)", describe("download", e.JobID), from, e.Err, e.next())
-}
-
-// next returns what to do about it.
-func (e *DownloadError) next() string {
-	switch {
-	case errors.Is(e.Err, ErrJobFailed) || errors.Is(e.Err, ErrJobRejected):
-		return "there will be no video: create another job"
-	case errors.Is(e.Err, ErrNoOutput):
-		return "wait with WaitForVideo, after Render if the rendering was not started"
-	case errors.Is(e.Err, ErrTooLarge):
-		return "WithMaxSize sets the limit"
-	case errors.Is(e.Err, ErrRefusedURL):
-		return "check where the URL leads; WithPrivateAddresses is for a host of your own"
-	case errors.Is(e.Err, ErrNotFound):
-		return "check that the ID is right and of this account"
-	case errors.Is(e.Err, ErrUnauthorized):
-		return "check the API ID and key, and download again"
+	if _, other := meaningOf(e.Err); other != "" {
+		next = other
 	}
-	return "download again, free of charge"
+	return fmt.Sprintf("creatify: %s%s: %v (%s)", describe("download", e.JobID), from, e.Err, next)
 }
 
 // Unwrap returns the cause.

@@ -362,7 +362,7 @@ func TestWaitForPreviewRefusals(t *testing.T) {
 		{"401", 401, denied, creatify.ErrUnauthorized, "check the API ID and key, then wait for the same ID again"},
 		{"403", 403, denied, creatify.ErrUnauthorized, "check the API ID and key, then wait for the same ID again"},
 		{"404", 404, testkit.NoSuchJob, creatify.ErrNotFound, "check the ID and the key's workspace, then wait for the same ID again"},
-		{"403 about credits", 403, `{"detail": "Insufficient credits."}`, creatify.ErrInsufficientCredits, "wait for the same ID again; do not create another"},
+		{"403 about credits", 403, `{"detail": "Insufficient credits."}`, creatify.ErrInsufficientCredits, "add credits to the account, then wait for the same ID again"},
 		{"403 of a firewall", 403, "<html>", nil, ""},
 		{"404 without a body", 404, "", nil, ""},
 	} {
