@@ -68,12 +68,12 @@ func (a *api) pay(ctx context.Context, call transport.Call, operation Operation,
 }
 
 func (a *api) payWithinBudget(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
-	held, err := a.reserve(ctx, call, operation, params)
+	settle, err := a.reserve(ctx, call, operation, params)
 	if err != nil {
 		return nil, err
 	}
 	job, err := a.send(ctx, call, params)
-	held.end(job, err)
+	settle(job, err)
 	if operation == OperationRender && Charged(err) != ChargedNo {
 		a.rendering.add(foldID(call.JobID))
 	}

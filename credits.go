@@ -157,19 +157,11 @@ func (b *Budget) Spent() float64 {
 	return b.spent
 }
 
-// reservation is what one paid call holds of a budget until its outcome is known. A nil one holds nothing.
-type reservation struct {
-	budget  *Budget
-	id      string // of the job; empty for a create
-	job     *jobSpending
-	credits float64
-	videos  int // 0 for a preview, else 1
-}
-
-// reserve asks the budget, if there is one, for the price of a call.
-func (a *api) reserve(ctx context.Context, call transport.Call, op Operation, params JobParams) (*reservation, error) {
+// reserve asks the budget, if there is one, for the price of a call. The function that it returns takes the
+// call's result.
+func (a *api) reserve(ctx context.Context, call transport.Call, op Operation, params JobParams) (func(*Job, error), error) {
 	if a.budget == nil {
-		return nil, nil
+		return func(*Job, error) {}, nil
 	}
 	job := &Job{ModelVersion: params.ModelVersion}
 	if op == OperationRender {
@@ -182,7 +174,7 @@ func (a *api) reserve(ctx context.Context, call transport.Call, op Operation, pa
 }
 
 // reserve is about a job as it is before the call. One that is still to be created has no ID.
-func (b *Budget) reserve(operation Operation, job *Job) (*reservation, error) {
+func (b *Budget) reserve(operation Operation, job *Job) (func(*Job, error), error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.find(job.ID)
@@ -195,18 +187,34 @@ func (b *Budget) reserve(operation Operation, job *Job) (*reservation, error) {
 			"BudgetOptions.Credits, or call again when other jobs have ended)", ErrBudgetExceeded, operation,
 			oneLine(string(cmp.Or(s.model, ModelStandard))), credits, max(limit-b.spent, 0), limit)
 	}
-	r := &reservation{budget: b, id: job.ID, job: s, credits: credits}
-	if operation != OperationPreview {
-		r.videos = 1
+	videos := 1
+	if operation == OperationPreview {
+		videos = 0
 	}
 	if job.ID != "" {
 		b.remember(job.ID, s)
 	}
 	b.spent += credits
 	s.credits += credits
-	s.videos += r.videos
+	s.videos += videos
 	s.calls++
-	return r, nil
+	return func(result *Job, err error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		s.calls--
+		switch {
+		case err == nil:
+			b.remember(result.ID, s)
+			b.settleLocked(result)
+		case Charged(err) == ChargedNo: // else a render may still be settled, by its video
+			b.spent -= credits
+			s.credits -= credits
+			s.videos -= videos
+			if s.calls == 0 && s.credits < 1e-9 {
+				delete(b.jobs, foldID(job.ID))
+			}
+		}
+	}, nil
 }
 
 // find returns what is reserved for a job, or nil.
@@ -229,32 +237,6 @@ func (b *Budget) remember(id string, s *jobSpending) {
 	b.jobs[foldID(id)] = s
 }
 
-// end releases or keeps what the call held, by its result. A render of unknown outcome may still be settled,
-// by its video.
-func (r *reservation) end(job *Job, err error) {
-	if r == nil {
-		return
-	}
-	b, s := r.budget, r.job
-	b.mu.Lock()
-	s.calls--
-	switch {
-	case err == nil:
-		b.remember(job.ID, s)
-	case Charged(err) == ChargedNo:
-		b.spent -= r.credits
-		s.credits -= r.credits
-		s.videos -= r.videos
-		if s.calls == 0 && s.credits < 1e-9 {
-			delete(b.jobs, foldID(r.id))
-		}
-	}
-	b.mu.Unlock()
-	if err == nil {
-		b.settle(job)
-	}
-}
-
 // settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than
 // before may be charged later, so its estimate stays.
 func (b *Budget) settle(job *Job) {
@@ -263,6 +245,10 @@ func (b *Budget) settle(job *Job) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.settleLocked(job)
+}
+
+func (b *Budget) settleLocked(job *Job) {
 	s, kind := b.find(job.ID), KindPreview
 	if s == nil || s.calls > 0 || job.broken || job.CreditsUsed <= s.baseline {
 		return

@@ -23,11 +23,11 @@ func TestBudget_memory(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := NewBudget(BudgetOptions{Credits: 1e9})
 			for i := range tt.jobs {
-				r, err := b.reserve(OperationPreview, &Job{})
+				end, err := b.reserve(OperationPreview, &Job{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				r.end(&Job{ID: strconv.Itoa(i), Status: StatusDone, Preview: "https://x.test", CreditsUsed: tt.used}, nil)
+				end(&Job{ID: strconv.Itoa(i), Status: StatusDone, Preview: "https://x.test", CreditsUsed: tt.used}, nil)
 			}
 			assert.Len(t, b.jobs, tt.kept)
 			assert.Equal(t, max(1, tt.used)*float64(tt.jobs), b.Spent())
@@ -37,9 +37,9 @@ func TestBudget_memory(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := NewBudget(BudgetOptions{Credits: 10})
 			for range 2 {
-				r, err := b.reserve(OperationPreview, &Job{})
+				end, err := b.reserve(OperationPreview, &Job{})
 				require.NoError(t, err)
-				r.end(&Job{ID: "1", Status: StatusPending}, nil)
+				end(&Job{ID: "1", Status: StatusPending}, nil)
 			}
 			time.Sleep(25 * time.Hour)
 			assert.Nil(t, b.find("1"))

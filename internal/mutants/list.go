@@ -23,7 +23,7 @@ var all = []mutant{
 		"t.DisableKeepAlives = true", "t.DisableKeepAlives = false", transport, "^TestPaidCallsHaveAConnectionOfTheirOwn$"},
 	{"money: the end of the context throws the response of a paid call away", transport, "sending.withGrace",
 		"grace > 0 && s.mayHaveLeft()", "false", transport, "^TestDoWaitsForAPaidResponse"},
-	{"money: a call whose outcome is unknown gives its credits back to the budget", root, "reservation.end",
+	{"money: a call whose outcome is unknown gives its credits back to the budget", root, "Budget.reserve",
 		"Charged(err) == ChargedNo", "err != nil", root, "^TestWithBudget$"},
 	{"money: an unknown outcome is also what caused it", root, "OutcomeUnknownError.Is",
 		"target == ErrOutcomeUnknown", "target == ErrOutcomeUnknown || errors.Is(e.Err, target)", root, "^TestCreatePreviewKeepsTheID$"},
