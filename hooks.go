@@ -27,7 +27,7 @@ type PaidCall struct {
 	Call      string       // name, such as "create_preview"
 	JobID     string       // of an existing job; empty for a create
 	Model     ModelVersion // empty if it is not known
-	Estimate  float64      // credits, by [EstimateCredits] for 30 s of video
+	Estimate  float64      // credits, by [EstimateCredits] for 30 s of video; of a Render, with ModelStandard
 }
 
 // PaidResult is the result of a paid call.

@@ -1,6 +1,7 @@
 package wait
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -30,7 +31,6 @@ type Brake struct {
 	cutAt time.Time // the latest 429
 	since time.Time // when good began to count
 	good  int       // polls that succeeded
-	eased time.Time // when the interval was last shortened
 }
 
 const (
@@ -39,7 +39,7 @@ const (
 	probeInterval   = time.Second
 	freeInterval    = time.Millisecond // at which the brake lets go
 	slowestInterval = 30 * time.Second
-	forgetting      = 10 * time.Minute // after a 429, while the rate grows with care: by a tenth in a minute
+	forgetting      = 10 * time.Minute // after a 429, in which the rate grows with care: by a tenth a minute
 	remembering     = 2 * time.Minute  // before a 429, in which polls tell the rate
 	slowestKnown    = 10 * time.Second // the slowest rate that they can tell
 )
@@ -81,15 +81,8 @@ func (b *Brake) Good(now time.Time) (outage time.Duration) {
 	if now.Sub(b.cutAt) > forgetting {
 		b.known = 0
 	}
-	if b.interval == 0 {
-		return outage
-	}
-	if b.known > 0 && b.interval < 2*b.known {
-		b.interval -= time.Duration(float64(b.interval) * min(now.Sub(b.eased).Seconds()/forgetting.Seconds(), 0.5))
-	} else {
-		b.interval = max(min(b.interval/2, probeInterval), b.known*10/9)
-	}
-	b.eased = now
+	allowed := float64(b.known) * 10 / 9 * math.Exp(-now.Sub(b.cutAt).Seconds()/forgetting.Seconds())
+	b.interval = max(min(b.interval/2, probeInterval), time.Duration(allowed))
 	if b.interval < freeInterval {
 		b.interval = 0
 	}
@@ -153,7 +146,7 @@ func (b *Brake) throttle(retryAfter time.Duration, started, now time.Time) (coun
 	counts = started.After(b.cutAt)
 	if counts && b.good > 0 {
 		b.known = min(max(now.Sub(b.since)/time.Duration(b.good), freeInterval), slowestKnown)
-		b.interval = max(b.known*10/9, probeInterval)
+		b.interval = max(b.known*10/9, probeInterval) // a tenth slower
 		b.since, b.good = now, 0
 	} else if counts {
 		b.interval = min(max(2*b.interval, probeInterval), slowestInterval)
