@@ -159,13 +159,13 @@ func (b *Budget) Spent() float64 {
 
 // reserve asks the budget, if there is one, for the price of a call. The function that it returns takes the
 // call's result.
-func (a *api) reserve(ctx context.Context, call transport.Call, op Operation, params JobParams) (func(*Job, error), error) {
+func (a *api) reserve(ctx context.Context, call transport.Call, op Operation,
+	params JobParams) (end func(*Job, error), err error) {
 	if a.budget == nil {
 		return func(*Job, error) {}, nil
 	}
 	job := &Job{ModelVersion: params.ModelVersion}
 	if op == OperationRender {
-		var err error
 		if job, err = (&JobsService{a}).read(ctx, transport.Call{JobID: call.JobID}); err != nil {
 			return nil, &callError{describe(call.Name, call.JobID), true, fmt.Errorf("its price is unknown: %w", err)}
 		}

@@ -18,7 +18,7 @@ import (
 // type, found with [errors.AsType].
 var (
 	ErrInvalidParams       = errors.New("creatify: invalid parameters")    // bad parameter or option; nothing was sent
-	ErrUnauthorized        = errors.New("creatify: unauthorized")          // ID or key is wrong (401) or lacks a right (403)
+	ErrUnauthorized        = errors.New("creatify: unauthorized")          // ID or key is wrong (401) or may not do this (403)
 	ErrNotFound            = errors.New("creatify: not found")             // the API itself knows no such job or template
 	ErrRateLimited         = errors.New("creatify: rate limited")          // too many requests (429), after retries
 	ErrInsufficientCredits = errors.New("creatify: insufficient credits")  // the account has too few credits
@@ -292,8 +292,9 @@ func (e *APIError) lacksCredits() bool {
 	return slices.ContainsFunc(messages, lackOfCredits.MatchString)
 }
 
-var lackOfCredits = regexp.MustCompile(`(?i)\b(insufficient|not enough|no|without|out of|too few|lacks?|low|more)\b[^.]*\bcredits?\b` +
-	`|\bcredits?\b[^.]*\b(insufficient|not enough|exhausted|exceeded|required|needed|remaining|left|low|run out|used up)\b`)
+var lackOfCredits = regexp.MustCompile(
+	`(?i)\b(insufficient|not enough|no|without|out of|too few|lacks?|low|more)\b[^.]*\bcredits?\b|` +
+		`\bcredits?\b[^.]*\b(insufficient|not enough|exhausted|exceeded|required|needed|remaining|left|low|run out|used up)\b`)
 
 // OutcomeUnknownError reports a paid call that was sent and whose response was lost, cut, unreadable, or a
 // server's failure. It may have been charged and was not sent again. It matches [ErrOutcomeUnknown]; its
@@ -374,7 +375,8 @@ func (e *WaitError) Error() string {
 	text := fmt.Sprintf("creatify: wait for job %s: %s after %v and %d %s", oneLine(e.JobID),
 		strings.TrimPrefix(fmt.Sprint(e.Err), "creatify: "), e.Elapsed.Round(time.Millisecond), e.Polls, polls)
 	if e.Last != nil {
-		text += fmt.Sprintf("; last seen %s at %.0f %%", cmp.Or(oneLine(string(e.Last.Status)), "without a status"), e.Last.Progress*100)
+		status := cmp.Or(oneLine(string(e.Last.Status)), "without a status")
+		text += fmt.Sprintf("; last seen %s at %.0f %%", status, e.Last.Progress*100)
 	}
 	if refusal, ok := errors.AsType[*APIError](e.LastPollErr); ok {
 		text += "; last poll: " + refusal.cause()

@@ -67,6 +67,25 @@ func TestWithHooks(t *testing.T) {
 		})
 	})
 
+	t.Run("a poll whose context a hook ends is a failed poll", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			polls := 0
+			client := newClient(t, creatifytest.New(creatifytest.Config{}), creatify.WithHooks(creatify.Hooks{
+				Poll: func(ctx context.Context, _ creatify.PollCall) (context.Context, func(creatify.PollResult)) {
+					if polls++; polls == 1 {
+						var cancel context.CancelFunc
+						ctx, cancel = context.WithCancel(ctx)
+						cancel()
+					}
+					return ctx, nil
+				},
+			}))
+			_, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
+			assert.NoError(t, err)
+			assert.Greater(t, polls, 1)
+		})
+	})
+
 	t.Run("a resumed wait knows its create's trace", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: time.Minute}})

@@ -76,7 +76,8 @@ func (s *JobsService) watch(ctx context.Context, job PendingJob, opts []WaitOpti
 	}
 }
 
-func (s *JobsService) waitFor(ctx context.Context, job PendingJob, opts []WaitOption, yield func(*Job) bool) (*Job, error) {
+func (s *JobsService) waitFor(ctx context.Context, job PendingJob, opts []WaitOption,
+	yield func(*Job) bool) (*Job, error) {
 	config := newWaitConfig(shortWait, opts)
 	if err := s.api.check(ctx, append(config.problems, jobIDProblems(job.ID)...)...); err != nil {
 		return nil, err
@@ -291,11 +292,11 @@ func (p *Poller) poll(ctx context.Context, tracker *Tracker) {
 	p.wake = false
 	p.mu.Unlock()
 
-	limited, end := p.polled(ctx, int(state.Polls)+1, state.Due())
-	started := time.Now()
+	polling, end := p.polled(ctx, int(state.Polls)+1, state.Due())
+	limited, started := polling, time.Now()
 	if started.Before(p.job.Deadline) {
 		var cancel context.CancelFunc
-		limited, cancel = context.WithDeadline(limited, p.job.Deadline)
+		limited, cancel = context.WithDeadline(polling, p.job.Deadline)
 		defer cancel()
 	}
 	job, err := p.jobs.read(limited, transport.Call{JobID: p.job.ID, Once: true, Background: true})
@@ -306,7 +307,7 @@ func (p *Poller) poll(ctx context.Context, tracker *Tracker) {
 	switch {
 	case err != nil && ctx.Err() != nil: // the state stays as it was
 		err = transport.ContextError(ctx)
-	case err != nil && limited.Err() != nil:
+	case err != nil && limited.Err() != nil && polling.Err() == nil:
 		decision.End = wait.TimedOut
 	case errors.Is(err, transport.ErrQueue):
 		decision = state.Queued(now, p.terms())

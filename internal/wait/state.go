@@ -61,7 +61,7 @@ func Judge(class Class, output bool) End {
 // Rules are what the caller of a wait may choose.
 type Rules struct {
 	StallTimeout  time.Duration                                       // 0 is off
-	MaxPollErrors int                                                 // failed polls in a row that end the wait; 0 is the default rule
+	MaxPollErrors int                                                 // in a row end the wait; 0 is the default rule
 	Schedule      func(waited time.Duration, polls int) time.Duration // nil polls by the plan
 }
 
@@ -292,8 +292,8 @@ func (s *State) Due() time.Time { return s.Started.Add(s.Next) }
 // process has written.
 func (s *State) Resume(now time.Time) bool {
 	const most, mostPolls = 10 * longest, 1 << 30
-	times := []time.Duration{s.Born, s.Next, s.Delay, s.Held, s.Woken, s.Good, s.Refused, s.Took, s.Watched, s.Moved, s.Changed,
-		s.Ended, s.At, s.Alive}
+	times := []time.Duration{s.Born, s.Next, s.Delay, s.Held, s.Woken, s.Good, s.Refused, s.Took,
+		s.Watched, s.Moved, s.Changed, s.Ended, s.At, s.Alive}
 	counts := []int32{s.Polls, s.Failures, s.Refusals}
 	if slices.ContainsFunc(times, func(d time.Duration) bool { return d > most || d < -most }) ||
 		slices.ContainsFunc(counts, func(n int32) bool { return n < 0 || n > mostPolls }) ||
