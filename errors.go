@@ -18,7 +18,7 @@ import (
 // type, found with [errors.AsType].
 var (
 	ErrInvalidParams       = errors.New("creatify: invalid parameters")    // bad parameter or option; nothing was sent
-	ErrUnauthorized        = errors.New("creatify: unauthorized")          // ID or key is wrong (401) or may not do this (403)
+	ErrUnauthorized        = errors.New("creatify: unauthorized")          // wrong ID or key (401), or not allowed (403)
 	ErrNotFound            = errors.New("creatify: not found")             // the API itself knows no such job or template
 	ErrRateLimited         = errors.New("creatify: rate limited")          // too many requests (429), after retries
 	ErrInsufficientCredits = errors.New("creatify: insufficient credits")  // the account has too few credits
@@ -186,6 +186,14 @@ func (e *callError) Error() string {
 
 func (e *callError) Unwrap() error { return e.err }
 
+// causeOf is the text of an error within that of another.
+func causeOf(err error) string {
+	if refusal, ok := errors.AsType[*APIError](err); ok {
+		return refusal.cause()
+	}
+	return strings.TrimPrefix(fmt.Sprint(err), "creatify: ")
+}
+
 // describe names a call and its job, for error texts.
 func describe(call, jobID string) string {
 	name := strings.ReplaceAll(call, "_", " ")
@@ -293,8 +301,8 @@ func (e *APIError) lacksCredits() bool {
 }
 
 var lackOfCredits = regexp.MustCompile(
-	`(?i)\b(insufficient|not enough|no|without|out of|too few|lacks?|low|more)\b[^.]*\bcredits?\b|` +
-		`\bcredits?\b[^.]*\b(insufficient|not enough|exhausted|exceeded|required|needed|remaining|left|low|run out|used up)\b`)
+	`(?i)\b(insufficient|not enough|no|without|out of|too few|lacks?|low|more)\b[^.]*\bcredits?\b|\bcredits?\b[^.]*` +
+		`\b(insufficient|not enough|exhausted|exceeded|required|needed|remaining|left|low|run out|used up)\b`)
 
 // OutcomeUnknownError reports a paid call that was sent and whose response was lost, cut, unreadable, or a
 // server's failure. It may have been charged and was not sent again. It matches [ErrOutcomeUnknown]; its
@@ -310,10 +318,6 @@ type OutcomeUnknownError struct {
 }
 
 func (e *OutcomeUnknownError) Error() string {
-	cause := fmt.Sprint(e.Err)
-	if refusal, ok := errors.AsType[*APIError](e.Err); ok {
-		cause = refusal.cause()
-	}
 	next := "look for the job in the account"
 	switch {
 	case e.JobID != "":
@@ -322,7 +326,7 @@ func (e *OutcomeUnknownError) Error() string {
 		next = "a webhook event may name the job"
 	}
 	return fmt.Sprintf("creatify: %s: outcome unknown: %s (it may have been charged: do not send it again; %s)",
-		describe(e.Call, e.JobID), cause, next)
+		describe(e.Call, e.JobID), causeOf(e.Err), next)
 }
 
 // Format prints the message for every verb, so that none shows the variables.
@@ -372,16 +376,14 @@ func (e *WaitError) Error() string {
 	if e.Polls == 1 {
 		polls = "poll"
 	}
-	text := fmt.Sprintf("creatify: wait for job %s: %s after %v and %d %s", oneLine(e.JobID),
-		strings.TrimPrefix(fmt.Sprint(e.Err), "creatify: "), e.Elapsed.Round(time.Millisecond), e.Polls, polls)
+	text := fmt.Sprintf("creatify: wait for job %s: %s after %v and %d %s", oneLine(e.JobID), causeOf(e.Err),
+		e.Elapsed.Round(time.Millisecond), e.Polls, polls)
 	if e.Last != nil {
 		status := cmp.Or(oneLine(string(e.Last.Status)), "without a status")
 		text += fmt.Sprintf("; last seen %s at %.0f %%", status, e.Last.Progress*100)
 	}
-	if refusal, ok := errors.AsType[*APIError](e.LastPollErr); ok {
-		text += "; last poll: " + refusal.cause()
-	} else if e.LastPollErr != nil {
-		text += "; last poll: " + strings.TrimPrefix(e.LastPollErr.Error(), "creatify: ")
+	if e.LastPollErr != nil {
+		text += "; last poll: " + causeOf(e.LastPollErr)
 	}
 	next := "wait for the same ID again; do not create another"
 	if _, check := meaningOf(e.LastPollErr); check != "" {

@@ -133,9 +133,8 @@ type PendingJob struct {
 	Trace        string       `json:"trace,omitempty"`         // W3C traceparent of the create, from [Hooks]
 }
 
-// NewPendingJob returns what to store about a job that was created with these parameters. Set Key to the
-// caller's own key; for a video, set Kind to KindVideo, and after [JobsService.Render] Started to the time of
-// that call.
+// NewPendingJob returns what to store about a job that was created with these parameters. Set Key to your own; for
+// a video, set Kind to KindVideo, and after [JobsService.Render] Started to the time of that call.
 func NewPendingJob(job *Job, params JobParams) PendingJob {
 	now := time.Now()
 	p := PendingJob{Kind: KindPreview, Started: now, TemplateID: params.TemplateID,
@@ -202,8 +201,8 @@ type Poller struct {
 	judged  error // of the latest poll that counts for the wait
 }
 
-// NewPoller returns a Poller for a job. It makes no request. A Deadline of zero is set from [WithMaxWait], 24
-// h by default. The error is a [*ValidationError].
+// NewPoller returns a Poller for a job. It makes no request. A Deadline of zero is set from [WithMaxWait], 24 h
+// by default. The error is a [*ValidationError].
 func (s *JobsService) NewPoller(job PendingJob, opts ...WaitOption) (*Poller, error) {
 	config := newWaitConfig(longWait, opts)
 	if err := validation(append(config.problems, job.problems()...)); err != nil {
