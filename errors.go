@@ -286,8 +286,7 @@ func (e *APIError) sentinel() error {
 	return nil
 }
 
-// inOwnWords reports whether the API itself refused: with {"detail": …}, as its framework does, and not with
-// a proxy's page.
+// inOwnWords reports whether the API itself refused: with {"detail": …}, not with a proxy's page.
 func (e *APIError) inOwnWords() bool { return e.Detail != "" && !e.bare }
 
 // lacksCredits reports whether a message about the call as a whole says that credits are lacking. The names

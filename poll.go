@@ -85,7 +85,7 @@ func (s *JobsService) waitFor(ctx context.Context, job PendingJob, opts []WaitOp
 	return s.newPoller(job, config, time.Now()).follow(ctx, yield)
 }
 
-// follow polls until the wait is over. It returns neither job nor error when yield, if there is one, returns false.
+// follow polls until the wait is over. It returns neither job nor error when yield, if any, returns false.
 func (p *Poller) follow(ctx context.Context, yield func(*Job) bool) (*Job, error) {
 	for {
 		if yield != nil && p.news && !is[*JobError](p.failure) && !yield(p.last) {
@@ -133,8 +133,8 @@ type PendingJob struct {
 	Trace        string       `json:"trace,omitempty"`         // W3C traceparent of the create, from [Hooks]
 }
 
-// NewPendingJob returns what to store about a job that was created with these parameters. Set Key to your own; for
-// a video, set Kind to KindVideo, and after [JobsService.Render] Started to the time of that call.
+// NewPendingJob returns what to store about a job created with these parameters. Set Key to your own; for a
+// video, set Kind to KindVideo, and after [JobsService.Render] Started to the time of that call.
 func NewPendingJob(job *Job, params JobParams) PendingJob {
 	now := time.Now()
 	p := PendingJob{Kind: KindPreview, Started: now, TemplateID: params.TemplateID,
@@ -190,7 +190,7 @@ type Poller struct {
 	config *waitConfig
 	job    PendingJob
 
-	mu      sync.Mutex // only polls write what follows; Expedite writes wake and state
+	mu      sync.Mutex // the goroutine that polls writes what follows; Expedite, wake and state
 	state   wait.State
 	wake    bool  // expedited since the latest poll began
 	news    bool  // the latest poll told something new
@@ -201,8 +201,8 @@ type Poller struct {
 	judged  error // of the latest poll that counts for the wait
 }
 
-// NewPoller returns a Poller for a job. It makes no request. A Deadline of zero is set from [WithMaxWait], 24 h
-// by default. The error is a [*ValidationError].
+// NewPoller returns a Poller for a job. It makes no request. A zero Deadline is set from [WithMaxWait], by
+// default 24 h. The error is a [*ValidationError].
 func (s *JobsService) NewPoller(job PendingJob, opts ...WaitOption) (*Poller, error) {
 	config := newWaitConfig(longWait, opts)
 	if err := validation(append(config.problems, job.problems()...)); err != nil {
