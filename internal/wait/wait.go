@@ -10,21 +10,22 @@ package wait
 
 import "time"
 
+// The shortest and the longest time between two polls of a job.
 const (
-	Floor   = time.Second     // the shortest time between two polls of a job
-	Ceiling = 5 * time.Minute // the longest
+	Floor   = time.Second
+	Ceiling = 5 * time.Minute
 )
 
-// Jitter makes a delay of at most Ceiling up to a twentieth longer, so that jobs that were started together
-// are not polled together. The draw is from [0, 1). It never makes it shorter: a poll just before the likely
-// end would find nothing.
+// Jitter makes a delay of at most Ceiling up to a twentieth longer by a draw from [0, 1), so that jobs that
+// were started together are not polled together. A poll just before the likely end would find nothing, so
+// none is earlier.
 func Jitter(delay time.Duration, draw float64) time.Duration {
 	return delay + time.Duration(float64(delay)*0.05*draw)
 }
 
-// Fit fits the last poll in before the deadline. With so much time left it says when the next poll comes, and
-// false when there is no time for one, so that only the rest of the time is left to wait. The poll before
-// this one took roundTrip.
+// Fit shortens a delay so that the last poll fits in before the deadline, which is left away. It returns
+// false when there is no time for a poll, and then the time that is left. The poll before this one took
+// roundTrip.
 func Fit(delay, left, roundTrip time.Duration) (time.Duration, bool) {
 	margin := min(max(roundTrip, 0), 5*time.Second)*2 + 100*time.Millisecond
 	switch {
