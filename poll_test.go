@@ -149,6 +149,17 @@ func TestWaitForPreview(t *testing.T) {
 			assert.LessOrEqual(t, last, 50*time.Second)
 		})
 	})
+	t.Run("puts a poll off that its limiter does not let through", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+			job := create(t, api, client, creatifytest.Life{Duration: time.Hour})
+			busy, err := client.With(creatify.WithLimiter(busyLimiter{[]error{errors.New("no more today")}}))
+			require.NoError(t, err)
+			_, err = busy.Jobs.WaitForPreview(t.Context(), job.ID, creatify.WithMaxWait(10*time.Minute))
+			assert.ErrorIs(t, err, creatify.ErrWaitTimeout, "not ErrPollsFailed after ten")
+			assert.ErrorContains(t, err, "and 0 polls")
+			assert.Zero(t, api.Calls(get))
+		})
+	})
 	t.Run("counts no time in a rate limit's queue as silence", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
