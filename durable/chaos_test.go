@@ -25,6 +25,7 @@ var points = []string{"claimed", "answered", "recorded", "polled", "seen", "ende
 // TestChaos kills one of two worker processes every few seconds, at random and at each point, while 200
 // orders pass through.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a minute for each database")
 	}

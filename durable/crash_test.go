@@ -14,6 +14,7 @@ import (
 
 // TestCrash kills a process at each point of an order's way. Another process takes over.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		killAt  string

@@ -21,6 +21,7 @@ import (
 
 // The database dies between the call and the record of its ID, and comes back.
 func TestQueue_Run_database_dies(t *testing.T) {
+	t.Parallel()
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		var own postgres
@@ -172,6 +173,7 @@ func (p *proxy) serve(client net.Conn) {
 
 // The answer to a claim's COMMIT is lost.
 func TestQueue_Run_lost_commit(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name  string
 		fault string

@@ -151,10 +151,14 @@ var dialects = []struct {
 	dialect Dialect
 }{{"postgres", Postgres}, {"sqlite", SQLite}}
 
-// onBoth runs a test on both databases.
+// onBoth runs a test on both databases, beside other tests.
 func onBoth(t *testing.T, f func(t *testing.T, at place)) {
+	t.Parallel()
 	for _, d := range dialects {
-		t.Run(d.name, func(t *testing.T) { f(t, newPlace(t, d.dialect)) })
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			f(t, newPlace(t, d.dialect))
+		})
 	}
 }
 
@@ -234,7 +238,7 @@ func newClient(url string, options ...creatify.Option) (*creatify.Client, error)
 // quick are times for tests, a tenth of the real ones or less.
 func quick() *timing {
 	return &timing{call: 2 * time.Second, grace: time.Second, slack: 500 * time.Millisecond, transaction: 5 * time.Second,
-		block: 2 * time.Second, pollTimeout: 4 * time.Second, rescue: 5 * time.Second, margin: time.Second, fetch: 50 * time.Millisecond,
+		block: 2 * time.Second, poll: 2 * time.Second, pollTurn: time.Second, pollTimeout: 4 * time.Second, rescue: 5 * time.Second, margin: time.Second, fetch: 50 * time.Millisecond,
 		sweep: time.Second, overdue: 3 * time.Second, probe: time.Second, softStop: 5 * time.Second, lostSwap: 100 * time.Millisecond, refused: time.Second,
 		afterFail: time.Second}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
 	creatify "github.com/creatify-community/creatify-go"
@@ -170,7 +171,7 @@ func (q *Queue) spend(ctx context.Context, tx *sql.Tx, estimate float64, probe b
 		return errNoSlot // or one of the others; see admit
 	}
 	var sending int
-	if err := q.queryRow(ctx, tx, sqlSending, micros(q.timing.under()+q.timing.transaction)).Scan(&sending); err != nil {
+	if err := q.queryRow(ctx, tx, sqlSending, micros(q.timing.held())).Scan(&sending); err != nil {
 		return err
 	}
 	if sending > q.options.Sends {
@@ -194,7 +195,7 @@ func (q *Queue) admit(ctx context.Context, estimate float64, probe bool) (wait t
 		return limits.slot, nil
 	}
 	var sending int
-	if err := q.queryRow(ctx, q.db, sqlSending, micros(q.timing.under()+q.timing.transaction)).Scan(&sending); err != nil {
+	if err := q.queryRow(ctx, q.db, sqlSending, micros(q.timing.held())).Scan(&sending); err != nil {
 		return 0, err
 	}
 	if sending >= q.options.Sends {
@@ -209,12 +210,20 @@ func (q *Queue) pause(ctx context.Context, reason string) error {
 		return err
 	}
 	q.log.WarnContext(ctx, "creatify: sending is paused", "reason", reason)
-	return q.insert.QueuePause(ctx, sendQueue, nil)
+	return q.riverQueue(ctx, q.insert.QueuePause)
+}
+
+// riverQueue pauses or resumes River's queue of sends. River does not know a queue that no process has worked
+// on for a day: that is no error, since claims ask the limits as well.
+func (q *Queue) riverQueue(ctx context.Context, do func(context.Context, string, *river.QueuePauseOpts) error) error {
+	if err := do(ctx, sendQueue, nil); !errors.Is(err, rivertype.ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
 func (q *Queue) resume(ctx context.Context) error {
-	// River forgets a queue that no process has worked on for a day, and its pause with it.
-	if err := q.insert.QueueResume(ctx, sendQueue, nil); err != nil && !errors.Is(err, rivertype.ErrNotFound) {
+	if err := q.riverQueue(ctx, q.insert.QueueResume); err != nil {
 		return err
 	}
 	got, err := q.exec(ctx, q.db, sqlResume)

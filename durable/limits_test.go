@@ -97,6 +97,7 @@ func TestOptions_RequestsPerSecond(t *testing.T) {
 
 // However often processes are killed, no more is spent than there is, and each credit is accounted for.
 func TestOptions_Credits(t *testing.T) {
+	t.Parallel()
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
@@ -137,7 +138,6 @@ func TestOptions_Credits(t *testing.T) {
 // A job that costs more or less than estimated is settled at its end.
 func TestOptions_Credits_settled(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		fake := newAPI(t, creatifytest.Config{Life: creatifytest.Life{Duration: time.Second, VideoSeconds: 70,
 			Render: creatifytest.RenderLife{Duration: time.Second}}})
 		q := at.queue(t, quickOptions(fake.client(t)))
@@ -157,7 +157,6 @@ func TestOptions_Credits_settled(t *testing.T) {
 // In an outage the polls of all orders slow down together.
 func TestQueue_Run_outage(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: time.Hour}})
 		var seen arrivals
 		front := httptest.NewServer(seen.wrap(fake))

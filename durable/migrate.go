@@ -47,6 +47,7 @@ CREATE TABLE {s}orders (
 CREATE INDEX orders_state ON {s}orders (state, created);
 CREATE INDEX orders_created ON {s}orders (created, id);
 CREATE INDEX orders_job ON {s}orders (job_id) WHERE job_id <> '';
+CREATE INDEX orders_extra ON {s}orders (extra) WHERE extra > 0;
 CREATE UNIQUE INDEX orders_reference ON {s}orders (reference);
 CREATE TABLE {s}order_data (
 	order_id text PRIMARY KEY,
@@ -72,6 +73,10 @@ CREATE TABLE {s}limits (
 	probe_at bigint NOT NULL DEFAULT 0
 );
 INSERT INTO {s}limits (one) VALUES (1);
+CREATE TABLE {s}replicas (
+	id text PRIMARY KEY,
+	seen bigint NOT NULL
+);
 `}
 
 const (

@@ -34,6 +34,7 @@ func openOnly(t *testing.T, at place) (*Queue, error) {
 }
 
 func TestQueue_Migrate(t *testing.T) {
+	t.Parallel()
 	t.Run("at_once_from_several_processes", func(t *testing.T) {
 		onBoth(t, func(t *testing.T, at place) {
 			var queues []*Queue
@@ -109,6 +110,7 @@ func TestMigrations(t *testing.T) {
 }
 
 func TestOpen_unsafe_settings(t *testing.T) {
+	t.Parallel()
 	sqlite := safeSQLite
 	tests := []struct {
 		name    string

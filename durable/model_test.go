@@ -55,6 +55,7 @@ func TestTransitions_alone_write_states(t *testing.T) {
 }
 
 func TestModel(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name  string
 		args  []string

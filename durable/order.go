@@ -171,8 +171,14 @@ type Counts struct {
 	Paused string
 	// PausedSince is when that began; zero when orders are sent.
 	PausedSince time.Time
-	// OldestQueued is when the oldest order was submitted that has not been sent; zero if there is none.
+	// OldestQueued is when the oldest queued order was submitted; zero if there is none.
 	OldestQueued time.Time
+	// OldestUnknown is when the first paid call was made whose outcome is unknown; zero if there is none.
+	OldestUnknown time.Time
+	// Slots is how many of [Options.Sends] are in use: paid calls under way in all processes.
+	Slots int
+	// Replicas is how many processes run the queue. One that was killed counts for up to 90 s more.
+	Replicas int
 	// FailingSince is when this process's polls began to fail together; zero when they do not.
 	FailingSince time.Time
 }

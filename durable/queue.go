@@ -16,9 +16,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	_ "github.com/jackc/pgx/v5/stdlib"       // the driver that Postgres is used with
 	_ "github.com/ncruces/go-sqlite3/driver" // the driver that OpenFile uses
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/rivertype"
 
 	creatify "github.com/creatify-community/creatify-go"
@@ -51,6 +53,17 @@ type Options struct {
 	Retention time.Duration
 	// Logger logs what goes wrong, without parameters or URLs. nil logs nothing.
 	Logger *slog.Logger
+	// OnCounts is called by [Queue.Run] with what [Queue.Counts] returns, at its start and then each
+	// CountsEvery: for gauges, which then ask no database when they are read. It is called once at a time, and
+	// never after Run has returned: while it blocks, it delays the next call and the end of Run. A panic ends
+	// the process.
+	OnCounts func(Counts)
+	// CountsEvery is the interval of OnCounts. 0 is 30 s.
+	CountsEvery time.Duration
+	// Listener, on Postgres, makes the database tell of work, so that Run asks each second and not four times
+	// a second. Each process takes one connection of the pool, until Run ends. The pool reaches the same
+	// database, not through PgBouncer in transaction mode. nil only asks.
+	Listener *pgxpool.Pool
 	// Authorize lets [Queue.StatusHandler] show buttons that change orders, and names the person for the
 	// history. With nil the page is read-only.
 	Authorize func(*http.Request) (who string, ok bool)
@@ -67,10 +80,11 @@ type Webhook struct {
 	Secret  string // goes into the URL; without it, anybody can make the handler read jobs
 }
 
-// apiClient is a client, and the handler that reads with it.
+// apiClient is what the queue has made of a client.
 type apiClient struct {
-	*creatify.Client
-	webhooks http.Handler
+	*creatify.Client                  // for free calls
+	paid             *creatify.Client // whose only limit is the call's context
+	webhooks         http.Handler
 }
 
 // Queue keeps orders in a database and sees each to its end, in this process and in others. Make it with
@@ -84,6 +98,7 @@ type Queue struct {
 	log      *slog.Logger
 	timing   *timing
 	insert   *river.Client[*sql.Tx]
+	replica  string // names this process among those that run
 	migrated atomic.Bool
 	running  atomic.Bool
 	client   atomic.Pointer[apiClient]
@@ -109,11 +124,12 @@ func Open(ctx context.Context, db *sql.DB, options Options) (*Queue, error) {
 func open(ctx context.Context, db *sql.DB, options Options) (*Queue, error) {
 	options.Schema = cmp.Or(options.Schema, "creatify")
 	options.Sends = cmp.Or(options.Sends, 4)
+	options.CountsEvery = cmp.Or(options.CountsEvery, 30*time.Second)
 	if err := options.check(db); err != nil {
 		return nil, err
 	}
 	q := &Queue{options: options, db: db, reads: db, dialect: options.Dialect.replacer(options.Schema), log: options.Logger,
-		timing: cmp.Or(options.timing, defaultTiming()), seed: maphash.MakeSeed()}
+		timing: cmp.Or(options.timing, defaultTiming()), seed: maphash.MakeSeed(), replica: newToken()}
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
 	}
@@ -163,6 +179,12 @@ func (o *Options) check(db *sql.DB) error {
 	}
 	if o.Sends < 1 || o.Sends > 1000 {
 		refuse("Sends", "must be from 1 to 1000, or 0 for 4")
+	}
+	if o.CountsEvery < 0 {
+		refuse("CountsEvery", "must not be negative")
+	}
+	if o.Listener != nil && o.Dialect != Postgres {
+		refuse("Listener", "is for Postgres only")
 	}
 	if o.Retention < 0 {
 		refuse("Retention", "must not be negative")
@@ -260,18 +282,23 @@ const longestStop = time.Hour
 // SetClient replaces the client of [Options], for a key that has changed. Calls that are under way end with
 // the old one. A client with a rate limit of its own is a [*creatify.ValidationError].
 //
-// The queue uses a copy that makes one attempt for each call, with a limit of 60 s and a grace of 10 s for
-// paid ones, and takes its turns from the database.
+// The queue uses copies that make one attempt for each call and take their turns from the database. Paid
+// calls have a limit of 60 s and a grace of 10 s, free ones of 15 s, whatever the client's own limits are.
 func (q *Queue) SetClient(c *creatify.Client) error {
 	if c == nil {
 		return &creatify.ValidationError{Problems: []creatify.Problem{{Field: "Client", Message: "is nil"}}}
 	}
-	own, err := c.With(creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}), creatify.WithLimiter(q.slots),
-		creatify.WithTimeout(longestStop), creatify.WithPaidGrace(q.timing.grace))
+	free, err := c.With(creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}), creatify.WithLimiter(q.slots),
+		creatify.WithTimeout(q.timing.poll))
 	if err != nil {
 		return err
 	}
-	q.client.Store(&apiClient{own, own.Jobs.WebhookHandler(creatify.WebhookOptions{Secret: q.options.Webhook.Secret}, q.heard)})
+	paid, err := free.With(creatify.WithTimeout(longestStop), creatify.WithPaidGrace(q.timing.grace))
+	if err != nil {
+		return err
+	}
+	q.client.Store(&apiClient{free, paid,
+		free.Jobs.WebhookHandler(creatify.WebhookOptions{Secret: q.options.Webhook.Secret}, q.heard)})
 	return nil
 }
 
@@ -297,18 +324,25 @@ func (q *Queue) run(ctx context.Context) error {
 	river.AddWorker(workers, &sender{queue: q, run: ctx})
 	river.AddWorker(workers, &waiter{queue: q, run: ctx})
 	river.AddWorker(workers, &looker{queue: q})
-	client, err := river.NewClient(driverOf(q.options.Dialect, q.db), q.riverConfig(workers))
+	driver := driverOf(q.options.Dialect, q.db)
+	if q.options.Listener != nil {
+		driver = riverdatabasesql.NewWithPgxListener(q.db, q.options.Listener)
+	}
+	client, err := river.NewClient(driver, q.riverConfig(workers))
 	if err != nil {
 		return err
 	}
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	var sweeper sync.WaitGroup
-	sweeper.Go(func() { q.sweepUntil(ctx) })
+	var beside sync.WaitGroup
+	beside.Go(func() { q.sweepUntil(ctx) })
+	if q.options.OnCounts != nil {
+		beside.Go(func() { q.countUntil(ctx) })
+	}
 	<-ctx.Done()
 	err = client.Stop(context.WithoutCancel(ctx))
-	sweeper.Wait()
+	beside.Wait()
 	return err
 }
 
@@ -325,13 +359,21 @@ func (q *Queue) riverConfig(workers *river.Workers) *river.Config {
 			sendQueue: {MaxWorkers: q.options.Sends},
 			waitQueue: {MaxWorkers: q.pollers()},
 		},
-		PollOnly: true, FetchPollInterval: q.timing.fetch, FetchCooldown: min(q.timing.fetch, 50*time.Millisecond),
+		PollOnly: q.options.Listener == nil, FetchPollInterval: q.fetchInterval(), FetchCooldown: min(q.timing.fetch, 50*time.Millisecond),
 		JobTimeout: q.timing.pollTimeout, RescueStuckJobsAfter: q.timing.rescue,
 		MaxAttempts: maxAttempts, RetryPolicy: soon{}, SoftStopTimeout: q.timing.softStop,
 		CompletedJobRetentionPeriod: time.Hour, CancelledJobRetentionPeriod: time.Hour, DiscardedJobRetentionPeriod: time.Hour,
 		ReindexerIndexNames: q.reindexed(),
 		Logger:              quiet(q.log),
 	}
+}
+
+// fetchInterval is how often River asks for work. With a listener it is told of most.
+func (q *Queue) fetchInterval() time.Duration {
+	if q.options.Listener != nil {
+		return 4 * q.timing.fetch
+	}
+	return q.timing.fetch
 }
 
 const maxAttempts = 1000

@@ -126,7 +126,7 @@ func (q *Queue) claim(ctx, run context.Context, r *row, estimate float64, probe 
 		case errors.Is(err, errBudget):
 			return begun, nil, errors.Join(q.pause(ctx, creatify.Reason(err)), river.JobSnooze(q.timing.probe))
 		case errors.Is(err, errPaused): // River's queue is to be paused as well
-			return begun, nil, errors.Join(q.insert.QueuePause(ctx, sendQueue, nil), river.JobSnooze(pausedSnooze))
+			return begun, nil, errors.Join(q.riverQueue(ctx, q.insert.QueuePause), river.JobSnooze(pausedSnooze))
 		case err != nil:
 			return begun, nil, err
 		}
@@ -206,7 +206,7 @@ func (q *Queue) call(ctx context.Context, r *row, begun time.Time) (*creatify.Jo
 	}
 	ctx, cancel := context.WithDeadline(withSlot(ctx), time.Now().Add(q.timing.call-time.Since(begun)))
 	defer cancel()
-	jobs := q.client.Load().Jobs
+	jobs := q.client.Load().paid.Jobs
 	if r.Kind == Render {
 		return jobs.Render(ctx, r.JobID)
 	}
@@ -226,6 +226,9 @@ func (q *Queue) call(ctx context.Context, r *row, begun time.Time) (*creatify.Jo
 
 var errLate = errors.New("durable: not sent")
 
+// notSent is creatify.Reason's word for a call that never left.
+const notSent = "not_sent"
+
 // outcome writes down what came of a call, however long the database is away.
 func (q *Queue) outcome(ctx context.Context, r *row, job *creatify.Job, err error) error {
 	if job == nil {
@@ -236,7 +239,7 @@ func (q *Queue) outcome(ctx context.Context, r *row, job *creatify.Job, err erro
 	case job != nil:
 		q.recordJob(ctx, r, job)
 	case errors.Is(err, errLate):
-		q.requeue(ctx, r, "not_sent", time.Second)
+		q.requeue(ctx, r, notSent, time.Second)
 	case creatify.Charged(err) != creatify.ChargedNo:
 		q.park(ctx, r, reason, err)
 	case errors.Is(err, creatify.ErrInsufficientCredits), errors.Is(err, creatify.ErrUnauthorized),
@@ -246,7 +249,7 @@ func (q *Queue) outcome(ctx context.Context, r *row, job *creatify.Job, err erro
 		return nil
 	case errors.Is(err, creatify.ErrRateLimited):
 		q.requeue(ctx, r, reason, max(retryAfter(err), 5*time.Second))
-	case isRefused(err):
+	case reason != notSent && isRefused(err): // the latter is also what a budget's own read of the job met
 		q.refuse(ctx, r, reason, err)
 	default: // not sent
 		q.requeue(ctx, r, reason, min(time.Second<<min(r.fence, 6), time.Minute))
@@ -407,7 +410,7 @@ func (q *Queue) park(ctx context.Context, r *row, reason string, cause error) {
 
 // lose puts away a call whose process is gone, once it cannot be under way any more.
 func (q *Queue) lose(ctx context.Context, r *row) error {
-	wait := q.timing.under() + q.timing.transaction
+	wait := q.timing.held()
 	if err := q.parkIf(ctx, r, "interrupted", "its process is gone", wait); err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -26,6 +28,7 @@ func inject(t testing.TB, fake *api, faults ...creatifytest.Fault) {
 }
 
 func TestQueue_Run_refusals(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		fault  creatifytest.Fault
@@ -44,7 +47,6 @@ func TestQueue_Run_refusals(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, at place) {
-				t.Parallel()
 				fake := newAPI(t, done1s)
 				inject(t, fake, test.fault)
 				q := at.queue(t, quickOptions(fake.client(t)))
@@ -67,7 +69,6 @@ func TestQueue_Run_refusals(t *testing.T) {
 // A call that never left is sent again.
 func TestQueue_Run_not_sent(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		fake := newAPI(t, done1s)
 		q := at.queue(t, quickOptions(must(newClient("http://127.0.0.1:1"))(t)))
 		run(t, q)
@@ -90,6 +91,7 @@ func must[T any](value T, err error) func(testing.TB) T {
 
 // While the account is refused, orders stay queued, and one is tried now and then.
 func TestQueue_Run_pauses(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		status int
@@ -102,7 +104,6 @@ func TestQueue_Run_pauses(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, at place) {
-				t.Parallel()
 				fake := newAPI(t, done1s)
 				inject(t, fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: 2, Status: test.status, Body: test.body})
 				q := at.queue(t, quickOptions(fake.client(t)))
@@ -128,7 +129,6 @@ func TestQueue_Run_pauses(t *testing.T) {
 // A terminated process waits for the responses of its paid calls, and leaves nothing unknown.
 func TestQueue_Run_ends_with_its_calls(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		fake := newAPI(t, done1s)
 		inject(t, fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Delay: time.Second})
 		q := at.queue(t, quickOptions(fake.client(t)))
@@ -154,7 +154,6 @@ func TestQueue_Run_ends_with_its_calls(t *testing.T) {
 // Nothing is sent when the claim took so long that somebody may have decided about the order.
 func TestQueue_Run_late_claim(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		fake := newAPI(t, done1s)
 		options := quickOptions(fake.client(t))
 		var slept atomic.Bool
@@ -177,7 +176,6 @@ func TestQueue_Run_late_claim(t *testing.T) {
 // An ID that arrives after its order was sent again is a second charge, and is kept.
 func TestQueue_Run_extra_charge(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		fake := newAPI(t, done1s)
 		options := quickOptions(fake.client(t))
 		entered, leave := make(chan struct{}), make(chan struct{})
@@ -236,7 +234,6 @@ func TestQueue_Run_late_id_before_the_resend(t *testing.T) {
 
 func TestQueue_Run_tells_once(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		fake := newAPI(t, done1s)
 		options := quickOptions(fake.client(t))
 		var calls atomic.Int32
@@ -265,7 +262,6 @@ func TestQueue_Run_tells_once(t *testing.T) {
 
 func TestQueue_SetClient_rotated_key(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		config := done1s
 		config.APIKey = "second"
 		fake := newAPI(t, config)
@@ -288,7 +284,6 @@ func TestQueue_SetClient_rotated_key(t *testing.T) {
 // A wait is not ended by a key that is refused, which can be replaced.
 func TestQueue_Run_refused_polls(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		fake := newAPI(t, done1s)
 		inject(t, fake, creatifytest.Fault{Call: creatifytest.CallGetJob, Times: 4, Status: 401, Body: `{"detail": "Invalid API key."}`})
 		options := quickOptions(fake.client(t))
@@ -297,5 +292,170 @@ func TestQueue_Run_refused_polls(t *testing.T) {
 		run(t, q)
 		mustSubmit(t, q, previewOrder("a"))
 		reaches(t, q, "a", StateDone)
+	})
+}
+
+// Another process's outcome, or an old one, changes an order only as far as its fence allows.
+func TestQueue_outcome(t *testing.T) {
+	retryAfter := func(seconds string) http.Header { return http.Header{"Retry-After": {seconds}} }
+	tests := []struct {
+		name   string
+		before State // that somebody else has brought the order to
+		again  bool  // it was sent again
+		status int   // of the response; 0 is no call
+		header http.Header
+		state  State
+		reason string
+		delay  time.Duration
+	}{
+		{name: "too_many_requests", before: StateSending, status: 429, header: retryAfter("3600"), state: StateQueued, reason: "rate_limited", delay: time.Hour},
+		{name: "too_many_requests_without_a_delay", before: StateSending, status: 429, state: StateQueued, reason: "rate_limited", delay: 5 * time.Second},
+		{name: "too_many_requests_taken_for_dead", before: StateUnknown, status: 429, state: StateQueued, reason: "rate_limited", delay: 5 * time.Second},
+		{name: "too_many_requests_sent_again", before: StateSending, again: true, status: 429, state: StateSending},
+		{name: "no_credits_taken_for_dead", before: StateUnknown, status: 402, state: StateQueued, reason: "insufficient_credits"},
+		{name: "refused_taken_for_dead", before: StateUnknown, status: 400, state: StateRefused, reason: "refused"},
+		{name: "refused_sent_again", before: StateSending, again: true, status: 400, state: StateSending},
+		{name: "unknown_sent_again", before: StateSending, again: true, status: 500, state: StateSending},
+		{name: "refused_abandoned", before: StateCancelled, status: 400, state: StateCancelled},
+		{name: "late_claim", before: StateSending, state: StateQueued, reason: "not_sent", delay: time.Second},
+	}
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, creatifytest.Config{})
+		client := fake.client(t, creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}))
+		q := at.queue(t, quickOptions(client))
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				ctx, id := t.Context(), test.name
+				failed := errLate
+				if test.status != 0 {
+					inject(t, fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: test.status, Header: test.header})
+					_, failed = client.Jobs.CreatePreview(ctx, params)
+				}
+				mustSubmit(t, q, previewOrder(id))
+				claimed := must(q.tryClaim(ctx, must(q.get(ctx, q.db, id))(t), 1, true))(t)
+				if test.again {
+					_, err := q.exec(ctx, q.db, "UPDATE {s}orders SET state = 'queued' WHERE id = $1", id)
+					require.NoError(t, err)
+					require.NotNil(t, must(q.tryClaim(ctx, must(q.get(ctx, q.db, id))(t), 1, true))(t))
+				}
+				_, err := q.exec(ctx, q.db, "UPDATE {s}orders SET state = $2 WHERE id = $1", id, string(test.before))
+				require.NoError(t, err)
+				before := time.Now()
+				require.NoError(t, q.outcome(ctx, claimed, nil, failed))
+				order := must(q.Get(ctx, id))(t)
+				assert.Equal(t, test.state, order.State)
+				assert.Equal(t, test.reason, order.Reason)
+				if test.state == StateQueued {
+					var due int64
+					require.NoError(t, q.queryRow(ctx, q.db, "SELECT due FROM {s}orders WHERE id = $1", id).Scan(&due))
+					assert.WithinDuration(t, before.Add(test.delay), fromMicros(due), 4*time.Second)
+					assert.Zero(t, order.Credits, "it holds nothing of the budget")
+				}
+			})
+		}
+	})
+}
+
+// The number of paid calls is one over all processes.
+func TestOptions_Sends(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: time.Second}})
+		var under, most atomic.Int32
+		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				n := under.Add(1)
+				defer under.Add(-1)
+				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+				}
+				time.Sleep(200 * time.Millisecond)
+			}
+			fake.ServeHTTP(w, r)
+		}))
+		t.Cleanup(front.Close)
+		var queues []*Queue
+		for range 2 {
+			options := quickOptions(must(newClient(front.URL))(t))
+			options.Sends = 2
+			queues = append(queues, at.queue(t, options))
+		}
+		for i := range 12 {
+			mustSubmit(t, queues[0], previewOrder(fmt.Sprint("order-", i)))
+		}
+		for _, q := range queues {
+			run(t, q)
+		}
+		for i := range 12 {
+			reaches(t, queues[0], fmt.Sprint("order-", i), StateDone)
+		}
+		assert.Equal(t, int32(2), most.Load())
+	})
+}
+
+// Resume sends at once, and not when the next order would be tried.
+func TestQueue_Resume(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, done1s)
+		inject(t, fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: 402, Body: `{"detail": "Not enough credits"}`})
+		options := quickOptions(fake.client(t))
+		options.timing.probe = time.Hour
+		q := at.queue(t, options)
+		require.NoError(t, q.Resume(t.Context()), "sending is not paused")
+		run(t, q)
+		mustSubmit(t, q, previewOrder("a"))
+		require.Eventually(t, func() bool {
+			counts, err := q.Counts(t.Context())
+			return err == nil && counts.Paused == "insufficient_credits" && counts.Orders[StateQueued] == 1
+		}, 20*time.Second, 10*time.Millisecond)
+		mustSubmit(t, q, previewOrder("b"))
+		time.Sleep(2 * options.timing.sweep)
+		assert.Equal(t, 1, fake.Calls(creatifytest.CallCreatePreview))
+		require.NoError(t, q.Resume(t.Context()))
+		reaches(t, q, "a", StateDone)
+		reaches(t, q, "b", StateDone)
+		assert.Empty(t, must(q.Counts(t.Context()))(t).Paused)
+		assert.Equal(t, 3, fake.Calls(creatifytest.CallCreatePreview))
+	})
+}
+
+// An OnEnd that blocks is cut off, and called again.
+func TestOptions_OnEnd_blocks(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, done1s)
+		options := quickOptions(fake.client(t))
+		options.timing.transaction, options.timing.afterFail = time.Second, 100*time.Millisecond
+		var calls atomic.Int32
+		options.OnEnd = func(ctx context.Context, _ *sql.Tx, _ *Order) error {
+			if calls.Add(1) == 1 {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}
+		q := at.queue(t, options)
+		run(t, q)
+		mustSubmit(t, q, previewOrder("a"))
+		reaches(t, q, "a", StateDone)
+		assert.Equal(t, int32(2), calls.Load())
+	})
+}
+
+// A Budget of the client's own reads a job before its Render, while the order is claimed. When that fails,
+// nothing was sent.
+func TestOptions_Client_with_a_budget(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, done1s)
+		budget := creatify.NewBudget(creatify.BudgetOptions{Credits: 100})
+		q := at.queue(t, quickOptions(fake.client(t, creatify.WithBudget(budget))))
+		stop := run(t, q)
+		mustSubmit(t, q, previewOrder("a"))
+		reaches(t, q, "a", StateDone)
+		stop()
+		inject(t, fake, creatifytest.Fault{Call: creatifytest.CallGetJob, Status: 503})
+		mustSubmit(t, q, Order{ID: "v", Kind: Render, Of: "a"})
+		run(t, q)
+		reaches(t, q, "v", StateDone)
+		history := must(q.History(t.Context(), "v"))(t)
+		assert.Equal(t, "requeue", history[0].What, "%v", history)
+		assert.Equal(t, 5.0, fake.Charged())
 	})
 }

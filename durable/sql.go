@@ -140,8 +140,16 @@ const (
 	sqlList = `SELECT ` + columns + ` FROM {s}orders WHERE ($1 = '' OR state = $1) AND ($2 = '' OR job_id = $2 OR id LIKE $5 ESCAPE '!')
 		AND ($3 = '' OR (created, id) < (SELECT created, id FROM {s}orders WHERE id = $3))
 		ORDER BY created DESC, id DESC LIMIT $4`
-	sqlCount  = `SELECT state, count(*), sum(extra) FROM {s}orders GROUP BY state`
-	sqlOldest = `SELECT coalesce(min(created), 0) FROM {s}orders WHERE state = 'queued'`
+	// Each reads an index: the first every order's entry, the second those of a few orders.
+	sqlCount = `SELECT state, count(*) FROM {s}orders GROUP BY state`
+	sqlFacts = `SELECT (SELECT coalesce(sum(extra), 0) FROM {s}orders WHERE extra > 0),
+		(SELECT coalesce(min(created), 0) FROM {s}orders WHERE state = 'queued'),
+		(SELECT coalesce(min(sent), 0) FROM {s}orders WHERE state = 'unknown'),
+		(SELECT count(*) FROM {s}orders WHERE state = 'sending' AND sent > {now} - $1),
+		(SELECT count(*) FROM {s}replicas WHERE seen > {now} - $2)`
+	// A process that runs shows it at each sweep. $2 is for how long it counts without.
+	sqlShow = `INSERT INTO {s}replicas (id, seen) VALUES ($1, {now}) ON CONFLICT (id) DO UPDATE SET seen = excluded.seen`
+	sqlGone = `DELETE FROM {s}replicas WHERE id = $1 OR seen < {now} - $2`
 	// The brake asks whether there are a few, not how many there are.
 	sqlWaiting = `SELECT count(*) FROM (SELECT 1 FROM {s}orders WHERE state = 'waiting' LIMIT 10) AS few`
 	sqlEvents  = `SELECT at, who, what, detail FROM {s}order_events WHERE order_id = $1 ORDER BY id`

@@ -18,7 +18,6 @@ import (
 
 func TestQueue_StatusHandler(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		fake := newAPI(t, done1s)
 		inject(t, fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: 500})
 		options := quickOptions(fake.client(t))

@@ -17,6 +17,7 @@ import (
 // TestQueue_Run_wakes_after_its_rescue: a process that sleeps through its rescue wakes with a response in its
 // hands.
 func TestQueue_Run_wakes_after_its_rescue(t *testing.T) {
+	t.Parallel()
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()

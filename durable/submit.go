@@ -19,9 +19,6 @@ import (
 // again returns the order as it stands, or [ErrConflict] if it asked for something else. A Render whose
 // preview is not done is [ErrNotReady].
 func (q *Queue) Submit(ctx context.Context, order Order) (stored *Order, err error) {
-	if err := q.usable(ctx, q.db); err != nil {
-		return nil, fmt.Errorf("durable: submit %q: %w", order.ID, err)
-	}
 	var r *row
 	err = q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		r, err = q.submit(ctx, tx, order)
@@ -45,6 +42,9 @@ func (q *Queue) SubmitTx(ctx context.Context, tx *sql.Tx, order Order) (*Order, 
 
 func (q *Queue) submit(ctx context.Context, tx *sql.Tx, order Order) (*row, error) {
 	if err := order.check(q.options.Webhook != (Webhook{})); err != nil {
+		return nil, err
+	}
+	if err := q.usable(ctx, tx); err != nil {
 		return nil, err
 	}
 	params, err := json.Marshal(order.Params)
@@ -184,16 +184,16 @@ func (q *Queue) counts(ctx context.Context, on querier) (Counts, error) {
 	c := Counts{Orders: make(map[State]int)}
 	err := q.each(ctx, on, func(rows *sql.Rows) error {
 		var state State
-		var n, extra int
-		err := rows.Scan(&state, &n, &extra)
+		var n int
+		err := rows.Scan(&state, &n)
 		c.Orders[state] = n
-		c.Extra += extra
 		return err
 	}, sqlCount)
 	var limits limits
-	var oldest int64
+	var queued, unknown int64
 	if err == nil {
-		err = q.queryRow(ctx, on, sqlOldest).Scan(&oldest)
+		err = q.queryRow(ctx, on, sqlFacts, micros(q.timing.held()), micros(q.timing.shown())).
+			Scan(&c.Extra, &queued, &unknown, &c.Slots, &c.Replicas)
 	}
 	if err == nil {
 		limits, err = q.limits(ctx, on)
@@ -202,7 +202,7 @@ func (q *Queue) counts(ctx context.Context, on querier) (Counts, error) {
 		return Counts{}, fmt.Errorf("durable: counts: %w", err)
 	}
 	c.Credits, c.Paused, c.PausedSince = limits.spent, limits.paused, limits.pausedAt
-	c.OldestQueued = fromMicros(oldest)
+	c.OldestQueued, c.OldestUnknown = fromMicros(queued), fromMicros(unknown)
 	c.FailingSince = q.brake.FailingSince()
 	return c, nil
 }

@@ -64,6 +64,7 @@ func TestQueue_Submit_bad_input(t *testing.T) {
 }
 
 func TestQueue_Submit(t *testing.T) {
+	t.Parallel()
 	t.Run("twice_is_once", func(t *testing.T) {
 		onBoth(t, func(t *testing.T, at place) {
 			q := at.queue(t, quickOptions(newAPI(t, creatifytest.Config{}).client(t)))
@@ -243,7 +244,6 @@ func TestOrder_JSON(t *testing.T) {
 // The order is canceled by its job's end alone when OnEnd cannot take a refusal.
 func TestOptions_OnEnd_refuses_a_refusal(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		fake := newAPI(t, done1s)
 		inject(t, fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Status: 400, Body: `["no"]`})
 		options := quickOptions(fake.client(t))
@@ -255,5 +255,43 @@ func TestOptions_OnEnd_refuses_a_refusal(t *testing.T) {
 			order, err := q.Get(t.Context(), "a")
 			return err == nil && order.State == StateQueued && order.Reason == "refused"
 		}, 20*time.Second, 20*time.Millisecond)
+	})
+}
+
+// What Counts returns is what stands in the tables.
+func TestQueue_Counts(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		q := at.queue(t, quickOptions(newAPI(t, creatifytest.Config{}).client(t)))
+		counts, err := q.Counts(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, Counts{Orders: map[State]int{}}, counts, "an empty queue")
+		for _, order := range []struct {
+			id   string
+			set  string
+			args []any
+		}{
+			{id: "queued", set: "created = 2000000"},
+			{id: "queued later", set: "created = 3000000"},
+			{id: "sending", set: "state = 'sending', sent = {now}, created = 1000000"},
+			{id: "sending, its process is gone", set: "state = 'sending', sent = {now} - $1", args: []any{micros(q.timing.held() + time.Second)}},
+			{id: "unknown", set: "state = 'unknown', sent = 5000000, extra = 2"},
+			{id: "unknown before", set: "state = 'unknown', sent = 4000000, extra = 1"},
+			{id: "done", set: "state = 'done', sent = 1000000"},
+		} {
+			mustSubmit(t, q, previewOrder(order.id))
+			_, err := q.exec(t.Context(), q.db, "UPDATE {s}orders SET "+order.set+" WHERE id = '"+order.id+"'", order.args...)
+			require.NoError(t, err)
+		}
+		_, err = q.exec(t.Context(), q.db, "UPDATE {s}limits SET spent = 7.5, paused = 'unauthorized', paused_at = 6000000")
+		require.NoError(t, err)
+		for id, ago := range map[string]time.Duration{"runs": 0, "runs too": q.timing.sweep, "was killed": q.timing.shown() + time.Second} {
+			_, err := q.exec(t.Context(), q.db, "INSERT INTO {s}replicas (id, seen) VALUES ($1, {now} - $2)", id, micros(ago))
+			require.NoError(t, err)
+		}
+		counts, err = q.Counts(t.Context())
+		require.NoError(t, err)
+		second := func(n int64) time.Time { return time.Unix(n, 0).UTC() }
+		assert.Equal(t, Counts{Orders: map[State]int{StateQueued: 2, StateSending: 2, StateUnknown: 2, StateDone: 1}, Extra: 3, Credits: 7.5,
+			Paused: "unauthorized", PausedSince: second(6), OldestQueued: second(2), OldestUnknown: second(4), Slots: 1, Replicas: 2}, counts)
 	})
 }

@@ -14,6 +14,7 @@ const sweepBatch = 200
 // sweepUntil looks after what River has lost, until ctx ends. Each process does, and none needs to be River's
 // leader.
 func (q *Queue) sweepUntil(ctx context.Context) {
+	defer q.leave(context.WithoutCancel(ctx))
 	for wait := q.timing.sweep / 10; sleep(ctx, jitter(wait)) == nil; wait = q.timing.sweep {
 		if err := q.sweep(ctx); err != nil && ctx.Err() == nil {
 			q.log.ErrorContext(ctx, "creatify: cannot look after lost orders; will try again", "error", err)
@@ -22,12 +23,33 @@ func (q *Queue) sweepUntil(ctx context.Context) {
 }
 
 func (q *Queue) sweep(ctx context.Context) error {
-	return errors.Join(q.parkStale(ctx), q.reviveLost(ctx), q.forget(ctx), q.countWaiting(ctx), q.probe(ctx))
+	_, err := q.exec(ctx, q.db, sqlShow, q.replica)
+	return errors.Join(err, q.parkStale(ctx), q.reviveLost(ctx), q.forget(ctx), q.countWaiting(ctx), q.probe(ctx))
+}
+
+// leave takes this process off the list of those that run, and those that were killed.
+func (q *Queue) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, q.timing.transaction)
+	defer cancel()
+	_, _ = q.exec(ctx, q.db, sqlGone, q.replica, micros(q.timing.shown())) // it counts as gone by itself, later
+}
+
+// countUntil calls OnCounts on its interval until ctx ends.
+func (q *Queue) countUntil(ctx context.Context) {
+	for wait := time.Duration(0); sleep(ctx, wait) == nil; wait = q.options.CountsEvery {
+		counts, err := q.counts(ctx, q.reads)
+		switch {
+		case err == nil:
+			q.options.OnCounts(counts)
+		case ctx.Err() == nil:
+			q.log.ErrorContext(ctx, "creatify: cannot count the orders; will try again", "error", err)
+		}
+	}
 }
 
 // parkStale puts away the calls of processes that are gone.
 func (q *Queue) parkStale(ctx context.Context) error {
-	age := q.timing.under() + q.timing.transaction
+	age := q.timing.held()
 	stale := map[string]int64{}
 	err := q.each(ctx, q.db, func(rows *sql.Rows) error {
 		var id string

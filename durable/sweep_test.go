@@ -2,9 +2,13 @@ package durable
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +20,7 @@ import (
 
 // What River, a person at its page or a foreign client does to a job is healed.
 func TestQueue_Run_lost_river_jobs(t *testing.T) {
+	t.Parallel()
 	finalized := ", finalized_at = CURRENT_TIMESTAMP"
 	tests := []struct {
 		name string
@@ -27,18 +32,26 @@ func TestQueue_Run_lost_river_jobs(t *testing.T) {
 		{"completed", "UPDATE {s}river_job SET state = 'completed'" + finalized},
 		{"far_away", "UPDATE {s}river_job SET state = 'scheduled', scheduled_at = '2099-01-01 00:00:00.000'"},
 		{"pending", "UPDATE {s}river_job SET state = 'pending'"},
+		{"running_for_good", "UPDATE {s}river_job SET state = 'running', attempted_at = '2020-01-01 00:00:00.000'"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, at place) {
-				t.Parallel()
-				fake := newAPI(t, done1s)
+				fake := newAPI(t, creatifytest.Config{Life: creatifytest.Life{Duration: 3 * time.Second}})
 				q := at.queue(t, quickOptions(fake.client(t)))
 				mustSubmit(t, q, previewOrder("a"))
-				_, err := q.exec(t.Context(), q.db, test.harm)
-				require.NoError(t, err)
-				run(t, q)
-				reaches(t, q, "a", StateDone)
+				for _, state := range []State{StateQueued, StateWaiting} {
+					assert.Equal(t, state, must(q.Get(t.Context(), "a"))(t).State)
+					_, err := q.exec(t.Context(), q.db, test.harm+" WHERE finalized_at IS NULL")
+					require.NoError(t, err)
+					stop := run(t, q)
+					if state == StateQueued {
+						reaches(t, q, "a", StateWaiting)
+					} else {
+						reaches(t, q, "a", StateDone)
+					}
+					stop()
+				}
 				assert.Equal(t, 1.0, fake.Charged())
 			})
 		})
@@ -62,7 +75,6 @@ func TestQueue_sweep_leaves_a_backlog_alone(t *testing.T) {
 
 func TestOptions_Retention(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		fake := newAPI(t, done1s)
 		options := quickOptions(fake.client(t))
 		options.Retention = 500 * time.Millisecond
@@ -83,6 +95,7 @@ func TestOptions_Retention(t *testing.T) {
 }
 
 func TestQueue_Run(t *testing.T) {
+	t.Parallel()
 	t.Run("preview_then_render", func(t *testing.T) {
 		onBoth(t, func(t *testing.T, at place) {
 			fake := newAPI(t, done1s)
@@ -163,7 +176,8 @@ func TestQueue_Run(t *testing.T) {
 
 // Nothing that Run has started outlives it.
 func TestQueue_Run_leaves_nothing_running(t *testing.T) {
-	onBoth(t, func(t *testing.T, at place) {
+	for _, d := range dialects { // not beside other tests, whose goroutines it would see
+		at := newPlace(t, d.dialect)
 		fake := newAPI(t, done1s)
 		q := at.queue(t, quickOptions(fake.client(t)))
 		for i := range 2 {
@@ -182,6 +196,9 @@ func TestQueue_Run_leaves_nothing_running(t *testing.T) {
 			stacks := strings.Split(string(buffer[:runtime.Stack(buffer, true)]), "\n\n")
 			left = ""
 			for _, stack := range stacks {
+				if strings.Contains(stack, "testing.(*T).Parallel") {
+					continue // a test with such a name, which has not begun
+				}
 				if strings.Contains(stack, "river") || strings.Contains(stack, "durable.(*Queue)") {
 					left += stack + "\n\n"
 				}
@@ -189,5 +206,102 @@ func TestQueue_Run_leaves_nothing_running(t *testing.T) {
 			return left == ""
 		}, 5*time.Second, 50*time.Millisecond)
 		assert.Empty(t, left)
+	}
+}
+
+// statements counts what a pool asks its database.
+type statements struct {
+	driver.Connector
+	n atomic.Int64
+}
+
+func (s *statements) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := s.Connector.Connect(ctx)
+	return countedConn{conn, &s.n}, err
+}
+
+type countedConn struct {
+	driver.Conn
+	n *atomic.Int64
+}
+
+func (c countedConn) Prepare(query string) (driver.Stmt, error) {
+	c.n.Add(1)
+	return c.Conn.Prepare(query)
+}
+
+// lazily connects by a driver's name.
+type lazily struct {
+	driver driver.Driver
+	dsn    string
+}
+
+func (l lazily) Connect(context.Context) (driver.Conn, error) { return l.driver.Open(l.dsn) }
+func (l lazily) Driver() driver.Driver                        { return l.driver }
+
+func TestOptions_OnCounts(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, done1s)
+		options := quickOptions(fake.client(t))
+		var mu sync.Mutex
+		var got []Counts
+		var when []time.Time
+		options.CountsEvery = 300 * time.Millisecond
+		options.OnCounts = func(c Counts) {
+			mu.Lock()
+			defer mu.Unlock()
+			got, when = append(got, c), append(when, time.Now())
+		}
+		q := at.queue(t, options)
+		dsn := at.DSN
+		if at.Dialect == SQLite {
+			dsn = fileURL(dsn, "_pragma=busy_timeout(10000)")
+		}
+		asked := &statements{Connector: lazily{q.db.Driver(), dsn}}
+		q.reads = sql.OpenDB(asked)
+		q.own = append(q.own, q.reads)
+		mustSubmit(t, q, previewOrder("a"))
+		stop := run(t, q)
+		reaches(t, q, "a", StateDone)
+		require.Eventually(t, func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			last := got[len(got)-1]
+			return last.Orders[StateDone] == 1 && last.Credits == 1 && last.Replicas == 1
+		}, 20*time.Second, 20*time.Millisecond)
+		stop()
+		n := len(got)
+		assert.Equal(t, int64(3*n), asked.n.Load(), "statements for %d calls", n)
+		for i := 1; i < n; i++ {
+			assert.GreaterOrEqual(t, when[i].Sub(when[i-1]), options.CountsEvery)
+		}
+		time.Sleep(3 * options.CountsEvery)
+		assert.Len(t, got, n, "called after Run has returned")
+		counts, err := q.Counts(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, counts.Replicas, "it has ended")
+	})
+}
+
+// Two sweeps at the same time give each lost order one new job.
+func TestQueue_sweep_twice_at_once(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		client := newAPI(t, creatifytest.Config{}).client(t)
+		one, other := at.queue(t, quickOptions(client)), at.queue(t, quickOptions(client))
+		for i := range 50 {
+			mustSubmit(t, one, previewOrder(fmt.Sprint("order-", i)))
+		}
+		_, err := one.exec(t.Context(), one.db, "DELETE FROM {s}river_job")
+		require.NoError(t, err)
+		var both sync.WaitGroup
+		for _, q := range []*Queue{one, other} {
+			both.Go(func() { assert.NoError(t, q.reviveLost(t.Context())) })
+		}
+		both.Wait()
+		var jobs, epochs int
+		require.NoError(t, one.queryRow(t.Context(), one.db, "SELECT count(*) FROM {s}river_job").Scan(&jobs))
+		require.NoError(t, one.queryRow(t.Context(), one.db, "SELECT sum(epoch) FROM {s}orders").Scan(&epochs))
+		assert.Equal(t, 50, jobs)
+		assert.Equal(t, 100, epochs)
 	})
 }

@@ -7,7 +7,9 @@ type timing struct {
 	call, grace time.Duration // limits of a paid call, from its claim
 	slack       time.Duration // beyond which a claim cannot be under way
 	transaction time.Duration
-	block       time.Duration // the longest wait for a slot within a River job
+	block       time.Duration // the longest wait for a paid call's slot
+	poll        time.Duration // limit of a free call
+	pollTurn    time.Duration // the longest wait for a poll's turn
 	pollTimeout time.Duration // River's, of a wait job
 	rescue      time.Duration // River's
 	margin      time.Duration // from the end of a send's work to River's idea that it is stuck
@@ -28,7 +30,7 @@ type timing struct {
 func defaultTiming() *timing {
 	return &timing{
 		call: time.Minute, grace: 10 * time.Second, slack: time.Minute, transaction: 10 * time.Second,
-		block: 20 * time.Second, pollTimeout: 30 * time.Second, rescue: 45 * time.Second, margin: 20 * time.Second,
+		block: 20 * time.Second, poll: 15 * time.Second, pollTurn: 10 * time.Second, pollTimeout: 30 * time.Second, rescue: 45 * time.Second, margin: 20 * time.Second,
 		fetch: 250 * time.Millisecond, sweep: 30 * time.Second, overdue: time.Minute, probe: time.Minute, softStop: 20 * time.Second,
 		lostSwap: time.Second, refused: time.Minute, afterFail: 10 * time.Second,
 	}
@@ -36,6 +38,12 @@ func defaultTiming() *timing {
 
 // under is for how long a paid call may be under way after its claim.
 func (t *timing) under() time.Duration { return t.call + t.grace }
+
+// held is for how long a claim counts against [Options.Sends] if nobody writes its outcome.
+func (t *timing) held() time.Duration { return t.under() + t.transaction }
+
+// shown is for how long a process counts as running after its latest sweep.
+func (t *timing) shown() time.Duration { return 3 * t.sweep }
 
 // late is the longest time from the beginning of a claim to its call. Somebody may have given the order back
 // to be sent after a longer one.

@@ -74,7 +74,7 @@ func (w *waiter) Work(ctx context.Context, job *river.Job[waitArgs]) error {
 
 // poll makes one poll. It returns when to make the next, or a negative time when the wait is over.
 func (q *Queue) poll(ctx, run context.Context, r *row, poller *creatify.Poller) (again time.Duration, err error) {
-	turn, cancel := context.WithTimeout(run, q.timing.block)
+	turn, cancel := context.WithTimeout(run, q.timing.pollTurn)
 	defer cancel()
 	if q.turn(turn) != nil {
 		return jitter(time.Second), nil
@@ -85,9 +85,14 @@ func (q *Queue) poll(ctx, run context.Context, r *row, poller *creatify.Poller) 
 	if ctx.Err() != nil {
 		return 0, nil
 	}
-	q.observe(r, poller.Err(), started)
+	var job *creatify.Job
 	if over {
-		job, err := poller.Result()
+		job, err = poller.Result()
+	}
+	if !cutOff(err, poller.Err()) {
+		q.observe(r, poller.Err(), started)
+	}
+	if over {
 		if accountRefused(err) {
 			return jitter(q.timing.refused), nil // the state from before the poll stays
 		}
@@ -128,6 +133,13 @@ func (q *Queue) turn(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// cutOff reports whether the wait's deadline ended its last poll before the response: that tells nothing of
+// the API.
+func cutOff(end, poll error) bool {
+	ended, ok := errors.AsType[*creatify.WaitError](end)
+	return ok && errors.Is(end, creatify.ErrWaitTimeout) && !errors.Is(ended.LastPollErr, poll)
 }
 
 // observe tells the brake how a poll went.

@@ -72,6 +72,7 @@ func newReplicas(t *testing.T, at place, webhooks creatifytest.Webhooks, change 
 }
 
 func TestQueue_WebhookHandler(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name     string
 		webhooks creatifytest.Webhooks
@@ -97,7 +98,6 @@ func TestQueue_WebhookHandler(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, at place) {
-				t.Parallel()
 				r := newReplicas(t, at, test.webhooks, test.change)
 				mustSubmit(t, r.runs, previewOrder("a"))
 				order := reaches(t, r.runs, "a", StateDone)
@@ -120,7 +120,6 @@ func TestQueue_WebhookHandler(t *testing.T) {
 // A webhook settles a call whose response was lost.
 func TestQueue_WebhookHandler_resolves(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		r := newReplicas(t, at, creatifytest.Webhooks{}, nil)
 		inject(t, r.fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Drop: creatifytest.DropAfter})
 		mustSubmit(t, r.runs, previewOrder("a"))
@@ -140,7 +139,6 @@ func TestQueue_WebhookHandler_resolves(t *testing.T) {
 // An expired order whose job ends at last is done.
 func TestQueue_WebhookHandler_after_the_deadline(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		r := newReplicas(t, at, creatifytest.Webhooks{}, nil)
 		r.fake.NextJob(creatifytest.Life{Duration: 4 * time.Second})
 		order := previewOrder("a")
@@ -156,7 +154,6 @@ func TestQueue_WebhookHandler_after_the_deadline(t *testing.T) {
 
 func TestQueue_WebhookHandler_forged(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		t.Parallel()
 		r := newReplicas(t, at, creatifytest.Webhooks{Lose: func(int) bool { return true }}, nil)
 		mustSubmit(t, r.runs, previewOrder("done"))
 		require.Eventually(t, func() bool { return r.fake.Charged() == 1 }, 10*time.Second, 10*time.Millisecond)
