@@ -18,6 +18,7 @@ func TestCrash(t *testing.T) {
 	tests := []struct {
 		name    string
 		killAt  string
+		later   time.Duration // after that point
 		kind    Kind
 		fault   *creatifytest.Fault
 		state   State // that the other process brings the order to
@@ -26,6 +27,8 @@ func TestCrash(t *testing.T) {
 		held    float64                                 // beyond the charge: what the lost call may have cost
 	}{
 		{name: "preview_before_the_call", killAt: "claimed", kind: Preview, state: StateUnknown, charged: 0, after: resendIt, held: 1},
+		{name: "preview_under_way", killAt: "claimed", later: 300 * time.Millisecond, kind: Preview, state: StateUnknown, charged: 0, after: resendIt,
+			held: 1, fault: &creatifytest.Fault{Call: creatifytest.CallCreatePreview, Delay: 1500 * time.Millisecond}},
 		{name: "preview_answered", killAt: "answered", kind: Preview, state: StateUnknown, charged: 1, after: resolveIt},
 		{name: "preview_not_charged_and_not_recorded", killAt: "answered", kind: Preview, state: StateUnknown, charged: 0, after: resendIt, held: 1,
 			fault: &creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: http.StatusTooManyRequests}},
@@ -64,7 +67,7 @@ func TestCrash(t *testing.T) {
 				}
 				mustSubmit(t, q, order)
 
-				dying := worker{Place: at, URL: fake.url, KillAt: test.killAt, Victim: "victim"}.start(t)
+				dying := worker{Place: at, URL: fake.url, KillAt: test.killAt, Later: test.later, Victim: "victim"}.start(t)
 				require.Error(t, dying.Wait())
 				require.Equal(t, syscall.SIGKILL, dying.ProcessState.Sys().(syscall.WaitStatus).Signal())
 				run(t, q)

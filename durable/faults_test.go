@@ -85,6 +85,33 @@ func TestOpen_dead_database(t *testing.T) {
 	assert.ErrorContains(t, err, "durable: open: the database does not answer")
 }
 
+// Run says at once that its database is not there, also when it was once.
+func TestQueue_Run_dead_database(t *testing.T) {
+	t.Parallel()
+	fake := newAPI(t, creatifytest.Config{})
+	p, through := newProxy(t, server.database(t))
+	q := place{Postgres, through}.queue(t, quickOptions(fake.client(t)))
+	q.db.SetMaxIdleConns(0)
+	p.down.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	assert.ErrorContains(t, q.Run(ctx), "durable: run: ")
+	require.NoError(t, ctx.Err())
+	_, err := q.Get(ctx, "a")
+	assert.ErrorContains(t, err, "durable: get: ")
+	_, err = q.Counts(ctx)
+	assert.ErrorContains(t, err, "durable: counts: ")
+	_, err = q.List(ctx, Filter{})
+	assert.ErrorContains(t, err, "durable: list: ")
+	_, err = q.Wait(ctx, "a")
+	assert.ErrorContains(t, err, "durable: wait: ")
+	assert.ErrorContains(t, q.Cancel(ctx, "a"), `durable: cancel "a": `)
+	assert.ErrorContains(t, q.Resume(ctx), "durable: resume: ")
+	_, err = q.Quarantine(ctx, time.Time{})
+	assert.ErrorContains(t, err, "durable: quarantine: ")
+	assert.ErrorContains(t, q.Migrate(ctx), "durable: migrate: ")
+}
+
 // proxy stands between a queue and its database.
 type proxy struct {
 	listener net.Listener

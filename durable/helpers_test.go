@@ -307,10 +307,11 @@ type worker struct {
 	Credits float64
 	Rate    float64
 	Sends   int
-	KillAt  string // a point at which the process kills itself; empty is none
-	Victim  string // the order whose point it is; empty is any
-	Skip    int    // how many times it passes the point before
-	Control bool   // whether it forgets its claims, as a naive program would
+	KillAt  string        // a point at which the process kills itself; empty is none
+	Later   time.Duration // after that point
+	Victim  string        // the order whose point it is; empty is any
+	Skip    int           // how many times it passes the point before
+	Control bool          // whether it forgets its claims, as a naive program would
 	Slow    time.Duration
 	Webhook Webhook
 }

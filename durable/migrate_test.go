@@ -2,14 +2,18 @@ package durable
 
 import (
 	"database/sql"
+	"math"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	creatify "github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
@@ -60,6 +64,10 @@ func TestQueue_Migrate(t *testing.T) {
 			assert.ErrorIs(t, err, ErrSchema)
 			assert.ErrorContains(t, err, "call Migrate")
 			assert.ErrorIs(t, q.Run(t.Context()), ErrSchema)
+			tx := must(q.db.BeginTx(t.Context(), nil))(t)
+			_, err = q.SubmitTx(t.Context(), tx, previewOrder("a"))
+			assert.ErrorIs(t, err, ErrSchema)
+			require.NoError(t, tx.Rollback())
 			require.NoError(t, q.Migrate(t.Context()))
 			mustSubmit(t, q, previewOrder("a"))
 		})
@@ -187,4 +195,91 @@ func TestOpenFile(t *testing.T) {
 	assert.Error(t, err)
 	_, err = OpenFile(t.Context(), path, Options{})
 	assert.ErrorContains(t, err, "Client: is nil")
+}
+
+func TestOpen_bad_options(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(o *Options)
+		says   string
+	}{
+		{"no_client", func(o *Options) { o.Client = nil }, "Client: is nil"},
+		{"no_dialect", func(o *Options) { o.Dialect = 0 }, "Dialect: must be"},
+		{"schema_that_must_be_quoted", func(o *Options) { o.Schema = `a"b` }, "Schema: must be"},
+		{"long_schema", func(o *Options) { o.Schema = strings.Repeat("a", 47) }, "Schema: must be"},
+		{"rate_that_is_no_number", func(o *Options) { o.RequestsPerSecond = math.NaN() }, "RequestsPerSecond: must be"},
+		{"negative_rate", func(o *Options) { o.RequestsPerSecond = -1 }, "RequestsPerSecond: must be"},
+		{"credits_that_are_no_number", func(o *Options) { o.Credits = math.NaN() }, "Credits: must be"},
+		{"negative_sends", func(o *Options) { o.Sends = -1 }, "Sends: must be"},
+		{"negative_retention", func(o *Options) { o.Retention = -1 }, "Retention: must not"},
+		{"negative_interval", func(o *Options) { o.CountsEvery = -1 }, "CountsEvery: must not"},
+		{"listener_of_a_file", func(o *Options) { o.Listener = &pgxpool.Pool{} }, "Listener: is for Postgres"},
+		{"wait_that_is_none", func(o *Options) { o.Wait = []creatify.WaitOption{creatify.WithMaxPollErrors(-1)} }, "WithMaxPollErrors: must be"},
+	}
+	client := newAPI(t, creatifytest.Config{}).client(t)
+	db, err := sql.Open("sqlite3", fileURL(newPlace(t, SQLite).DSN, safeSQLite))
+	require.NoError(t, err)
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			options := Options{Client: client, Dialect: SQLite}
+			test.change(&options)
+			_, err := Open(t.Context(), db, options)
+			assert.ErrorIs(t, err, creatify.ErrInvalidParams)
+			assert.ErrorContains(t, err, "durable: open: ")
+			assert.ErrorContains(t, err, test.says)
+		})
+	}
+	_, err = Open(t.Context(), nil, Options{Client: client, Dialect: SQLite})
+	assert.ErrorContains(t, err, "db: is nil")
+}
+
+// Two queues share a database in schemas of their own.
+func TestOptions_Schema(t *testing.T) {
+	t.Parallel()
+	at := newPlace(t, Postgres)
+	fake := newAPI(t, done1s)
+	for _, schema := range []string{"orders_2", "Orders_3"} {
+		options := quickOptions(fake.client(t))
+		options.Schema = schema
+		q := at.queue(t, options)
+		run(t, q)
+		mustSubmit(t, q, previewOrder("a"))
+		reaches(t, q, "a", StateDone)
+		var tables int
+		require.NoError(t, q.db.QueryRow("SELECT count(*) FROM pg_tables WHERE schemaname = $1 AND tablename IN ('orders', 'river_job')",
+			schema).Scan(&tables))
+		assert.Equal(t, 2, tables, schema)
+	}
+	assert.Equal(t, 2.0, fake.Charged())
+}
+
+// With a listener, work begins long before River would have asked for it.
+func TestOptions_Listener(t *testing.T) {
+	t.Parallel()
+	at := newPlace(t, Postgres)
+	fake := newAPI(t, done1s)
+	pool, err := pgxpool.New(t.Context(), at.DSN)
+	require.NoError(t, err)
+	defer pool.Close()
+	options := quickOptions(fake.client(t))
+	options.Listener, options.timing.fetch = pool, time.Minute
+	q := at.queue(t, options)
+	stop := run(t, q)
+	require.Eventually(t, func() bool {
+		var n int
+		return q.db.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'").Scan(&n) == nil && n > 0
+	}, 20*time.Second, 20*time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // the first question is over
+	started := time.Now()
+	mustSubmit(t, q, previewOrder("a"))
+	reaches(t, q, "a", StateWaiting)
+	assert.Less(t, time.Since(started), 20*time.Second)
+	stop()
+	require.Eventually(t, func() bool {
+		var n int
+		return q.db.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'").Scan(&n) == nil && n == 0
+	}, 20*time.Second, 20*time.Millisecond, "the connection outlives Run")
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -154,6 +155,9 @@ func open(ctx context.Context, db *sql.DB, options Options) (*Queue, error) {
 	return q, q.openReads(ctx)
 }
 
+// schemaName is what River allows.
+var schemaName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,45}$`)
+
 func (o *Options) check(db *sql.DB) error {
 	var problems []creatify.Problem
 	refuse := func(field, message string) {
@@ -168,8 +172,8 @@ func (o *Options) check(db *sql.DB) error {
 	if o.Dialect != Postgres && o.Dialect != SQLite {
 		refuse("Dialect", "must be durable.Postgres or durable.SQLite")
 	}
-	if strings.ContainsFunc(o.Schema, isControl) || len(o.Schema) > 46 { // River's own limit
-		refuse("Schema", "must be at most 46 bytes without control characters")
+	if !schemaName.MatchString(o.Schema) {
+		refuse("Schema", "must be at most 46 letters, digits and underscores, and begin with none of the digits")
 	}
 	if !(o.RequestsPerSecond >= 0 && o.RequestsPerSecond <= 1000) {
 		refuse("RequestsPerSecond", "must be from 0 to 1000")
@@ -191,6 +195,12 @@ func (o *Options) check(db *sql.DB) error {
 	}
 	if o.Webhook != (Webhook{}) {
 		if _, err := o.webhookURL(newToken()); err != nil {
+			problems = append(problems, problemsOf(err)...)
+		}
+	}
+	if o.Client != nil {
+		some := creatify.PendingJob{ID: "00000000-0000-4000-8000-000000000000"}
+		if _, err := o.Client.Jobs.NewPoller(some, o.Wait...); err != nil {
 			problems = append(problems, problemsOf(err)...)
 		}
 	}

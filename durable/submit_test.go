@@ -145,11 +145,15 @@ func TestQueue_decisions(t *testing.T) {
 		name    string
 		decide  func(ctx context.Context, q *Queue) error
 		allowed []State
+		to      State
+		who     string
 	}{
-		{"Cancel", func(ctx context.Context, q *Queue) error { return q.Cancel(ctx, "a") }, []State{StateQueued}},
-		{"Abandon", func(ctx context.Context, q *Queue) error { return q.Abandon(ctx, "a", "anna") }, []State{StateUnknown, StateExpired}},
-		{"Resend", func(ctx context.Context, q *Queue) error { return q.Resend(ctx, "a", "anna") }, []State{StateUnknown}},
-		{"Resolve", func(ctx context.Context, q *Queue) error { return q.Resolve(ctx, "a", "", "anna") }, []State{StateUnknown, StateExpired}},
+		{"Cancel", func(ctx context.Context, q *Queue) error { return q.Cancel(ctx, "a") }, []State{StateQueued}, StateCancelled, ""},
+		{"Abandon", func(ctx context.Context, q *Queue) error { return q.Abandon(ctx, "a", "anna") }, []State{StateUnknown, StateExpired},
+			StateCancelled, "anna"},
+		{"Resend", func(ctx context.Context, q *Queue) error { return q.Resend(ctx, "a", "anna") }, []State{StateUnknown}, StateQueued, "anna"},
+		{"Resolve", func(ctx context.Context, q *Queue) error { return q.Resolve(ctx, "a", "", "anna") }, []State{StateUnknown, StateExpired},
+			StateWaiting, "anna"},
 	}
 	onBoth(t, func(t *testing.T, at place) {
 		fake := newAPI(t, done1s)
@@ -162,15 +166,21 @@ func TestQueue_decisions(t *testing.T) {
 				t.Run(test.name+"/"+string(state), func(t *testing.T) {
 					_, err := q.exec(t.Context(), q.db, "UPDATE {s}orders SET state = $1, job_id = $2, sent = 1 WHERE id = 'a'", string(state), job.ID)
 					require.NoError(t, err)
+					before := len(must(q.History(t.Context(), "a"))(t))
 					err = test.decide(t.Context(), q)
-					if slices.Contains(test.allowed, state) {
-						assert.NoError(t, err)
+					order, history := must(q.Get(t.Context(), "a"))(t), must(q.History(t.Context(), "a"))(t)
+					if !slices.Contains(test.allowed, state) {
+						assert.ErrorIs(t, err, ErrState)
+						assert.Equal(t, state, order.State)
+						assert.Len(t, history, before)
 						return
 					}
-					assert.ErrorIs(t, err, ErrState)
-					order, err := q.Get(t.Context(), "a")
 					require.NoError(t, err)
-					assert.Equal(t, state, order.State)
+					assert.Equal(t, test.to, order.State)
+					require.Len(t, history, before+1)
+					assert.Equal(t, test.who, history[before].Who)
+					assert.Equal(t, strings.ToLower(test.name), history[before].What)
+					assert.WithinDuration(t, time.Now(), history[before].Time, 10*time.Second)
 				})
 			}
 		}
@@ -208,9 +218,20 @@ func TestQueue_Quarantine(t *testing.T) {
 		since := time.Now()
 		time.Sleep(10 * time.Millisecond) // the clock of SQLite counts milliseconds
 		mustSubmit(t, q, previewOrder("new"))
+		for _, state := range []State{StateSending, StateWaiting, StateDone} {
+			mustSubmit(t, q, previewOrder(string(state)))
+			_, err := q.exec(t.Context(), q.db, "UPDATE {s}orders SET state = $1, sent = {now} WHERE id = $1", string(state))
+			require.NoError(t, err)
+		}
 		n, err := q.Quarantine(t.Context(), since)
 		require.NoError(t, err)
-		assert.Equal(t, 1, n)
+		assert.Equal(t, 2, n)
+		for _, state := range []State{StateWaiting, StateDone} {
+			assert.Equal(t, state, must(q.Get(t.Context(), string(state)))(t).State)
+		}
+		assert.Equal(t, StateUnknown, must(q.Get(t.Context(), "sending"))(t).State)
+		_, err = q.exec(t.Context(), q.db, "UPDATE {s}orders SET state = 'done' WHERE state = 'waiting'") // of no job
+		require.NoError(t, err)
 		run(t, q)
 		reaches(t, q, "old", StateDone)
 		order := reaches(t, q, "new", StateUnknown)

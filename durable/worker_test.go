@@ -39,9 +39,15 @@ func workUntil(ctx context.Context, config string) error {
 	var passed atomic.Int64
 	options.timing.at = func(point string, r *row) {
 		if point == w.KillAt && (w.Victim == "" || w.Victim == r.ID) && passed.Add(1) > int64(w.Skip) {
-			self, _ := os.FindProcess(os.Getpid())
-			_ = self.Kill()
-			time.Sleep(time.Minute)
+			kill := func() {
+				self, _ := os.FindProcess(os.Getpid())
+				_ = self.Kill()
+			}
+			if w.Later == 0 {
+				kill()
+				time.Sleep(time.Minute)
+			}
+			time.AfterFunc(w.Later, kill)
 		}
 		if w.Control {
 			q.forgetClaim(ctx, point, r)
