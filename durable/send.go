@@ -254,13 +254,14 @@ func (q *Queue) outcome(ctx context.Context, r *row, job *creatify.Job, err erro
 	default: // not sent
 		q.requeue(ctx, r, reason, min(time.Second<<min(r.fence, 6), time.Minute))
 	}
-	return q.resumed(ctx)
+	return q.resumed(ctx, r)
 }
 
-// resumed ends a pause, since the API did not refuse the account.
-func (q *Queue) resumed(ctx context.Context) error {
+// resumed ends a pause, since the API did not refuse the account. A call that was claimed before the pause
+// tells nothing of it.
+func (q *Queue) resumed(ctx context.Context, r *row) error {
 	limits, err := q.limits(ctx, q.db)
-	if err != nil || limits.paused == "" {
+	if err != nil || limits.paused == "" || r.Sent.Before(limits.pausedAt) {
 		return err
 	}
 	return q.resume(ctx)

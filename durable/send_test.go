@@ -417,6 +417,32 @@ func TestQueue_Resume(t *testing.T) {
 	})
 }
 
+// An order that the budget held back sleeps until the next try. Resume wakes it.
+func TestQueue_Resume_after_the_budget(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, done1s)
+		poor, rich := quickOptions(fake.client(t)), quickOptions(fake.client(t))
+		for _, options := range []*Options{&poor, &rich} {
+			options.timing.probe, options.timing.overdue = time.Hour, time.Hour
+		}
+		poor.Credits = 1
+		q := at.queue(t, poor)
+		stop := run(t, q)
+		for _, id := range []string{"a", "b"} {
+			mustSubmit(t, q, previewOrder(id))
+		}
+		require.Eventually(t, func() bool {
+			counts, err := q.Counts(t.Context())
+			return err == nil && counts.Paused == "budget_exceeded" && counts.Orders[StateDone] == 1
+		}, 20*time.Second, 10*time.Millisecond)
+		stop()
+		q = at.queue(t, rich)
+		run(t, q)
+		require.NoError(t, q.Resume(t.Context()))
+		require.Eventually(t, func() bool { return fake.Charged() == 2 }, 20*time.Second, 10*time.Millisecond)
+	})
+}
+
 // An OnEnd that blocks is cut off, and called again.
 func TestOptions_OnEnd_blocks(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
