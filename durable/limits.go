@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	// slotLife is for how long after its time a slot may be used. The pace makes up for it, so that no minute
-	// has more than 60 times RequestsPerSecond requests.
+	// slotLife is how long after its time a slot may be used. The pace makes up for it, so that no minute has
+	// more than 60 times RequestsPerSecond requests.
 	slotLife  = time.Second
 	pace      = 62.0 / 60
 	pollShare = 0.75
 )
 
-// slots hands the API's rate out to this process's polls. The database gives it to all processes in blocks,
-// each slot of which has a time of its own.
+// slots gives this process's polls their turns. The database shares the API's rate among all processes in
+// blocks of slots, each with a time of its own.
 type slots struct {
 	queue *Queue
 
@@ -76,7 +76,7 @@ func (s *slots) count(n int) {
 	s.waiting += n
 }
 
-// take returns the next slot that is not too old.
+// take returns the next slot that has not expired.
 func (s *slots) take() (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,7 +20,7 @@ const (
 	Render  Kind = "render"  // Jobs.Render, of the job of the order Of
 )
 
-// waits is what an order of this kind waits for.
+// waits returns the kind of result that an order waits for.
 func (k Kind) waits() creatify.JobKind {
 	if k == Preview {
 		return creatify.KindPreview
@@ -30,10 +30,10 @@ func (k Kind) waits() creatify.JobKind {
 
 func (k Kind) operation() creatify.Operation { return creatify.Operation(k) }
 
-// State is where an order stands.
+// State is the state of an order.
 type State string
 
-// The states of orders. Done, failed, rejected, refused and cancelled are final. Unknown and expired rest
+// The states of orders. Done, failed, rejected, refused and cancelled are final. Unknown and expired last
 // until a webhook or a person resolves them.
 const (
 	StateQueued    State = "queued"    // not sent; will be
@@ -81,14 +81,14 @@ const (
 	defaultMaxWait  = 24 * time.Hour
 )
 
-// check returns everything that is wrong with a new order, as one error, and sets the defaults.
+// check sets the defaults of a new order, and returns all of its problems as one error.
 func (o *Order) check(ownWebhook bool) error {
 	var problems []creatify.Problem
 	refuse := func(field, format string, args ...any) {
 		problems = append(problems, creatify.Problem{Field: field, Message: fmt.Sprintf(format, args...)})
 	}
 	if o.ID == "" {
-		refuse("ID", "is empty; it is what makes a second Submit harmless")
+		refuse("ID", "is empty; it makes a second Submit harmless")
 	}
 	if utf8.RuneCountInString(o.ID) > maxID || !utf8.ValidString(o.ID) || strings.ContainsFunc(o.ID, isControl) {
 		refuse("ID", "must be at most %d characters without control characters", maxID)
@@ -159,7 +159,7 @@ type Event struct {
 	Detail string    `json:"detail,omitempty"` // may name a job or an error
 }
 
-// Counts says how the queue is doing.
+// Counts is a summary of the queue.
 type Counts struct {
 	Orders map[State]int
 	// Extra is how many charges are known to have been made beside those of the orders, by a Resend.

@@ -10,8 +10,6 @@ import (
 	creatify "github.com/creatify-community/creatify-go"
 )
 
-// What a person decides. The queue never sends an order again by itself once its call may have been charged.
-
 // Cancel ends an order that has not been sent, which is then not charged. OnEnd is not called. An order in
 // another state is [ErrState].
 func (q *Queue) Cancel(ctx context.Context, id string) error {

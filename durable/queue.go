@@ -88,7 +88,7 @@ type apiClient struct {
 	webhooks         http.Handler
 }
 
-// Queue keeps orders in a database and sees each to its end, in this process and in others. Make it with
+// Queue keeps orders in a database and brings each to its end, in this process and in others. Make it with
 // [Open] or [OpenFile]. It is safe for concurrent use.
 type Queue struct {
 	options  Options
@@ -242,7 +242,8 @@ func OpenFile(ctx context.Context, path string, options Options) (*Queue, error)
 	return nil, err
 }
 
-// safeSQLite is what checkSQLite asks for. The busy timeout comes first, or a second process fails to set the rest.
+// safeSQLite has the settings that checkSQLite requires. The busy timeout comes first, or a second process
+// fails to set the rest.
 const safeSQLite = "_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_txlock=immediate"
 
 func fileURL(path, query string) string {
@@ -271,7 +272,7 @@ func (q *Queue) schema() string {
 	return q.options.Schema
 }
 
-// quiet keeps River's own lines out of the log unless something is wrong.
+// quiet passes River's warnings and errors on, and nothing else.
 func quiet(log *slog.Logger) *slog.Logger { return slog.New(warnings{log.Handler()}) }
 
 type warnings struct{ slog.Handler }
@@ -284,7 +285,7 @@ func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }
 
-// longestStop is for how long a process may be stopped and still take a response when it wakes. A call is
+// longestStop is how long a process may be stopped and still take a response when it wakes. A call is
 // bounded by its context, whose end the grace follows; an attempt's own limit would be over before the
 // response is read.
 const longestStop = time.Hour
@@ -312,9 +313,8 @@ func (q *Queue) SetClient(c *creatify.Client) error {
 	return nil
 }
 
-// Run sends and polls orders until ctx ends, and returns nil when each paid call has its response and
-// everything is written down, which takes up to 45 s. It returns an error at once if the database cannot be
-// used.
+// Run sends and polls orders until ctx ends, and returns nil when each paid call has its response and all is
+// recorded, which takes up to 45 s. It returns an error at once if the database cannot be used.
 func (q *Queue) Run(ctx context.Context) error {
 	if !q.running.CompareAndSwap(false, true) {
 		return fmt.Errorf("durable: run: %w", ErrRunning)
@@ -345,6 +345,7 @@ func (q *Queue) run(ctx context.Context) error {
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
+	_ = q.show(ctx) // as each sweep does
 	var beside sync.WaitGroup
 	beside.Go(func() { q.sweepUntil(ctx) })
 	if q.options.OnCounts != nil {
@@ -388,7 +389,7 @@ func (q *Queue) fetchInterval() time.Duration {
 
 const maxAttempts = 1000
 
-// pollers is how many polls are made at once. More than a few for each connection wait for the database only.
+// pollers returns how many polls are made at once. More than a few for each connection would wait for it.
 func (q *Queue) pollers() int {
 	if q.options.Dialect == SQLite {
 		return 16
@@ -407,7 +408,7 @@ func (q *Queue) reindexed() []string {
 	return nil
 }
 
-// soon is the pause after an error, which in these workers is a bug or the database's.
+// soon is the pause after an error, which in these workers comes from a bug or the database.
 type soon struct{}
 
 func (soon) NextRetry(job *rivertype.JobRow) time.Time {

@@ -13,7 +13,7 @@ import (
 	creatify "github.com/creatify-community/creatify-go"
 )
 
-// River's jobs say which order to look at. What is to be done stands in the order.
+// A River job names the order to look at. The order's state tells what to do.
 type (
 	sendArgs struct {
 		Order string `json:"order"`
@@ -28,8 +28,8 @@ type (
 func (sendArgs) Kind() string { return "creatify_send" }
 func (waitArgs) Kind() string { return "creatify_wait" }
 
-// live are the states of a River job that has something to do. River's default counts completed ones as well,
-// and would skip an insert in silence.
+// live are the states of a River job that is still to run. River's default includes completed jobs, and would
+// skip an insert silently.
 var live = []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
 	rivertype.JobStateRunning, rivertype.JobStateScheduled}
 
@@ -77,7 +77,7 @@ func (q *Queue) send(ctx, run context.Context, args sendArgs, probe bool) error 
 	switch {
 	case r.epoch != args.Epoch:
 		return nil
-	case r.State == StateSending: // its caller is gone, or as good as gone
+	case r.State == StateSending: // by a process that has died, or may have
 		return q.lose(ctx, r)
 	case r.State != StateQueued:
 		return nil
@@ -100,7 +100,7 @@ func (q *Queue) send(ctx, run context.Context, args sendArgs, probe bool) error 
 	return q.outcome(context.WithoutCancel(ctx), claimed, job, err)
 }
 
-// estimate is what an order may cost. A render costs what the model of its preview does.
+// estimate returns the credits that an order may cost. A render is priced by the model of its preview.
 func (q *Queue) estimate(ctx context.Context, r *row) (float64, error) {
 	model := r.Params.ModelVersion
 	if r.Kind == Render {
@@ -131,7 +131,7 @@ func (q *Queue) claim(ctx, run context.Context, r *row, estimate float64, probe 
 			return begun, nil, err
 		}
 		if wait == 0 && run.Err() == nil {
-			begun = time.Now().Round(0) // by the wall clock, which does not stand still while the machine is suspended
+			begun = time.Now().Round(0) // by the wall clock, which counts while the machine is suspended
 			claimed, err = q.tryClaim(ctx, r, estimate, probe)
 			if !errors.Is(err, errNoSlot) && !errors.Is(err, errBusy) {
 				return begun, claimed, err
@@ -229,7 +229,7 @@ var errLate = errors.New("durable: not sent")
 // notSent is creatify.Reason's word for a call that never left.
 const notSent = "not_sent"
 
-// outcome writes down what came of a call, however long the database is away.
+// outcome records the result of a call, however long the database is away.
 func (q *Queue) outcome(ctx context.Context, r *row, job *creatify.Job, err error) error {
 	if job == nil {
 		job = jobOf(r, err)
@@ -293,7 +293,7 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// insist tries f until it succeeds: what it writes is known to this process only. Each try has the time of a
+// insist tries f until it succeeds: this process alone knows what it writes. Each try has the time of a
 // transaction.
 func (q *Queue) insist(ctx context.Context, r *row, what string, f func(ctx context.Context) error) {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
@@ -301,16 +301,16 @@ func (q *Queue) insist(ctx context.Context, r *row, what string, f func(ctx cont
 		if err == nil {
 			return
 		}
-		q.log.ErrorContext(ctx, "creatify: cannot write down what came of a call; trying on", "order", r.ID, "fence", r.fence,
+		q.log.ErrorContext(ctx, "creatify: cannot record the outcome of a call; will try again", "order", r.ID, "fence", r.fence,
 			"outcome", what, "error", err)
 		_ = sleep(ctx, pause)
 	}
 }
 
-// recordJob keeps a job's ID.
+// recordJob records a job's ID.
 func (q *Queue) recordJob(ctx context.Context, r *row, job *creatify.Job) {
 	state, due, err := q.newWait(r, job)
-	if err != nil { // the waiter will say so
+	if err != nil { // the waiter reports it
 		q.log.ErrorContext(ctx, "creatify: cannot wait for a job", "order", r.ID, "job", job.ID, "error", err)
 	}
 	q.insist(ctx, r, "job "+job.ID, func(ctx context.Context) error {
@@ -331,8 +331,8 @@ func (q *Queue) recordJob(ctx context.Context, r *row, job *creatify.Job) {
 	q.timing.point("recorded", r)
 }
 
-// recordLate keeps an ID whose order has gone on without it: it has the ID already, or it was sent again or
-// given up.
+// recordLate records an ID that the order has not waited for: it has the ID already, or it was sent again or
+// abandoned.
 func (q *Queue) recordLate(ctx context.Context, tx *sql.Tx, r *row, jobID string) error {
 	now, err := q.get(ctx, tx, r.ID)
 	if err != nil {
@@ -404,15 +404,15 @@ func (q *Queue) refuse(ctx context.Context, r *row, reason string, cause error) 
 	}
 }
 
-// park puts away a call of this process whose outcome is unknown.
+// park makes an order unknown after a call of this process.
 func (q *Queue) park(ctx context.Context, r *row, reason string, cause error) {
 	q.insist(ctx, r, reason, func(ctx context.Context) error { return q.parkIf(ctx, r, reason, oneLine(cause), 0) })
 }
 
-// lose puts away a call whose process is gone, once it cannot be under way any more.
+// lose parks the call of a process that has died, once it cannot be under way any more.
 func (q *Queue) lose(ctx context.Context, r *row) error {
 	wait := q.timing.held()
-	if err := q.parkIf(ctx, r, "interrupted", "its process is gone", wait); err != nil {
+	if err := q.parkIf(ctx, r, "interrupted", "its process has died", wait); err != nil {
 		return err
 	}
 	now, err := q.get(ctx, q.db, r.ID)

@@ -65,22 +65,22 @@ var (
 	// requeue takes back a call that was certainly not charged, and what it held of the budget.
 	requeue = transition{"requeue", []State{StateSending, StateUnknown}, StateQueued,
 		"reason = $3, due = $4, epoch = epoch + 1, credits = credits - estimate, estimate = 0", "fence = $2"}
-	// refuse ends an order that the API refused, which is not charged.
+	// refuse ends an order that the API refused and did not charge.
 	refuse = transition{"refuse", []State{StateSending, StateUnknown}, StateRefused,
 		"reason = $3, ended = {now}, credits = credits - estimate, estimate = 0", "fence = $2"}
-	// park puts away a call whose outcome is unknown, or whose caller is gone.
+	// park is for a call whose outcome is unknown, or whose process has died.
 	park = transition{"park", []State{StateSending}, StateUnknown, "reason = $3", "fence = $2 AND sent <= {now} - $4"}
-	// event takes the ID that a webhook's reference vouches for, or that a Get of a render does.
+	// event takes the ID that came with an order's webhook reference, or from a Get of a render.
 	event = transition{"event", []State{StateSending, StateUnknown, StateExpired}, StateWaiting,
 		"job_id = $2, wait = $3, due = $4, epoch = epoch + 1, reason = '', ended = 0", "fence = $5"}
 	// resolve takes the ID that a person found.
 	resolve = transition{"resolve", []State{StateUnknown, StateExpired}, StateWaiting,
 		"job_id = $2, wait = $3, due = $4, epoch = epoch + 1, reason = '', ended = 0", "fence = $5"}
-	// resend is a person's word that the order may be sent again; what the lost call held stays in credits,
+	// resend is a person's decision to send the order again; what the lost call held stays in credits,
 	// which the next claim adds to.
 	resend = transition{"resend", []State{StateUnknown}, StateQueued,
 		"reason = '', due = {now}, epoch = epoch + 1", "sent <= {now} - $2"}
-	// abandon is a person's word that nothing more is expected.
+	// abandon is a person's decision to expect nothing more.
 	abandon = transition{"abandon", []State{StateUnknown, StateExpired}, StateCancelled, "ended = {now}", ""}
 	// cancel ends an order that was not sent.
 	cancel = transition{"cancel", []State{StateQueued}, StateCancelled, "ended = {now}", ""}
@@ -89,7 +89,7 @@ var (
 		"reason = $4, ended = {now}, wait = '', credits = credits + $5, estimate = estimate + $5", "version = $3"}
 	// expire ends a wait whose job may continue. The ID and the estimate stay.
 	expire = transition{"expire", []State{StateWaiting}, StateExpired, "reason = $3, ended = {now}, wait = ''", "version = $2"}
-	// quarantine distrusts an order that a backup shows as not sent.
+	// quarantine is for an order that a backup shows as not sent.
 	quarantine = transition{"quarantine", []State{StateQueued, StateSending}, StateUnknown,
 		"reason = 'quarantined', epoch = epoch + 1, sent = {greatest}(sent, created)", "created >= $2"}
 )
@@ -123,7 +123,7 @@ const (
 	// A second Submit of the same ID changes nothing; the caller compares the digests then.
 	sqlInsert = `INSERT INTO {s}orders (id, kind, of_id, priority, max_wait, state, job_id, reference, digest, created, due)
 		VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, {now}, {now}) ON CONFLICT (id) DO NOTHING RETURNING ` + columns
-	// What is large and rarely read stands apart, so that a poll's write stays on one page.
+	// Large data is in a table of its own, so that a poll's write stays on one page.
 	sqlInsertData = `INSERT INTO {s}order_data (order_id, params) VALUES ($1, $2)`
 	sqlSetRiver   = `UPDATE {s}orders SET river_id = $2 WHERE id = $1`
 	sqlGet        = `SELECT ` + columns + ` FROM {s}orders WHERE id = $1`
@@ -158,7 +158,7 @@ const (
 	// The latest poll is kept only by whoever read the version that it began with.
 	sqlSaveWait = `UPDATE {s}orders SET wait = $3, due = $4, version = version + 1
 		WHERE id = $1 AND version = $2 AND state = 'waiting'`
-	// A charge that came to light after its order had gone on without it.
+	// A charge that was found after its order had continued without it.
 	sqlExtra = `UPDATE {s}orders SET extra = extra + 1 WHERE id = $1`
 
 	// The one row of limits caps claims: it is taken last in a transaction. A claim takes a time slot of the
@@ -185,7 +185,7 @@ const (
 	sqlProbe = `UPDATE {s}limits SET probe_at = {now} + $1 WHERE paused <> '' AND probe_at <= {now} RETURNING paused`
 	sqlFirst = `SELECT id FROM {s}orders WHERE state = 'queued' AND due <= {now} ORDER BY priority, created LIMIT 1`
 
-	// Orders that River has lost: their job is gone, or sleeps or runs longer than it should.
+	// Orders that River has lost: their job has disappeared, or sleeps or runs longer than it should.
 	sqlLost = `SELECT o.id FROM {s}orders o LEFT JOIN {s}river_job j ON j.id = o.river_id
 		WHERE o.state IN ('queued', 'waiting') AND (j.id IS NULL OR j.state IN ('cancelled', 'completed', 'discarded')
 			OR j.state IN ('scheduled', 'retryable', 'pending') AND o.due < {now} - $1

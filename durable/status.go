@@ -19,7 +19,7 @@ import (
 //go:embed status.html
 var statusHTML string
 
-// StatusHandler shows how the queue is doing, as a page, or as JSON with ?format=json: the orders by state,
+// StatusHandler serves the state of the queue, as a page, or as JSON with ?format=json: the orders by state,
 // those that need a person first, and one order's history. It shows no parameters. Serve it at any path, to
 // whoever may see the orders; with [Options.Authorize] it has buttons that change them.
 //
@@ -83,7 +83,7 @@ func (s *status) authorize(r *http.Request) (who string, ok bool) {
 	return s.queue.options.Authorize(r)
 }
 
-// change does what a button says, and shows the order.
+// change makes the change of a button, and shows the order.
 func (s *status) change(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if err := s.origin.Check(r); err != nil {
 		http.Error(w, "403 Forbidden: the request comes from another site", http.StatusForbidden)
@@ -268,7 +268,7 @@ func (s *status) readOrder(ctx context.Context, v *view, id string) error {
 	return err
 }
 
-// Advice says what to do about an order, for a person who sees it for the first time.
+// Advice returns what to do about an order, for a person who sees it for the first time.
 func (s shown) Advice() string {
 	switch {
 	case s.State == StateUnknown && s.Kind == Render:

@@ -262,7 +262,7 @@ func TestOrder_JSON(t *testing.T) {
 	assert.Equal(t, "a", back.ID)
 }
 
-// The order is canceled by its job's end alone when OnEnd cannot take a refusal.
+// An OnEnd that cannot take a refusal keeps the order queued, to be refused again.
 func TestOptions_OnEnd_refuses_a_refusal(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
 		fake := newAPI(t, done1s)

@@ -11,23 +11,28 @@ import (
 
 const sweepBatch = 200
 
-// sweepUntil looks after what River has lost, until ctx ends. Each process does, and none needs to be River's
-// leader.
+// sweepUntil sweeps until ctx ends. Each process does, and none needs to be River's leader.
 func (q *Queue) sweepUntil(ctx context.Context) {
 	defer q.leave(context.WithoutCancel(ctx))
 	for wait := q.timing.sweep / 10; sleep(ctx, jitter(wait)) == nil; wait = q.timing.sweep {
 		if err := q.sweep(ctx); err != nil && ctx.Err() == nil {
-			q.log.ErrorContext(ctx, "creatify: cannot look after lost orders; will try again", "error", err)
+			q.log.ErrorContext(ctx, "creatify: cannot sweep; will try again", "error", err)
 		}
 	}
 }
 
+// sweep heals what River and dead processes have left behind.
 func (q *Queue) sweep(ctx context.Context) error {
-	_, err := q.exec(ctx, q.db, sqlShow, q.replica)
-	return errors.Join(err, q.parkStale(ctx), q.reviveLost(ctx), q.forget(ctx), q.countWaiting(ctx), q.probe(ctx))
+	return errors.Join(q.show(ctx), q.parkStale(ctx), q.reviveLost(ctx), q.forget(ctx), q.countWaiting(ctx), q.probe(ctx))
 }
 
-// leave takes this process off the list of those that run, and those that were killed.
+// show puts this process on the list of those that run.
+func (q *Queue) show(ctx context.Context) error {
+	_, err := q.exec(ctx, q.db, sqlShow, q.replica)
+	return err
+}
+
+// leave takes this process off the list, and those that were killed.
 func (q *Queue) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, q.timing.transaction)
 	defer cancel()
@@ -47,7 +52,7 @@ func (q *Queue) countUntil(ctx context.Context) {
 	}
 }
 
-// parkStale puts away the calls of processes that are gone.
+// parkStale parks the calls of processes that have died.
 func (q *Queue) parkStale(ctx context.Context) error {
 	age := q.timing.held()
 	stale := map[string]int64{}
@@ -61,14 +66,14 @@ func (q *Queue) parkStale(ctx context.Context) error {
 	for id, fence := range stale {
 		r, getErr := q.get(ctx, q.db, id)
 		if getErr == nil && r.fence == fence {
-			getErr = q.parkIf(ctx, r, "interrupted", "its process is gone", age)
+			getErr = q.parkIf(ctx, r, "interrupted", "its process has died", age)
 		}
 		err = errors.Join(err, getErr)
 	}
 	return err
 }
 
-// reviveLost gives a new River job to orders whose job is gone or late.
+// reviveLost gives a new River job to orders whose job has disappeared or is late.
 func (q *Queue) reviveLost(ctx context.Context) error {
 	t := q.timing
 	return q.revive(ctx, sqlLost, micros(t.overdue), micros(t.sendTimeout()+t.overdue), sweepBatch, micros(t.rescue+t.overdue))
@@ -98,7 +103,7 @@ func (q *Queue) revive(ctx context.Context, statement string, args ...any) error
 	})
 }
 
-// forget deletes what finished orders keep beside their row.
+// forget deletes the data of finished orders, but not their rows.
 func (q *Queue) forget(ctx context.Context) error {
 	if q.options.Retention == 0 {
 		return nil

@@ -271,6 +271,7 @@ func TestOptions_OnCounts(t *testing.T) {
 		}, 20*time.Second, 20*time.Millisecond)
 		stop()
 		n := len(got)
+		assert.Equal(t, 1, got[0].Replicas)
 		assert.Equal(t, int64(3*n), asked.n.Load(), "statements for %d calls", n)
 		for i := 1; i < n; i++ {
 			assert.GreaterOrEqual(t, when[i].Sub(when[i-1]), options.CountsEvery)

@@ -16,7 +16,7 @@ import (
 	"github.com/creatify-community/creatify-go/internal/wait"
 )
 
-// newWait is the state of a wait that begins. It is due when a poll may be worth making.
+// newWait returns the state of a new wait, and when its first poll is due.
 func (q *Queue) newWait(r *row, job *creatify.Job) (state []byte, due time.Time, err error) {
 	pending := creatify.NewPendingJob(job, r.Params)
 	pending.Kind, pending.Key, pending.Deadline = r.Kind.waits(), r.ID, time.Now().Add(r.MaxWait)
@@ -28,7 +28,7 @@ func (q *Queue) newWait(r *row, job *creatify.Job) (state []byte, due time.Time,
 	return state, poller.Next(), err
 }
 
-// resume makes the poller of a stored wait.
+// resumeWait returns the poller of a stored wait.
 func (q *Queue) resumeWait(r *row) (*creatify.Poller, error) {
 	jobs := q.client.Load().Jobs
 	if len(r.wait) == 0 {
@@ -45,8 +45,8 @@ type waiter struct {
 	run   context.Context
 }
 
-// Work makes one poll and snoozes until the next. It returns nil only when there is nothing left to wait for,
-// since River takes nil from any worker of the job for its end.
+// Work makes one poll and snoozes until the next. It returns nil only when nothing is left to wait for: River
+// ends the job when any worker does.
 func (w *waiter) Work(ctx context.Context, job *river.Job[waitArgs]) error {
 	q := w.queue
 	r, err := q.get(ctx, q.db, job.Args.Order)
@@ -142,7 +142,7 @@ func cutOff(end, poll error) bool {
 	return ok && errors.Is(end, creatify.ErrWaitTimeout) && !errors.Is(ended.LastPollErr, poll)
 }
 
-// observe tells the brake how a poll went.
+// observe reports a poll to the brake.
 func (q *Queue) observe(r *row, err error, started time.Time) {
 	now := time.Now()
 	if err == nil {
@@ -239,7 +239,7 @@ func (q *Queue) finishTx(ctx context.Context, tx *sql.Tx, r *row, job *creatify.
 	return q.giveBack(ctx, tx, -spent)
 }
 
-// overspent is what a job used beyond its estimate; negative if it used less. A job that names no credits
+// overspent returns what a job used beyond its estimate; negative if it used less. A job that names no credits
 // keeps the estimate. A rendered job's credits contain those of its preview.
 func (q *Queue) overspent(ctx context.Context, tx *sql.Tx, r *row, job *creatify.Job) (float64, error) {
 	if job == nil {
@@ -273,7 +273,7 @@ func (q *Queue) tell(ctx context.Context, tx *sql.Tx, r *row) error {
 	return nil
 }
 
-// onEndError is OnEnd's, and no trouble of the queue's.
+// onEndError is an error of the caller's OnEnd.
 type onEndError struct{ err error }
 
 func (e *onEndError) Error() string { return fmt.Sprintf("durable: OnEnd: %v", e.err) }
@@ -283,7 +283,7 @@ const longestText = 500 // bytes, of a server's words in the database
 
 func oneLine(err error) string { return clip(err.Error()) }
 
-// clip makes a text fit for a line of a page.
+// clip returns a server's text on one line, at most longestText bytes.
 func clip(text string) string {
 	text = strings.ToValidUTF8(strings.Map(func(r rune) rune {
 		if isControl(r) {

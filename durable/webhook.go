@@ -23,8 +23,8 @@ func (q *Queue) WebhookHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { q.client.Load().webhooks.ServeHTTP(w, r) })
 }
 
-// heard takes a job that a webhook made the handler read. The reference is random, and known only to those
-// who have seen the URL.
+// heard applies a job that the webhook handler has read. The reference is random, and known only to those who
+// have seen the URL.
 func (q *Queue) heard(ctx context.Context, job *creatify.Job) error {
 	var ids []string
 	if reference := creatify.WebhookReference(ctx); reference != "" {
@@ -44,7 +44,7 @@ func (q *Queue) heard(ctx context.Context, job *creatify.Job) error {
 	return err
 }
 
-// apply does to an order what its job shows.
+// apply changes an order as its job shows.
 func (q *Queue) apply(ctx context.Context, id string, job *creatify.Job) error {
 	r, err := q.get(ctx, q.db, id)
 	if err != nil {
@@ -59,7 +59,7 @@ func (q *Queue) apply(ctx context.Context, id string, job *creatify.Job) error {
 			return nil
 		}
 		if err := q.unclaimed(ctx, r, job.ID); err != nil {
-			return nil // a reference with another order's job is no word of the API's
+			return nil // the API does not send one order's reference with another's job
 		}
 		if err := q.adopt(ctx, event, r, job, ""); err != nil {
 			return err
@@ -86,8 +86,8 @@ func rendering(job *creatify.Job) bool {
 	return job.Status != creatify.StatusDone || job.VideoOutput != ""
 }
 
-// A look reads an order's job once. It carries news to a process with OnEnd, and settles a render whose call
-// was lost.
+// lookArgs is a River job that reads an order's job once: for a process with OnEnd, or to settle a render
+// whose response was lost.
 type lookArgs struct {
 	Order string `json:"order"`
 }

@@ -2,12 +2,12 @@
 //
 //	client, err := creatify.NewFromEnv(creatify.WithHooks(otelcreatify.Hooks(otelcreatify.Options{})))
 //
-// A paid call is a producer span. Its wait is a consumer span below it, also when another process has continued the wait: it is
-// made when the wait has ended, with the times at which the job was created and its end noticed, so a crash loses no open span.
-// Polls are counted; they are spans only with [Options.PollSpans].
+// A paid call is a producer span. Its wait is a consumer span below it, also when another process has
+// continued the wait: it is made when the wait has ended, from the job's creation to the poll that saw its
+// end, so that a crash loses no open span. Polls are counted; they are spans only with [Options.PollSpans].
 //
-// No span, metric or attribute holds a key, a variable, a webhook's secret or a signed URL. For spans of the HTTP requests
-// below, put the middleware of otelhttp into [creatify.WithMiddleware].
+// No span or metric holds a key, a variable, a webhook's secret or a signed URL. For spans of the HTTP
+// requests below, pass otelhttp's transport to [creatify.WithMiddleware].
 package otelcreatify
 
 import (
@@ -48,14 +48,15 @@ func (o Options) meter() metric.Meter {
 	return o.MeterProvider.Meter(Scope)
 }
 
-// Hooks returns the hooks for [creatify.WithHooks]. An instrument that cannot be made is reported to [otel.Handle].
+// Hooks returns the hooks for [creatify.WithHooks]. An instrument that cannot be made is reported to
+// [otel.Handle].
 func Hooks(o Options) creatify.Hooks {
 	h := &hooks{tracer: o.tracer(), pollSpans: o.PollSpans, instruments: newInstruments(o.meter())}
 	return creatify.Hooks{Trace: traceparent, Paid: h.paid, Poll: h.poll, WaitEnd: h.waitEnd}
 }
 
-// RegisterTracker reports the waits of a tracker as creatify.waits, by state: waiting, polling or result. A collection costs
-// constant time. Unregister before the tracker is dropped.
+// RegisterTracker reports the waits of a tracker as creatify.waits, by state: waiting, polling or result. A
+// collection takes constant time. Unregister it before the tracker is dropped.
 func RegisterTracker(t *creatify.Tracker, o Options) (metric.Registration, error) {
 	meter := o.meter()
 	waits, err := meter.Int64ObservableGauge("creatify.waits", metric.WithUnit("{wait}"), metric.WithDescription("Tracked waits by state."))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -40,6 +41,7 @@ func params() creatify.JobParams {
 type telemetry struct {
 	spans  *tracetest.SpanRecorder
 	reader *metric.ManualReader
+	logs   bytes.Buffer
 	otelcreatify.Options
 }
 
@@ -53,6 +55,7 @@ func newTelemetry() *telemetry {
 func (x *telemetry) client(t *testing.T, api *creatifytest.API) *creatify.Client {
 	t.Helper()
 	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(api.HTTPClient()),
+		creatify.WithLogger(slog.New(slog.NewJSONHandler(&x.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 		creatify.WithHooks(otelcreatify.Hooks(x.Options)))
 	require.NoError(t, err)
 	return client
@@ -215,7 +218,7 @@ func TestHooks(t *testing.T) {
 		assert.NotContains(t, x.everything(t), "secret words")
 	})
 
-	t.Run("nothing secret is in a span or a metric", func(t *testing.T) {
+	t.Run("nothing secret is in a span, a metric or a log", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			x := newTelemetry()
 			x.PollSpans = true
@@ -223,21 +226,29 @@ func TestHooks(t *testing.T) {
 			client := x.client(t, api)
 			job, err := client.Jobs.CreatePreviewAndWait(t.Context(), params())
 			require.NoError(t, err)
-			_, err = client.Jobs.RenderAndWait(t.Context(), job.ID)
+			video, err := client.Jobs.RenderAndWait(t.Context(), job.ID)
+			require.NoError(t, err)
+			require.NoError(t, api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: 500, Body: secretVariable + secretWebhook},
+				creatifytest.Fault{Call: creatifytest.CallGetJob, Status: 401, Body: `{"detail": "` + secretVariable + `"}`}))
+			_, err = client.Jobs.CreatePreview(t.Context(), params())
+			require.ErrorIs(t, err, creatify.ErrOutcomeUnknown)
+			_, err = client.Jobs.CreatePreviewAndWait(t.Context(), params())
 			require.NoError(t, err)
 			said := x.everything(t)
-			for _, secret := range []string{creatifytest.APIKey, creatifytest.APIID, secretVariable, secretWebhook, job.Preview} {
+			for _, secret := range []string{creatifytest.APIKey, creatifytest.APIID, secretVariable, secretWebhook, job.Preview, video.VideoOutput} {
 				assert.NotContains(t, said, secret)
 			}
 			assert.Contains(t, said, "creatify render")
 			assert.Contains(t, said, "creatify wait video")
+			assert.Contains(t, said, `"call":"create_preview"`, "the log is among it")
+			assert.Contains(t, said, "outcome_unknown")
 		})
 	})
 }
 
 // everything is the text of all that was emitted.
 func (x *telemetry) everything(t *testing.T) string {
-	text := fmt.Sprintf("%+v", x.metrics(t))
+	text := fmt.Sprintf("%+v", x.metrics(t)) + x.logs.String()
 	for _, span := range tracetest.SpanStubsFromReadOnlySpans(x.spans.Ended()) {
 		text += fmt.Sprintf("%+v", span)
 	}

@@ -1,5 +1,5 @@
-// Package docs compiles and runs the code of docs/durable.md and docs/operating.md that uses other modules than
-// the root.
+// Package docs compiles and runs the code of docs/durable.md and docs/operating.md that uses other modules
+// than the root.
 package docs
 
 import (
