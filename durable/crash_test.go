@@ -86,7 +86,7 @@ func TestCrash(t *testing.T) {
 }
 
 func resendIt(t *testing.T, q *Queue, _ *api) {
-	require.Eventually(t, func() bool { return q.Resend(t.Context(), "victim", "anna") == nil }, 10*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return q.Resend(t.Context(), "victim", "anna") == nil }, patience, 100*time.Millisecond)
 }
 
 func resolveIt(t *testing.T, q *Queue, fake *api) {

@@ -37,7 +37,7 @@ func TestQueue_Run_database_dies(t *testing.T) {
 		q := place{Postgres, own.database(t)}.queue(t, options)
 		run(t, q)
 		mustSubmit(t, q, previewOrder("a"))
-		require.Eventually(t, func() bool { return fake.Charged() == 1 && q.db.Ping() != nil }, 20*time.Second, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return fake.Charged() == 1 && q.db.Ping() != nil }, patience, 20*time.Millisecond)
 		_, err := q.Submit(t.Context(), previewOrder("b"))
 		assert.ErrorContains(t, err, "durable: submit")
 		time.Sleep(time.Second)
@@ -226,7 +226,7 @@ func TestQueue_Run_lost_commit(t *testing.T) {
 			q := place{Postgres, through}.queue(t, options)
 			run(t, q)
 			mustSubmit(t, direct, previewOrder("a"))
-			require.Eventually(t, func() bool { return p.hits.Load() == 1 }, 20*time.Second, 10*time.Millisecond)
+			require.Eventually(t, func() bool { return p.hits.Load() == 1 }, patience, 10*time.Millisecond)
 			if p.down.Load() {
 				assert.Equal(t, StateSending, reaches(t, direct, "a", StateSending).State)
 				time.Sleep(500 * time.Millisecond)
@@ -257,13 +257,13 @@ func TestQueue_Run_lost_commit_found_late(t *testing.T) {
 	q := place{Postgres, through}.queue(t, options)
 	run(t, q)
 	mustSubmit(t, direct, previewOrder("a"))
-	require.Eventually(t, p.down.Load, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, p.down.Load, patience, 10*time.Millisecond)
 	time.Sleep(options.timing.late())
 	assert.Zero(t, fake.Calls(creatifytest.CallCreatePreview))
 	p.down.Store(false)
 	require.Eventually(t, func() bool {
 		order, err := direct.Get(context.Background(), "a")
 		return err == nil && (order.State == StateDone || order.State == StateUnknown)
-	}, 30*time.Second, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 	assert.LessOrEqual(t, fake.Charged(), 1.0)
 }

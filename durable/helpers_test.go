@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		os.Exit(work(config))
 	}
 	flag.Parse()
-	_ = flag.Set("test.parallel", "12") // they sleep more than they compute
+	_ = flag.Set("test.parallel", "8") // they sleep more than they compute
 	code := m.Run()
 	server.stop()
 	os.Exit(code)
@@ -282,10 +282,13 @@ func mustSubmit(t testing.TB, q *Queue, order Order) *Order {
 	return stored
 }
 
+// patience is how long a test waits for what takes a second or ten when nothing else uses the machine.
+const patience = 2 * time.Minute
+
 // reaches waits until an order has a state.
 func reaches(t testing.TB, q *Queue, id string, state State) *Order {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
 		order, err := q.Get(t.Context(), id)
 		require.NoError(t, err)

@@ -170,12 +170,12 @@ func TestQueue_Run_outage(t *testing.T) {
 		for i := range 100 {
 			mustSubmit(t, q, previewOrder(fmt.Sprint("order-", i)))
 		}
-		require.Eventually(t, func() bool { return fake.Charged() == 100 }, 40*time.Second, 50*time.Millisecond)
+		require.Eventually(t, func() bool { return fake.Charged() == 100 }, patience, 50*time.Millisecond)
 		require.NoError(t, fake.Inject(creatifytest.Fault{Call: creatifytest.CallGetJob, Times: -1, Status: 503}))
 		require.Eventually(t, func() bool {
 			counts, err := q.Counts(t.Context())
 			return err == nil && !counts.FailingSince.IsZero()
-		}, 20*time.Second, 50*time.Millisecond)
+		}, patience, 50*time.Millisecond)
 		time.Sleep(time.Second)
 		before := fake.Calls(creatifytest.CallGetJob)
 		time.Sleep(4 * time.Second)
@@ -184,7 +184,7 @@ func TestQueue_Run_outage(t *testing.T) {
 		require.Eventually(t, func() bool {
 			counts, err := q.Counts(t.Context())
 			return err == nil && counts.FailingSince.IsZero()
-		}, 20*time.Second, 50*time.Millisecond)
+		}, patience, 50*time.Millisecond)
 		counts, err := q.Counts(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, 100, counts.Orders[StateWaiting], "no wait ends")

@@ -271,7 +271,7 @@ func TestOptions_Listener(t *testing.T) {
 	require.Eventually(t, func() bool {
 		var n int
 		return q.db.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'").Scan(&n) == nil && n > 0
-	}, 20*time.Second, 20*time.Millisecond)
+	}, patience, 20*time.Millisecond)
 	time.Sleep(500 * time.Millisecond) // the first question is over
 	started := time.Now()
 	mustSubmit(t, q, previewOrder("a"))
@@ -281,5 +281,5 @@ func TestOptions_Listener(t *testing.T) {
 	require.Eventually(t, func() bool {
 		var n int
 		return q.db.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'").Scan(&n) == nil && n == 0
-	}, 20*time.Second, 20*time.Millisecond, "the connection outlives Run")
+	}, patience, 20*time.Millisecond, "the connection outlives Run")
 }

@@ -275,7 +275,7 @@ func TestOptions_OnEnd_refuses_a_refusal(t *testing.T) {
 		require.Eventually(t, func() bool {
 			order, err := q.Get(t.Context(), "a")
 			return err == nil && order.State == StateQueued && order.Reason == "refused"
-		}, 20*time.Second, 20*time.Millisecond)
+		}, patience, 20*time.Millisecond)
 	})
 }
 

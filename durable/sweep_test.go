@@ -86,7 +86,7 @@ func TestOptions_Retention(t *testing.T) {
 			order, err := q.Get(t.Context(), "a")
 			history, historyErr := q.History(t.Context(), "a")
 			return err == nil && historyErr == nil && order.Job == nil && order.Params.TemplateID == "" && len(history) == 0
-		}, 20*time.Second, 50*time.Millisecond)
+		}, patience, 50*time.Millisecond)
 		assert.Equal(t, StateDone, mustSubmit(t, q, previewOrder("a")).State, "the ID stays taken")
 		mustSubmit(t, q, Order{ID: "v", Kind: Render, Of: "a"})
 		reaches(t, q, "v", StateDone)
@@ -166,7 +166,7 @@ func TestQueue_Run(t *testing.T) {
 		onBoth(t, func(t *testing.T, at place) {
 			q := at.queue(t, quickOptions(newAPI(t, creatifytest.Config{}).client(t)))
 			stop := run(t, q)
-			require.Eventually(t, q.running.Load, 10*time.Second, time.Millisecond)
+			require.Eventually(t, q.running.Load, patience, time.Millisecond)
 			assert.ErrorIs(t, q.Run(t.Context()), ErrRunning)
 			stop()
 			run(t, q)
@@ -204,7 +204,7 @@ func TestQueue_Run_leaves_nothing_running(t *testing.T) {
 				}
 			}
 			return left == ""
-		}, 5*time.Second, 50*time.Millisecond)
+		}, patience, 50*time.Millisecond)
 		assert.Empty(t, left)
 	}
 }
@@ -268,7 +268,7 @@ func TestOptions_OnCounts(t *testing.T) {
 			defer mu.Unlock()
 			last := got[len(got)-1]
 			return last.Orders[StateDone] == 1 && last.Credits == 1 && last.Replicas == 1
-		}, 20*time.Second, 20*time.Millisecond)
+		}, patience, 20*time.Millisecond)
 		stop()
 		n := len(got)
 		assert.Equal(t, 1, got[0].Replicas)
@@ -289,7 +289,7 @@ func TestQueue_sweep_twice_at_once(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
 		client := newAPI(t, creatifytest.Config{}).client(t)
 		one, other := at.queue(t, quickOptions(client)), at.queue(t, quickOptions(client))
-		for i := range 50 {
+		for i := range 20 {
 			mustSubmit(t, one, previewOrder(fmt.Sprint("order-", i)))
 		}
 		_, err := one.exec(t.Context(), one.db, "DELETE FROM {s}river_job")
@@ -302,7 +302,7 @@ func TestQueue_sweep_twice_at_once(t *testing.T) {
 		var jobs, epochs int
 		require.NoError(t, one.queryRow(t.Context(), one.db, "SELECT count(*) FROM {s}river_job").Scan(&jobs))
 		require.NoError(t, one.queryRow(t.Context(), one.db, "SELECT sum(epoch) FROM {s}orders").Scan(&epochs))
-		assert.Equal(t, 50, jobs)
-		assert.Equal(t, 100, epochs)
+		assert.Equal(t, 20, jobs)
+		assert.Equal(t, 40, epochs)
 	})
 }

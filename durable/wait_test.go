@@ -17,7 +17,7 @@ import (
 func TestQueue_poll_lost_swap(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
 		ctx := t.Context()
-		fake := newAPI(t, creatifytest.Config{Life: creatifytest.Life{Duration: time.Second}})
+		fake := newAPI(t, creatifytest.Config{Life: creatifytest.Life{Duration: 30 * time.Second, PerRead: 10 * time.Second}})
 		q := at.queue(t, quickOptions(fake.client(t)))
 		mustSubmit(t, q, previewOrder("a"))
 		claimed := must(q.tryClaim(ctx, must(q.get(ctx, q.db, "a"))(t), 1, false))(t)
@@ -34,7 +34,6 @@ func TestQueue_poll_lost_swap(t *testing.T) {
 		assert.Equal(t, q.timing.lostSwap, again)
 		assert.Equal(t, saved, must(q.get(ctx, q.db, "a"))(t))
 
-		time.Sleep(time.Second) // the job is done
 		_, err = q.poll(ctx, ctx, first, must(q.resumeWait(first))(t))
 		assert.ErrorIs(t, err, &rivertype.JobSnoozeError{})
 		assert.Equal(t, StateWaiting, must(q.Get(ctx, "a"))(t).State)
@@ -137,7 +136,7 @@ func TestQueue_Run_expires(t *testing.T) {
 				assert.False(t, expired.Ended.IsZero())
 				polls := fake.Calls(creatifytest.CallGetJob)
 				require.NoError(t, q.Resolve(t.Context(), "a", "", "anna"))
-				require.Eventually(t, func() bool { return fake.Calls(creatifytest.CallGetJob) > polls+2 }, 20*time.Second, 20*time.Millisecond,
+				require.Eventually(t, func() bool { return fake.Calls(creatifytest.CallGetJob) > polls+2 }, patience, 20*time.Millisecond,
 					"one by Resolve, then those of the wait")
 				assert.Equal(t, 1.0, fake.Charged())
 			})

@@ -156,7 +156,7 @@ func TestQueue_WebhookHandler_forged(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
 		r := newReplicas(t, at, creatifytest.Webhooks{Lose: func(int) bool { return true }}, nil)
 		mustSubmit(t, r.runs, previewOrder("done"))
-		require.Eventually(t, func() bool { return r.fake.Charged() == 1 }, 10*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return r.fake.Charged() == 1 }, patience, 10*time.Millisecond)
 		other := r.fake.Jobs()[0]
 		inject(t, r.fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: 500})
 		mustSubmit(t, r.runs, previewOrder("lost"))
