@@ -56,28 +56,26 @@ const (
 	exitFailed
 )
 
-const help = `Creatify-gen writes a Go file with a type for each custom template of an
-account, so that a missing or misspelt variable does not compile. Free.
+const help = `Writes a Go file with a type for each custom template of an account, so that a
+missing or misspelt variable does not compile. Free.
 
-Usage: creatify-gen [flags]
-
-  -out file       the file to write (default: standard output)
-  -package name   the file's package (default: $GOPACKAGE, else that of the
-                  existing file, which -check prefers, else the folder's name)
-  -template ID    a template to write; may be repeated (default: all)
-  -check          write nothing; exit 1 if the file is not up to date
+  -out FILE      write it here [standard output]
+  -package NAME  of the file [$GOPACKAGE; else that
+                 of the file, which -check prefers;
+                 else the folder's name]
+  -template ID   this template; repeatable [all]
+  -check         only see if FILE is up to date
 
 Examples:
   //go:generate creatify-gen -out templates_gen.go
   creatify-gen -check -out templates_gen.go
   CREATIFY_BASE_URL=http://127.0.0.1:8080 creatify-gen
 
-Environment:
-  CREATIFY_API_ID, CREATIFY_API_KEY   the account
-  CREATIFY_BASE_URL                   another server, such as creatify-mock
+Environment: CREATIFY_API_ID and CREATIFY_API_KEY name the account, and
+CREATIFY_BASE_URL another API, such as creatify-mock.
 
-Exit codes: 0 done; 1 -check found a difference; 2 wrong arguments;
-  3 the account cannot be read, or the file cannot be written
+Exit codes: 0 done; 1 -check found a difference; 2 bad usage; 3 the account
+cannot be read, or the file cannot be written.
 `
 
 func main() {

@@ -17,16 +17,12 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// help fits a terminal of 50 columns.
-const help = `creatify-mock [flags]: a sandbox of Creatify's API
-
-A fake of the custom-template API, in memory, free
-of charge and for programs in any language. The
-page at / shows jobs, charges and how to use it.
+// help fits a screen of 24 lines and 80 columns, and its flags fit 50 columns.
+const help = `A sandbox of Creatify's custom-template API, in memory; its page at / says more.
 
   -addr HOST:PORT      listen here [127.0.0.1:0]
-  -url URL             where clients reach it, if
-                       not at that address
+  -url URL             where clients reach it
+  -seed N              make the same IDs each time
   -credits N           balance at the start [1000]
   -job-duration D      until a job ends [20s]
   -render-duration D   until a render ends [20s]
@@ -38,26 +34,13 @@ page at / shows jobs, charges and how to use it.
   -strict              refuse jobs that do not fit
   -webhooks WHERE      off, local or any [local]
   -webhook-statuses S  [done,failed,rejected]
-  -images              previews load their images
-  -seed N              the same job IDs each time
+  -images              let previews load images
 
-FAULT is lose (the response, after the charge),
-reset, slow, cut or a status such as 503, and
-options: ,call= ,times= ,skip= ,for= ,delay=
-,retry-after= ,processed=true. At any time:
-
-  curl URL/_mock/faults \
-    -H 'Content-Type: application/json' \
-    -d '{"fault": "lose", "call": "preview"}'
-
-Examples:
-  creatify-mock -addr 127.0.0.1:8080
-  creatify-mock -fault 503,call=render,times=3
-  creatify-mock -fault 429,for=1m,retry-after=5
-
-Environment: it reads none, and prints the
-variables that a client needs.
-Exit codes: 0 interrupted, 1 failed, 2 wrong flag.
+FAULT is lose (the response, after the charge), reset, slow, cut or a status,
+with ,call= ,times= ,skip= ,for= ,delay= ,retry-after= or ,processed=true.
+Example: creatify-mock -addr 127.0.0.1:8080 -fault 503,call=render,times=3
+Environment: none is read; the variables that a client needs are printed.
+Exit codes: 0 stopped by a signal; 1 broken; 2 bad usage.
 `
 
 // The values of -webhooks.

@@ -15,6 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestMain runs the tests, or the program: a test that needs it as a process starts this binary again.
+func TestMain(m *testing.M) {
+	if os.Getenv("RUN_THE_PROGRAM") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
 // folder is a working directory with a file of rows, and the account that they are sent to.
 type folder struct {
 	t    *testing.T
@@ -60,15 +68,15 @@ type output struct {
 func (f *folder) batch(ctx context.Context, args ...string) output {
 	f.t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, append([]string{"-in=in.csv", "-budget=20"}, args...), &stdout, &stderr, nil, creatify.WithHTTPClient(f.fake.HTTPClient()))
+	code := run(ctx, append([]string{"-in=in.csv", "-budget=20"}, args...), &stdout, &stderr, creatify.WithHTTPClient(f.fake.HTTPClient()))
 	assert.NotContains(f.t, stdout.String()+stderr.String(), creatifytest.APIKey, "the key is shown")
 	return output{code, stdout.String(), stderr.String()}
 }
 
-// results returns a column of results.csv, by row.
-func results(t *testing.T, column string) map[string]string {
+// results returns a column of a file of results, by row.
+func results(t *testing.T, name, column string) map[string]string {
 	t.Helper()
-	file, err := os.Open("results.csv")
+	file, err := os.Open(name)
 	require.NoError(t, err)
 	defer file.Close()
 	table, err := csv.NewReader(file).ReadAll()

@@ -7,6 +7,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"flag"
@@ -18,11 +19,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/creatify-community/creatify-go"
-	"github.com/creatify-community/creatify-go/creatifytest"
 	"github.com/creatify-community/creatify-go/durable"
 	"github.com/creatify-community/creatify-go/examples/internal/cli"
 	"github.com/gofrs/flock"
@@ -36,77 +36,68 @@ var help string
 //go:embed rows.csv
 var sample []byte
 
-func main() {
-	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 4 * time.Second}})
-	cli.Main(func(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-		return run(ctx, args, stdout, stderr, fake)
-	})
-}
+// mostLost is how many responses may be lost in a run. Each leaves a row that is perhaps paid.
+const mostLost = 10
+
+func main() { cli.Main(run) }
 
 type batch struct {
-	out      string // the file of the results
+	account  bool // there is one in the environment
+	out      string
 	budget   float64
-	orders   []durable.Order // as the rows ask for them
+	orders   []durable.Order // one for each row
 	queue    *durable.Queue
 	progress *cli.Progress
+	unknown  int    // orders, before this run
+	paused   string // why nothing is sent
 }
 
 // parse reads the flags and the rows.
-func parse(args []string, account bool, stdout io.Writer) (*batch, error) {
-	b, in, text := &batch{}, "", sample
-	set := flag.NewFlagSet("batch", flag.ContinueOnError)
-	set.StringVar(&in, "in", "", "")
+func parse(args []string, stdout io.Writer) (b *batch, err error) {
+	b = &batch{}
+	set, rows := flag.NewFlagSet("batch", flag.ContinueOnError), sample
+	in := set.String("in", "", "")
 	set.StringVar(&b.out, "out", "results.csv", "")
-	set.Float64Var(&b.budget, "budget", 0, "")
-	err := cli.Parse(set, help, args, stdout)
-	if !account {
-		b.budget = cmp.Or(b.budget, 20)
-	}
-	input, _ := os.Stat(in)
+	set.Float64Var(&b.budget, "budget", 20, "")
+	b.account, err = cli.Parse(set, help, args, stdout)
+	input, _ := os.Stat(*in)
 	output, _ := os.Stat(b.out)
 	switch {
 	case err != nil:
 		return nil, err
-	case account && in == "":
+	case b.account && *in == "":
 		return nil, errors.New("-in is missing: with an account the rows must be yours")
-	case input != nil && output != nil && os.SameFile(input, output):
+	case os.SameFile(input, output):
 		return nil, errors.New("-in and -out are the same file")
 	case !(b.budget > 0 && b.budget < math.MaxInt32):
 		return nil, errors.New("-budget must be a number of credits above zero")
-	case in != "":
-		if text, err = os.ReadFile(in); err != nil {
+	case *in != "":
+		if rows, err = os.ReadFile(*in); err != nil {
 			return nil, err
 		}
 	}
-	if b.orders, err = readRows(text); err != nil {
-		return nil, fmt.Errorf("%s:\n%w", in, err)
+	if b.orders, err = readRows(rows); err != nil {
+		return nil, fmt.Errorf("%s:\n%w", *in, err)
 	}
 	return b, nil
 }
 
-// run is the program without its process. The options are for the client of a real account.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *creatifytest.API, opts ...creatify.Option) int {
+// run is the program without its process. The options are for its client.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, opts ...creatify.Option) (exitCode int) {
 	bad := func(err error) int { return cli.BadUsage(stderr, "batch", err) }
-	account, err := cli.Account()
+	b, err := parse(args, stdout)
 	if err != nil {
 		return bad(err)
 	}
-	b, err := parse(args, account, stdout)
-	if err != nil {
-		return bad(err)
-	}
-	client, err := cli.Client(account, fake, stderr, append(opts, creatify.WithTemplateCheck(time.Hour))...)
+	client, err := cli.Client(b.account, stderr, append(opts, creatify.WithTemplateCheck(time.Hour))...)
 	if err != nil {
 		return bad(err)
 	}
 	database := b.out + ".db"
-	if !account { // the fake's jobs end with this process, and so do the orders
-		dir, err := os.MkdirTemp("", "batch-*")
-		if err != nil {
-			return bad(err)
-		}
-		defer os.RemoveAll(dir)
-		database = filepath.Join(dir, "fake.db")
+	if !b.account { // the fake's jobs end with this process, and so do the orders
+		database = filepath.Join(os.TempDir(), "batch-"+rand.Text(), "orders.db")
+		_ = os.Mkdir(filepath.Dir(database), 0o700)
+		defer os.RemoveAll(filepath.Dir(database))
 	}
 	lock := flock.New(database + ".lock")
 	if locked, err := lock.TryLock(); err != nil || !locked {
@@ -123,12 +114,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 	if err := b.submit(ctx); err != nil {
 		return bad(err)
 	}
-	paused, err := b.follow(ctx)
+	running, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { b.watch(running, stop) })
+	err = b.queue.Run(running)
+	stop()
+	watching.Wait()
 	b.progress.Stop()
-	exitCode, reportErr := b.report(context.WithoutCancel(ctx), paused, stdout, stderr)
+	exitCode, reportErr := b.report(context.WithoutCancel(ctx), stdout, stderr)
 	if err = errors.Join(err, reportErr); err != nil {
 		fmt.Fprintf(stderr, "%v\n%s", err, again)
-		return 3
 	}
 	return exitCode
 }
@@ -140,7 +135,6 @@ func (b *batch) submit(ctx context.Context) error {
 	rows := map[string]bool{}
 	for _, row := range b.orders {
 		rows[row.ID] = true
-		b.progress.Show(float64(len(rows))/float64(len(b.orders)), "storing the rows")
 		if _, err := b.queue.Submit(ctx, row); errors.Is(err, durable.ErrConflict) {
 			return fmt.Errorf("row %q: an earlier run has it with other values (give a changed row a new id)", row.ID)
 		} else if err != nil {
@@ -153,112 +147,77 @@ func (b *batch) submit(ctx context.Context) error {
 		case o.State == durable.StateQueued && !rows[o.ID]: // the row is gone
 			err = errors.Join(err, b.queue.Cancel(ctx, o.ID))
 		case o.State == durable.StateExpired:
-			if err := b.queue.Resolve(ctx, o.ID, o.JobID, "batch"); err != nil {
-				b.progress.Say("%v", err)
-			}
+			_ = b.queue.Resolve(ctx, o.ID, "", "batch") // otherwise it stays expired
+		case o.State == durable.StateUnknown:
+			b.unknown++
 		}
 	}
 	return errors.Join(err, b.queue.Resume(ctx)) // by now the account may have credits, or the right key
 }
 
-// mostLost is how many responses may be lost in a run. Each leaves a row of which nobody knows whether it was
-// paid.
-const mostLost = 10
-
-// follow runs the queue until nothing moves, nothing is to be sent, or ctx ends. It returns why nothing is
-// sent.
-func (b *batch) follow(ctx context.Context) (paused string, err error) {
-	running, stop := context.WithCancel(ctx)
-	defer stop()
-	before, err := b.queue.Counts(ctx)
-	ended := make(chan error)
-	go func() { ended <- b.queue.Run(running) }()
-	for ticks := time.Tick(200 * time.Millisecond); ; {
-		counts, lookErr := b.look(context.WithoutCancel(ctx))
+// watch shows the progress, and stops the run when no order moves or many responses are lost.
+func (b *batch) watch(ctx context.Context, stop func()) {
+	for ; ctx.Err() == nil; time.Sleep(200 * time.Millisecond) {
+		counts, err := b.queue.Counts(ctx)
 		n := counts.Orders
-		if n[durable.StateUnknown]-before.Orders[durable.StateUnknown] >= mostLost {
-			counts.Paused = "outcome_unknown"
+		queued, moving := n[durable.StateQueued], n[durable.StateSending]+n[durable.StateWaiting]
+		text := fmt.Sprintf("%d done, %d under way, %d queued", n[durable.StateDone], moving, queued)
+		if first, _ := b.queue.List(ctx, durable.Filter{State: durable.StateQueued, Limit: 1}); len(first) > 0 && first[0].Reason != "" {
+			text += " (" + first[0].Reason + ")"
+		}
+		b.progress.Show(1-float64(queued+moving)/float64(len(b.orders)), text)
+		b.paused = counts.Paused
+		if n[durable.StateUnknown] >= b.unknown+mostLost {
+			b.paused, moving = "outcome_unknown", 0
+		}
+		if err != nil || moving == 0 && (queued == 0 || b.paused != "") {
 			stop()
 		}
-		if n[durable.StateSending]+n[durable.StateWaiting] == 0 && (n[durable.StateQueued] == 0 || counts.Paused != "") || lookErr != nil {
-			stop()
-		}
-		select {
-		case endErr := <-ended:
-			return counts.Paused, errors.Join(err, endErr, lookErr)
-		case <-ticks:
-		}
 	}
 }
 
-// look counts the orders, and shows how far they are.
-func (b *batch) look(ctx context.Context) (durable.Counts, error) {
-	counts, err := b.queue.Counts(ctx)
-	n := counts.Orders
-	open := n[durable.StateQueued] + n[durable.StateSending] + n[durable.StateWaiting]
-	text := summary(n)
-	if first, _ := b.queue.List(ctx, durable.Filter{State: durable.StateQueued, Limit: 1}); len(first) > 0 && first[0].Reason != "" {
-		text += " (" + first[0].Reason + ")"
-	}
-	b.progress.Show(1-float64(open)/float64(len(b.orders)), text)
-	return counts, err
-}
-
-func summary(n map[durable.State]int) string {
-	var parts []string
-	for _, state := range slices.Sorted(maps.Keys(n)) {
-		parts = append(parts, fmt.Sprintf("%d %s", n[state], state))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// todo is what a person can do about a state, or about the reason of a pause.
-var todo = map[string]string{
-	"failed":    "the results say why",
-	"rejected":  "the results say why",
-	"refused":   "not paid; the results say why (give a corrected row a new id)",
-	"unknown":   "perhaps paid, and not sent again (look in the account for a job of the row's name; without one, give the row a new id)",
-	"cancelled": "missing in an earlier run (give the row a new id)",
-
+// hints are what a person can do about a state, or about the reason why nothing is sent.
+var hints = map[string]string{
+	"refused":              ", not paid: the results say why (give a corrected row a new id)",
+	"unknown":              ", perhaps paid, and not sent again: look in the account for a job of the row's name (without one, give the row a new id)",
+	"cancelled":            ", missing in an earlier run (give the row a new id)",
 	"insufficient_credits": "The account has too few credits: add some. ",
 	"unauthorized":         "The API refuses the key: check CREATIFY_API_ID and CREATIFY_API_KEY. ",
-	"outcome_unknown":      "Too many responses were lost: see whether the API is well. ",
+	"outcome_unknown":      "Many responses were lost: see whether the API is well. ",
 	"budget_exceeded":      "The budget is used up: give a larger -budget. ",
 }
 
 // report writes the results, and prints what to do about the rows that are not done.
-func (b *batch) report(ctx context.Context, paused string, stdout, stderr io.Writer) (exitCode int, err error) {
-	var final []*durable.Order
-	n, credits := map[durable.State]int{}, map[durable.State]float64{}
-	for _, row := range b.orders {
+func (b *batch) report(ctx context.Context, stdout, stderr io.Writer) (exitCode int, err error) {
+	n, unknown := map[durable.State]int{}, 0.0
+	for i, row := range b.orders {
 		o, err := b.queue.Get(ctx, row.ID)
 		if err != nil {
-			return 0, err
+			return 3, err
 		}
-		final = append(final, o)
+		b.orders[i] = *o
 		n[o.State]++
-		credits[o.State] += o.Credits
+		if o.State == durable.StateUnknown || o.State == durable.StateSending {
+			unknown += o.Credits
+		}
 	}
 	counts, err := b.queue.Counts(ctx)
-	if err = errors.Join(err, writeResults(b.out, final)); err != nil {
-		return 0, err
+	if err = errors.Join(err, writeResults(b.out, b.orders)); err != nil {
+		return 3, err
 	}
-	unknown := credits[durable.StateUnknown] + credits[durable.StateSending]
-	fmt.Fprintf(stdout, "Results: %s\n%d rows: %s\nCredits: %v spent, %v unknown, %v of %v left\n", b.out, len(final), summary(n),
-		counts.Credits-unknown, unknown, b.budget-counts.Credits, b.budget)
+	fmt.Fprintf(stdout, "Results: %s, with %d rows\n", b.out, len(b.orders))
 	for _, state := range slices.Sorted(maps.Keys(n)) {
-		if hint := todo[string(state)]; hint != "" {
-			fmt.Fprintf(stderr, "%d %s: %s.\n", n[state], state, hint)
-		}
+		fmt.Fprintf(stdout, "  %d %s%s\n", n[state], state, hints[string(state)])
 	}
+	fmt.Fprintf(stdout, "Credits: %v spent, %v unknown, %v of %v left\n", counts.Credits-unknown, unknown, b.budget-counts.Credits, b.budget)
 	open := n[durable.StateQueued] + n[durable.StateSending] + n[durable.StateWaiting] + n[durable.StateExpired]
-	if open > 0 {
-		fmt.Fprint(stderr, todo[paused], again)
-	}
 	switch {
-	case open+n[durable.StateUnknown] > 0:
+	case open > 0:
+		fmt.Fprint(stderr, hints[b.paused], again)
 		return 3, nil
-	case n[durable.StateDone] < len(final):
+	case n[durable.StateUnknown] > 0:
+		return 3, nil
+	case n[durable.StateDone] < len(b.orders):
 		return 1, nil
 	}
 	return 0, nil

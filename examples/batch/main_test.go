@@ -25,14 +25,14 @@ func TestRun_makes_all_rows_once(t *testing.T) {
 		for range 2 {
 			got := f.batch(t.Context())
 			assert.Equal(t, 0, got.code, got.stderr)
-			assert.Equal(t, "Results: results.csv\n4 rows: 4 done\nCredits: 4 spent, 0 unknown, 16 of 20 left\n", got.stdout)
-			assert.Equal(t, allDone, results(t, "state"))
+			assert.Equal(t, "Results: results.csv, with 4 rows\n  4 done\nCredits: 4 spent, 0 unknown, 16 of 20 left\n", got.stdout)
+			assert.Equal(t, allDone, results(t, "results.csv", "state"))
 			assert.Equal(t, 4.0, f.fake.Charged())
 		}
-		for row, job := range results(t, "job") {
+		for row, job := range results(t, "results.csv", "job") {
 			known, _ := f.fake.Job(job)
 			assert.Equal(t, row, known.Request.Name, "by which a person finds the job")
-			assert.Equal(t, known.Preview, results(t, "preview")[row])
+			assert.Equal(t, known.Preview, results(t, "results.csv", "preview")[row])
 		}
 	})
 }
@@ -63,7 +63,7 @@ func TestRun_continues_what_was_stopped(t *testing.T) {
 
 				second := f.batch(t.Context())
 				assert.Equal(t, 0, second.code, second.stderr)
-				assert.Equal(t, allDone, results(t, "state"))
+				assert.Equal(t, allDone, results(t, "results.csv", "state"))
 				assert.Equal(t, 4.0, f.fake.Charged())
 			})
 		})
@@ -75,7 +75,7 @@ func TestRun_keeps_the_budget_over_all_runs(t *testing.T) {
 		for range 2 {
 			got := f.batch(t.Context(), "-budget=3")
 			assert.Equal(t, 3, got.code, got.stderr)
-			assert.Contains(t, got.stdout, "4 rows: 3 done, 1 queued\nCredits: 3 spent, 0 unknown, 0 of 3 left\n")
+			assert.Contains(t, got.stdout, "4 rows\n  3 done\n  1 queued\nCredits: 3 spent, 0 unknown, 0 of 3 left\n")
 			assert.Contains(t, got.stderr, "The budget is used up: give a larger -budget. "+again)
 			assert.Equal(t, 3.0, f.fake.Charged())
 		}
@@ -126,11 +126,11 @@ func TestRun_does_not_send_again_what_may_be_paid(t *testing.T) {
 		for range 2 {
 			got := f.batch(t.Context())
 			assert.Equal(t, 3, got.code, got.stderr)
-			assert.Contains(t, got.stdout, "4 rows: 3 done, 1 unknown\nCredits: 3 spent, 1 unknown, 16 of 20 left\n")
-			assert.Contains(t, got.stderr, "1 unknown: perhaps paid, and not sent again (look in the account for a job of the row's name")
+			assert.Contains(t, got.stdout, "Credits: 3 spent, 1 unknown, 16 of 20 left\n")
+			assert.Contains(t, got.stdout, "\n  1 unknown, perhaps paid, and not sent again: look in the account for a job of the row's name (")
 			assert.NotContains(t, got.stderr, again, "another run would change nothing")
 		}
-		assertPaidOnce(t, f.fake, results(t, "state"))
+		assertPaidOnce(t, f.fake, results(t, "results.csv", "state"))
 		assert.Equal(t, 4, f.fake.Calls(creatifytest.CallCreatePreview))
 	})
 }
@@ -145,7 +145,7 @@ func TestRun_stops_when_many_responses_are_lost(t *testing.T) {
 		require.NoError(t, f.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Delay: time.Second, Status: 500}))
 		got := f.batch(t.Context(), "-budget=100")
 		assert.Equal(t, 3, got.code, got.stderr)
-		assert.Contains(t, got.stderr, "Too many responses were lost: see whether the API is well. "+again)
+		assert.Contains(t, got.stderr, "Many responses were lost: see whether the API is well. "+again)
 		assert.LessOrEqual(t, f.fake.Calls(creatifytest.CallCreatePreview), mostLost+8)
 	})
 }
@@ -157,15 +157,14 @@ func TestRun_reports_how_jobs_end(t *testing.T) {
 		for range 2 {
 			got := f.batch(t.Context())
 			assert.Equal(t, 1, got.code, got.stderr)
-			assert.Contains(t, got.stdout, "4 rows: 1 done, 1 failed, 1 refused, 1 rejected\n")
-			assert.Contains(t, got.stderr, "1 refused: not paid; the results say why (give a corrected row a new id).\n")
+			assert.Contains(t, got.stdout, "4 rows\n  1 done\n  1 failed\n  1 refused, not paid: the results say why (give a corrected row a new id)\n  1 rejected\n")
 			var reasons []string
-			for _, reason := range results(t, "reason") {
+			for _, reason := range results(t, "results.csv", "reason") {
 				reasons = append(reasons, reason)
 			}
 			assert.ElementsMatch(t, []string{"", `'=HYPERLINK("https://evil.example","open")`, "against the rules", "refused"}, reasons)
 		}
-		assertPaidOnce(t, f.fake, results(t, "state"))
+		assertPaidOnce(t, f.fake, results(t, "results.csv", "state"))
 		assert.Equal(t, 3.0, f.fake.Charged(), "a failed row is not sent again")
 	})
 }
@@ -205,7 +204,7 @@ func TestRun_does_not_send_rows_that_have_left_the_file(t *testing.T) {
 	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
 		require.Equal(t, 3, f.batch(t.Context(), "-budget=3").code)
 		var left string
-		for row, state := range results(t, "state") {
+		for row, state := range results(t, "results.csv", "state") {
 			if state == "queued" {
 				left = row
 			}
@@ -219,13 +218,13 @@ func TestRun_does_not_send_rows_that_have_left_the_file(t *testing.T) {
 		f.write("in.csv", strings.Join(rest, ""))
 		got := f.batch(t.Context())
 		assert.Equal(t, 0, got.code, got.stderr)
-		assert.Contains(t, got.stdout, "3 rows: 3 done")
+		assert.Contains(t, got.stdout, "3 rows\n  3 done\n")
 		assert.Equal(t, 3.0, f.fake.Charged())
 
 		f.write("in.csv", string(sample))
 		got = f.batch(t.Context())
 		assert.Equal(t, 1, got.code, got.stderr)
-		assert.Contains(t, got.stderr, "1 cancelled: missing in an earlier run (give the row a new id).")
+		assert.Contains(t, got.stdout, "  1 cancelled, missing in an earlier run (give the row a new id)\n")
 		assert.Equal(t, 3.0, f.fake.Charged())
 	})
 }
@@ -247,12 +246,12 @@ func TestRun_refuses_to_run_twice_at_once(t *testing.T) {
 
 func TestRun_reports_results_that_cannot_be_written(t *testing.T) {
 	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
-		require.NoError(t, os.Mkdir("results.csv.tmp", 0o700))
+		require.NoError(t, os.Mkdir("results.csv", 0o700))
 		got := f.batch(t.Context())
 		assert.Equal(t, 3, got.code, got.stderr)
-		assert.Contains(t, got.stderr, "results.csv.tmp")
+		assert.Contains(t, got.stderr, "results.csv")
 		assert.True(t, strings.HasSuffix(got.stderr, "\n"+again), got.stderr)
-		require.NoError(t, os.Remove("results.csv.tmp"))
+		require.NoError(t, os.Remove("results.csv"))
 		assert.Equal(t, 0, f.batch(t.Context()).code)
 		assert.Equal(t, 4.0, f.fake.Charged())
 	})
@@ -263,7 +262,7 @@ func TestRun_shows_why_nothing_is_sent(t *testing.T) {
 		require.NoError(t, f.fake.Inject(creatifytest.Fault{For: time.Minute, Drop: creatifytest.Refuse}))
 		got := f.batch(t.Context())
 		assert.Equal(t, 0, got.code, got.stderr)
-		assert.Contains(t, got.stderr, "s 4 queued (not_sent) 0 %\n")
+		assert.Contains(t, got.stderr, "s 0 done, 0 under way, 4 queued (not_sent) 0 %\n")
 		assert.Equal(t, 4.0, f.fake.Charged())
 	})
 }
@@ -276,10 +275,10 @@ func TestRun_without_an_account(t *testing.T) {
 	for range 2 {                        // the second does not meet the jobs of the first
 		synctest.Test(t, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			code := run(t.Context(), nil, &stdout, &stderr, creatifytest.New(creatifytest.Config{}))
+			code := run(t.Context(), nil, &stdout, &stderr)
 			assert.Equal(t, 0, code, stderr.String())
 			assert.Contains(t, stderr.String(), "This is a fake API, built in: nothing is charged.")
-			assert.Equal(t, allDone, results(t, "state"))
+			assert.Equal(t, allDone, results(t, "results.csv", "state"))
 		})
 	}
 	left, err := os.ReadDir(os.TempDir())
@@ -294,10 +293,11 @@ func TestRun_bad_usage(t *testing.T) {
 		args       []string
 		says       []string
 	}{
-		{"all that is wrong with rows", "id,headline,photo\n,A,https://example.com/a\nb,,nowhere\nb,B,https://example.com/b\nc,C\nd,D,\n", nil, []string{
-			"line 2: id: must have", "line 3: headline: is empty", "line 3: photo: must be", `line 4: id: "b" is that of another row`,
-			"line 5: wrong number of fields", "line 6: photo: is empty"}},
-		{"missing columns", "id,title\na,A\n", nil, []string{`line 1: column "headline" is missing; the columns are ["id" "title"]`, `column "photo" is missing`}},
+		{"all that is wrong with rows", "id,headline,photo\n,A,https://example.com/a\nb,,https://example.com/b\nc,C,nowhere\nb,B,https://example.com/b\n", nil, []string{
+			`row 2 "": a cell is empty`, `row 3 "b": a cell is empty`, `row 4 "c": creatify: invalid parameters: variables.photo: must be`, `row 5 "b": another row has this id`}},
+		{"a row that is too short", "id,headline,photo\nc,C\n", nil, []string{"in.csv:\nit is not CSV", "record on line 2: wrong number of fields"}},
+		{"an ID with a control character", "id,headline,photo\na\x1bb,A,https://example.com/a\n", nil, []string{"ID: must be at most 200 characters without control characters"}},
+		{"missing columns", "id,title\na,A\n", nil, []string{`there must be one column "headline"; the columns are ["id" "title"]`}},
 		{"no rows", "id,headline,photo\n", nil, []string{"there are no rows"}},
 		{"no file of rows", good, []string{"-in="}, []string{"-in is missing"}},
 		{"a file of rows that does not exist", good, []string{"-in=none.csv"}, []string{"none.csv"}},
@@ -327,14 +327,14 @@ func TestRun_bad_usage(t *testing.T) {
 func TestRun_refuses_half_an_account(t *testing.T) {
 	setAccount(t, creatifytest.APIID, "", "")
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, 2, run(t.Context(), nil, &stdout, &stderr, nil))
+	assert.Equal(t, 2, run(t.Context(), nil, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "CREATIFY_API_KEY is missing")
 }
 
 func TestRun_help(t *testing.T) {
 	setAccount(t, "", "", "")
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, 0, run(t.Context(), []string{"-h"}, &stdout, &stderr, nil))
+	assert.Equal(t, 0, run(t.Context(), []string{"-h"}, &stdout, &stderr))
 	assert.Equal(t, help, stdout.String())
 	assert.Empty(t, stderr.String())
 }

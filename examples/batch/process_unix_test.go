@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -19,35 +20,32 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// program is the program as a process, with a fake on a socket as its account.
+// program is the program as a process, with a fake on a socket as its account, in a folder of its own.
 type program struct {
-	t    *testing.T
-	fake *creatifytest.API
-	path string
+	t      *testing.T
+	fake   *creatifytest.API
+	folder string
+	env    []string
 }
 
 func newProgram(t *testing.T, rows int, life creatifytest.Life) *program {
-	p := &program{t, creatifytest.New(creatifytest.Config{Life: life}), filepath.Join(t.TempDir(), "batch")}
-	built, err := exec.Command("go", "build", "-o", p.path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", built)
+	p := &program{t: t, fake: creatifytest.New(creatifytest.Config{Life: life}), folder: t.TempDir()}
 	server := httptest.NewServer(p.fake)
 	t.Cleanup(server.Close)
-	setAccount(t, creatifytest.APIID, creatifytest.APIKey, server.URL)
-	t.Chdir(t.TempDir())
-	f := &folder{t: t}
+	p.env = append(os.Environ(), "RUN_THE_PROGRAM=yes", "CREATIFY_API_ID="+creatifytest.APIID, "CREATIFY_API_KEY="+creatifytest.APIKey, "CREATIFY_BASE_URL="+server.URL)
 	text := "id,headline,photo\n"
 	for i := range rows {
 		text += fmt.Sprintf("row%d,Sale %d,https://example.com/%d.jpg\n", i, i, i)
 	}
-	f.write("in.csv", text)
+	require.NoError(t, os.WriteFile(filepath.Join(p.folder, "in.csv"), []byte(text), 0o600))
 	return p
 }
 
 // start starts the program. It is killed when the test ends.
 func (p *program) start() (command *exec.Cmd, stderr *bytes.Buffer) {
 	stderr = &bytes.Buffer{}
-	command = exec.Command(p.path, "-in=in.csv", "-budget=100")
-	command.Stderr = stderr
+	command = exec.Command(os.Args[0], "-in=in.csv", "-budget=100")
+	command.Dir, command.Env, command.Stderr = p.folder, p.env, stderr
 	require.NoError(p.t, command.Start())
 	p.t.Cleanup(func() {
 		if command.ProcessState == nil {
@@ -58,51 +56,61 @@ func (p *program) start() (command *exec.Cmd, stderr *bytes.Buffer) {
 	return command, stderr
 }
 
+// states returns how the rows stand in the results.
+func (p *program) states() map[string]string {
+	return results(p.t, filepath.Join(p.folder, "results.csv"), "state")
+}
+
 // calls waits until the fake has had n paid calls.
 func (p *program) calls(n int) {
 	require.Eventually(p.t, func() bool { return p.fake.Calls(creatifytest.CallCreatePreview) >= n }, 30*time.Second, time.Millisecond)
 }
 
-// TestRun_killed kills the program at random moments, some while paid calls are under way, which take 100 ms.
-// A killed call keeps its place among the four that may be under way for 80 s; until then it may have been
-// the API's.
+// TestRun_killed kills the program twice in each of a few folders, at random moments and while paid calls are
+// under way, which take 100 ms. A killed call keeps its place among the four that may be under way for 130 s;
+// until then it may have been the API's.
 func TestRun_killed(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes two to three minutes")
+		t.Skip("takes more than two minutes")
 	}
-	const rows, kills = 40, 5
-	p := newProgram(t, rows, creatifytest.Life{Duration: 3 * time.Second})
-	require.NoError(t, p.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Delay: 100 * time.Millisecond}))
-	for range kills {
-		before := p.fake.Calls(creatifytest.CallCreatePreview)
-		run, _ := p.start()
-		for deadline := time.Now().Add(5 * time.Second); p.fake.Calls(creatifytest.CallCreatePreview) == before && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond)
+	t.Parallel()
+	const folders, rows, kills = 4, 16, 2
+	var programs []*program
+	var last []*exec.Cmd
+	for range folders {
+		p := newProgram(t, rows, creatifytest.Life{Duration: 3 * time.Second})
+		require.NoError(t, p.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Delay: 100 * time.Millisecond}))
+		for range kills {
+			before := p.fake.Calls(creatifytest.CallCreatePreview)
+			run, _ := p.start()
+			for deadline := time.Now().Add(3 * time.Second); p.fake.Calls(creatifytest.CallCreatePreview) == before && time.Now().Before(deadline); {
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(rand.N(300 * time.Millisecond))
+			require.NoError(t, run.Process.Signal(syscall.SIGKILL))
+			require.Error(t, run.Wait())
 		}
-		time.Sleep(rand.N(300 * time.Millisecond))
-		require.NoError(t, run.Process.Signal(syscall.SIGKILL))
-		require.Error(t, run.Wait())
+		run, _ := p.start()
+		programs, last = append(programs, p), append(last, run)
 	}
-	last, stderr := p.start()
-	err := last.Wait()
-	states := results(t, "state")
-	assert.Len(t, states, rows)
-	assertPaidOnce(t, p.fake, states)
-	n := map[string]int{}
-	for _, state := range states {
-		n[state]++
+	for i, p := range programs {
+		_ = last[i].Wait()
+		states := p.states()
+		assert.Len(t, states, rows)
+		assertPaidOnce(t, p.fake, states)
+		n := map[string]int{}
+		for _, state := range states {
+			n[state]++
+		}
+		assert.LessOrEqual(t, n["unknown"], kills*4, "rows whose calls were under way when the program was killed")
+		assert.Equal(t, rows, n["done"]+n["unknown"])
+		assert.Equal(t, map[bool]int{true: 0, false: 3}[n["unknown"] == 0], last[i].ProcessState.ExitCode())
+		t.Logf("%d kills: %v; %d paid calls, %v credits", kills, n, p.fake.Calls(creatifytest.CallCreatePreview), p.fake.Charged())
 	}
-	assert.LessOrEqual(t, n["unknown"], kills*4, "rows whose calls were under way when the program was killed")
-	assert.Equal(t, rows, n["done"]+n["unknown"])
-	if n["unknown"] == 0 {
-		assert.NoError(t, err, stderr.String())
-	} else {
-		assert.Equal(t, 3, last.ProcessState.ExitCode(), stderr.String())
-	}
-	t.Logf("%d kills: %v; %d paid calls, %v credits", kills, n, p.fake.Calls(creatifytest.CallCreatePreview), p.fake.Charged())
 }
 
 func TestRun_beside_another(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, 4, creatifytest.Life{Duration: time.Hour})
 	first, _ := p.start()
 	p.calls(4)
@@ -122,8 +130,10 @@ func TestRun_beside_another(t *testing.T) {
 }
 
 func TestRun_interrupted(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
 			p := newProgram(t, 4, creatifytest.Life{Duration: time.Second})
 			require.NoError(t, p.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Delay: time.Second}))
 			first, stderr := p.start()
@@ -133,12 +143,12 @@ func TestRun_interrupted(t *testing.T) {
 			require.Error(t, first.Wait())
 			assert.Equal(t, 3, first.ProcessState.ExitCode())
 			assert.True(t, strings.HasSuffix(stderr.String(), again), stderr.String())
-			for row, state := range results(t, "state") {
+			for row, state := range p.states() {
 				assert.Equal(t, "waiting", state, "the responses of the calls under way are awaited, also that for %s", row)
 			}
 			second, stderr := p.start()
 			assert.NoError(t, second.Wait(), stderr.String())
-			assertPaidOnce(t, p.fake, results(t, "state"))
+			assertPaidOnce(t, p.fake, p.states())
 			assert.Equal(t, 4.0, p.fake.Charged())
 		})
 	}

@@ -2,116 +2,83 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/durable"
 )
 
-// columns are the variables of the template: one that it gains asks for a column.
-var columns = slices.Sorted(maps.Keys(Demo{}.Variables()))
+// columns are the ID and the variables of the template: one that it gains asks for a column.
+var columns = append([]string{"id"}, slices.Sorted(maps.Keys(Demo{}.Variables()))...)
 
-func newOrder(id string, value func(column string) string) durable.Order {
-	params := NewDemo(DemoHeadline(value("headline")), DemoPhoto(value("photo"))).Params()
-	params.Name = id // by which a person finds the job if its ID is lost
-	return durable.Order{ID: id, Kind: durable.Preview, Params: params}
+func newOrder(cells map[string]string) durable.Order {
+	params := NewDemo(DemoHeadline(cells["headline"]), DemoPhoto(cells["photo"])).Params()
+	params.Name = cells["id"] // by which a person finds the job if its ID is lost
+	return durable.Order{ID: params.Name, Kind: durable.Preview, Params: params}
 }
 
-// readRows returns an order for each row, or everything that is wrong with the rows.
+// readRows returns an order for each row, or what is wrong with the rows.
 func readRows(text []byte) (orders []durable.Order, err error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // as spreadsheets write it
-	if !utf8.Valid(text) {
-		return nil, errors.New(`it is not UTF-8 (save it as "CSV UTF-8")`)
+	reader := csv.NewReader(bytes.NewReader(text))
+	if i := bytes.IndexAny(text, ",;\t"); i >= 0 {
+		reader.Comma = rune(text[i]) // spreadsheets write semicolons where the comma is the decimal sign
 	}
-	header, _, _ := bytes.Cut(text, []byte("\n"))
-	table := csv.NewReader(bytes.NewReader(text))
-	for _, separator := range ";\t" { // as spreadsheets write it where the comma is the decimal sign
-		if bytes.Count(header, []byte(string(separator))) > bytes.Count(header, []byte(",")) {
-			table.Comma = separator
-		}
+	table, err := reader.ReadAll()
+	if err != nil || len(table) == 0 || !utf8.Valid(text) {
+		return nil, errors.Join(errors.New(`it is not CSV in UTF-8 (save it as "CSV UTF-8")`), err)
 	}
-	names, err := table.Read()
-	if err != nil {
-		return nil, fmt.Errorf("the header cannot be read: %w", err)
+	named, seen := map[string]int{}, map[string]bool{}
+	for i, name := range table[0] {
+		table[0][i] = strings.TrimSpace(name)
+		named[table[0][i]]++
 	}
-	var problems []error
-	bad := func(format string, args ...any) {
-		line, _ := table.FieldPos(0)
-		problems = append(problems, fmt.Errorf("line %d: "+format, append([]any{line}, args...)...))
-	}
-	place := map[string]int{}
-	for i, name := range names {
-		name = strings.TrimSpace(name)
-		if _, twice := place[name]; twice && name != "" {
-			bad("there are two columns %q", name)
-		}
-		place[name] = i
-	}
-	for _, name := range append([]string{"id"}, columns...) {
-		if _, ok := place[name]; !ok {
-			bad("column %q is missing; the columns are %q", name, names)
+	for _, column := range columns {
+		if named[column] != 1 {
+			return nil, fmt.Errorf("there must be one column %q; the columns are %q", column, table[0])
 		}
 	}
-	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
-	}
-	seen := map[string]bool{}
-	for {
-		record, err := table.Read()
-		if errors.Is(err, io.EOF) {
-			break
+	for i, row := range table[1:] {
+		if strings.Join(row, "") == "" {
+			continue // a spreadsheet's row of commas
 		}
-		if err != nil {
-			problems = append(problems, err)
-			continue
+		cells := map[string]string{}
+		for j, cell := range row {
+			cells[table[0][j]] = strings.TrimSpace(cell)
 		}
-		if strings.Join(record, "") == "" {
-			continue // a row of commas
+		o := newOrder(cells)
+		problem := o.Params.Validate()
+		if slices.ContainsFunc(columns, func(column string) bool { return cells[column] == "" }) {
+			problem = errors.New("a cell is empty") // it would be blank in the video, and charged
+		} else if seen[o.ID] {
+			problem = errors.New("another row has this id")
 		}
-		o := newOrder(strings.TrimSpace(record[place["id"]]), func(column string) string { return record[place[column]] })
-		if seen[o.ID] {
-			bad("id: %q is that of another row", o.ID)
-		}
-		if o.ID == "" || utf8.RuneCountInString(o.ID) > 200 || strings.ContainsFunc(o.ID, unicode.IsControl) {
-			bad("id: must have 1 to 200 characters, and no control characters")
-		}
-		for _, column := range columns {
-			if record[place[column]] == "" { // it would be blank in the video, and charged
-				bad("%s: is empty", column)
-			}
-		}
-		if invalid, ok := errors.AsType[*creatify.ValidationError](o.Params.Validate()); ok {
-			for _, p := range invalid.Problems {
-				bad("%s: %s", strings.TrimPrefix(p.Field, "variables."), p.Message)
-			}
+		if problem != nil {
+			err = errors.Join(err, fmt.Errorf("row %d %q: %w", i+2, o.ID, problem))
 		}
 		seen[o.ID], orders = true, append(orders, o)
 	}
-	if len(orders)+len(problems) == 0 {
-		problems = append(problems, errors.New("there are no rows below the header"))
+	if len(orders) == 0 {
+		return nil, errors.New("there are no rows below the header")
 	}
-	return orders, errors.Join(problems...)
+	return orders, err
 }
 
 // writeResults writes a line for each order. A value that a spreadsheet would take for a formula is quoted.
-func writeResults(name string, orders []*durable.Order) error {
+func writeResults(name string, orders []durable.Order) error {
 	var text bytes.Buffer
 	table := csv.NewWriter(&text)
 	_ = table.Write([]string{"id", "state", "job", "preview", "credits", "reason"})
 	for _, o := range orders {
-		preview := ""
-		if o.Job != nil {
-			preview = o.Job.Preview
-		}
+		preview := cmp.Or(o.Job, &creatify.Job{}).Preview
 		record := []string{o.ID, string(o.State), o.JobID, preview, fmt.Sprint(o.Credits), o.Reason}
 		for i, value := range record {
 			if strings.ContainsAny(value[:min(1, len(value))], "=+-@\t\r\n") {
@@ -121,8 +88,5 @@ func writeResults(name string, orders []*durable.Order) error {
 		_ = table.Write(record)
 	}
 	table.Flush()
-	if err := os.WriteFile(name+".tmp", text.Bytes(), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(name+".tmp", name)
+	return os.WriteFile(name, text.Bytes(), 0o600)
 }

@@ -45,20 +45,21 @@ func TestReadRows_refuses(t *testing.T) {
 		name, text string
 		says       []string
 	}{
-		{"an empty file", "", []string{"the header cannot be read"}},
-		{"a BOM alone", "\ufeff", []string{"the header cannot be read"}},
+		{"an empty file", "", []string{"it is not CSV in UTF-8"}},
+		{"a BOM alone", "\ufeff", []string{"it is not CSV in UTF-8"}},
 		{"rows of commas alone", "id,headline,photo\n,,\n", []string{"there are no rows below the header"}},
-		{"a column that is there twice", "id,headline,headline,photo\n", []string{`line 1: there are two columns "headline"`}},
-		{"an unknown separator", "id|headline|photo\na|A|https://example.com/a\n", []string{`column "id" is missing; the columns are ["id|headline|photo"]`}},
-		{"no header", "a,A,https://example.com/a\n", []string{`column "id" is missing; the columns are ["a" "A" "https://example.com/a"]`}},
-		{"a header with control characters", "id\x1b]0;owned\a,headline,photo\n", []string{`"id\x1b]0;owned\a"`}},
-		{"Windows-1252", "id,headline,photo\na,Gr\xf6\xdfe,https://example.com/a\n", []string{`it is not UTF-8 (save it as "CSV UTF-8")`}},
-		{"UTF-16", "\xff\xfei\x00d\x00,\x00", []string{"it is not UTF-8"}},
+		{"a column that is there twice", "id,headline,headline,photo\n", []string{`there must be one column "headline"; the columns are ["id" "headline" "headline" "photo"]`}},
+		{"an unknown separator", "id|headline|photo\na|A|https://example.com/a\n", []string{`there must be one column "id"; the columns are ["id|headline|photo"]`}},
+		{"no header", "a,A,https://example.com/a\n", []string{`there must be one column "id"; the columns are ["a" "A" "https://example.com/a"]`}},
+		{"a header with control characters", "id\x1b]0;owned\a,headline,photo\n", []string{`"id\x1b]0"`}},
+		{"Windows-1252", "id,headline,photo\na,Gr\xf6\xdfe,https://example.com/a\n", []string{`it is not CSV in UTF-8 (save it as "CSV UTF-8")`}},
+		{"UTF-16", "\xff\xfei\x00d\x00,\x00", []string{"it is not CSV in UTF-8"}},
 		{"a quotation mark that is not closed", "id,headline,photo\na,\"A,https://example.com/a\nb,B,https://example.com/b\n", []string{"extraneous or missing"}},
-		{"a NUL in an id", "id,headline,photo\na\x00b,A,https://example.com/a\n", []string{"line 2: id: must have 1 to 200 characters, and no control characters"}},
-		{"an id that is too long", "id,headline,photo\n" + strings.Repeat("ä", 201) + ",A,https://example.com/a\n", []string{"line 2: id: must have"}},
-		{"a photo on this machine", "id,headline,photo\na,A,file:///etc/passwd\nb,B,http://127.0.0.1/b\n", []string{"line 2: photo:", "line 3: photo:"}},
-		{"blanks around an id that is there", "id,headline,photo\na,A,https://example.com/a\n a ,B,https://example.com/b\n", []string{`line 3: id: "a" is that of another row`}},
+		{"a row that is too long", "id,headline,photo\na,A,https://example.com/a,more\n", []string{"record on line 2: wrong number of fields"}},
+		{"a name that is too long", "id,headline,photo\n" + strings.Repeat("ä", 300) + ",A,https://example.com/a\n", []string{"name: has 300 characters"}},
+		{"a photo on this machine", "id,headline,photo\na,A,file:///etc/passwd\nb,B,http://127.0.0.1/b\n", []string{`row 2 "a": creatify: invalid parameters: variables.photo:`, `row 3 "b": creatify: invalid parameters: variables.photo:`}},
+		{"a headline of blanks", "id,headline,photo\na, ,https://example.com/a\n", []string{`row 2 "a": a cell is empty`}},
+		{"blanks around an id that is there", "id,headline,photo\na,A,https://example.com/a\n a ,B,https://example.com/b\n", []string{`row 3 "a": another row has this id`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -109,9 +110,9 @@ func TestReadRows_damaged(t *testing.T) {
 
 func TestWriteResults_quotes_formulas(t *testing.T) {
 	t.Chdir(t.TempDir())
-	var orders []*durable.Order
+	var orders []durable.Order
 	for _, value := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "plain", "a=1", `say "no", twice`} {
-		orders = append(orders, &durable.Order{ID: value, State: durable.StateFailed, Reason: value, Job: &creatify.Job{Preview: value}})
+		orders = append(orders, durable.Order{ID: value, State: durable.StateFailed, Reason: value, Job: &creatify.Job{Preview: value}})
 	}
 	require.NoError(t, writeResults("results.csv", orders))
 	file, err := os.Open("results.csv")

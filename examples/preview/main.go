@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/creatify-community/creatify-go"
-	"github.com/creatify-community/creatify-go/creatifytest"
 	"github.com/creatify-community/creatify-go/examples/internal/cli"
 )
 
@@ -24,15 +23,10 @@ const (
 	notKnownYet = 3
 )
 
-func main() {
-	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 8 * time.Second}})
-	cli.Main(func(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-		return run(ctx, args, stdout, stderr, fake)
-	})
-}
+func main() { cli.Main(run) }
 
-// run is the program without its process. The options are for the client of a real account.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *creatifytest.API, opts ...creatify.Option) int {
+// run is the program without its process. The options are for its client.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, opts ...creatify.Option) (exitCode int) {
 	flags, err := parseFlags(args, stdout)
 	if err != nil {
 		return cli.BadUsage(stderr, "preview", err)
@@ -46,12 +40,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, fake *cre
 			}
 		}
 	}}
-	client, err := cli.Client(flags.account, fake, stderr, append(opts, creatify.WithHooks(failed))...)
+	client, err := cli.Client(flags.account, stderr, append(opts, creatify.WithHooks(failed))...)
 	if err != nil {
 		return cli.BadUsage(stderr, "preview", err)
 	}
 
-	created := context.AfterFunc(ctx, func() { progress.Show(-1, "stopping when the API has responded, in 10 s at most") })
+	created := context.AfterFunc(ctx, func() { progress.Say("Stopping when the API has responded, in 10 s at most.") })
 	options := []creatify.WaitOption{
 		creatify.WithMaxWait(flags.maxWait),
 		creatify.WithOnCreated(func(job *creatify.Job) error {

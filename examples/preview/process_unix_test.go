@@ -4,11 +4,9 @@ package main
 
 import (
 	"bytes"
-	"io"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,54 +17,51 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestASignalEndsTheWaitAndThePrintedCommandResumesIt(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "preview")
-	built, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, string(built))
-
-	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		t.Run(signal.String(), func(t *testing.T) {
-			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: time.Second}})
+func TestRun_prints_the_job_after_a_signal(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		signal syscall.Signal
+		create time.Duration // until the response to the create
+		says   string
+	}{
+		{"SIGINT while waiting", syscall.SIGINT, 0, "canceled"},
+		{"SIGTERM while waiting", syscall.SIGTERM, 0, "canceled"},
+		{"SIGINT before the response to the create", syscall.SIGINT, 2 * time.Second, "Stopping when the API has responded"},
+		{"SIGTERM before the response to the create", syscall.SIGTERM, 2 * time.Second, "Stopping when the API has responded"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 3 * time.Second}})
+			require.NoError(t, api.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Delay: test.create}))
 			server := httptest.NewServer(api)
 			defer server.Close()
-			setAccount(t)
-			t.Setenv("CREATIFY_BASE_URL", server.URL)
-
-			var stdout bytes.Buffer
-			first := exec.Command(program, newJob)
-			first.Stdout = &stdout
-			stderr, err := first.StderrPipe()
-			require.NoError(t, err)
-			require.NoError(t, first.Start())
-			defer first.Process.Kill()
-
-			said := readUntil(t, stderr, "pending 0 %\n")
-			require.NoError(t, first.Process.Signal(signal))
-			interrupted := time.Now()
-			rest, err := io.ReadAll(stderr)
-			require.NoError(t, err)
-			first.Wait()
-			assert.Less(t, time.Since(interrupted), time.Second, "the wait continued after the signal")
-			assert.Equal(t, 3, first.ProcessState.ExitCode(), "%s%s", said, rest)
+			program := func(args ...string) (command *exec.Cmd, stdout, stderr *bytes.Buffer) {
+				stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+				command = exec.Command(os.Args[0], args...)
+				command.Env = append(os.Environ(), "RUN_THE_PROGRAM=yes", "CREATIFY_API_ID="+creatifytest.APIID,
+					"CREATIFY_API_KEY="+creatifytest.APIKey, "CREATIFY_BASE_URL="+server.URL)
+				command.Stdout, command.Stderr = stdout, stderr
+				require.NoError(t, command.Start())
+				t.Cleanup(func() { _ = command.Process.Kill() })
+				return command, stdout, stderr
+			}
+			first, stdout, stderr := program(newJob)
+			require.Eventually(t, func() bool { return api.Calls(creatifytest.CallCreatePreview) > 0 }, time.Minute, time.Millisecond)
+			time.Sleep(500 * time.Millisecond) // the response has come, where there is no delay
+			require.NoError(t, first.Process.Signal(test.signal))
+			require.Error(t, first.Wait())
+			assert.Equal(t, notKnownYet, first.ProcessState.ExitCode(), stderr)
 			assert.Empty(t, stdout.String())
 			require.Len(t, api.Jobs(), 1)
-			assert.True(t, strings.HasSuffix(string(rest), resumeIt+api.Jobs()[0]+"\n"), "it ends with the resume command:\n%s", rest)
+			assert.Contains(t, stderr.String(), test.says)
+			assert.True(t, strings.HasSuffix(stderr.String(), resumeIt+api.Jobs()[0]+"\n"), "it ends with the resume command:\n%s", stderr)
 
-			second := exec.Command(program, "-job", api.Jobs()[0])
-			url, err := second.Output()
-			require.NoError(t, err)
-			assert.Contains(t, string(url), api.Jobs()[0])
+			second, stdout, stderr := program("-job", api.Jobs()[0])
+			require.NoError(t, second.Wait(), stderr)
+			assert.Contains(t, stdout.String(), api.Jobs()[0])
 			assert.Equal(t, 1.0, api.Charged(), "credits charged")
 		})
 	}
-}
-
-func readUntil(t *testing.T, r io.Reader, end string) string {
-	t.Helper()
-	var said []byte
-	for buf := make([]byte, 1); !strings.HasSuffix(string(said), end); said = append(said, buf...) {
-		_, err := r.Read(buf)
-		require.NoError(t, err, "it said: %s", said)
-	}
-	return string(said)
 }

@@ -9,10 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 	"unicode/utf8"
 
-	"github.com/creatify-community/creatify-go/creatifytest"
 	"github.com/creatify-community/creatify-go/examples/internal/screen"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -29,7 +27,7 @@ func TestTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		terminal := &screen.Screen{Columns: 80}
 		fmt.Fprintln(terminal, "$ go run ./examples/preview")
-		code := run(t.Context(), nil, terminal, terminal, creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 8 * time.Second}}))
+		code := run(t.Context(), nil, terminal, terminal)
 		require.Equal(t, 0, code)
 		picture := svg(terminal.Lines(), terminal.Columns)
 		const path = "../../docs/terminal.svg"

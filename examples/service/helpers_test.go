@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"html"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,6 +23,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestMain runs the tests, or the program: a test that needs it as a process starts this binary again.
+func TestMain(m *testing.M) {
+	if os.Getenv("RUN_THE_PROGRAM") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
 // customer is somebody before a shop, in virtual time.
 type customer struct {
 	t    *testing.T
@@ -30,18 +40,18 @@ type customer struct {
 }
 
 // visit runs a test with a shop that runs.
-func visit(t *testing.T, config creatifytest.Config, f flags, test func(c *customer)) {
+func visit(t *testing.T, config creatifytest.Config, s *shop, test func(c *customer)) {
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		fake := creatifytest.New(config)
-		f.account, f.template, f.db, f.dir = true, creatifytest.TemplateID, filepath.Join(dir, "orders.db"), dir
-		s := &shop{flags: &f, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+		s.account, s.template, s.db, s.dir = true, creatifytest.TemplateID, filepath.Join(dir, "orders.db"), dir
+		s.public = cmp.Or(s.public, &url.URL{})
+		s.log = slog.New(slog.NewTextHandler(t.Output(), nil))
 		var err error
-		s.client, err = creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()), creatify.WithHooks(s.hooks()))
+		s.client, err = creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
 		require.NoError(t, err)
 		require.NoError(t, s.open(t.Context()))
-		s.readShape(t.Context())
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { assert.NoError(t, s.queue.Run(ctx)) })

@@ -7,6 +7,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"database/sql"
 	_ "embed"
 	"errors"
@@ -15,7 +16,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -34,87 +34,78 @@ var help string
 
 func main() { cli.Main(run) }
 
-// run is the program without its process.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode int) {
-	f, err := parseFlags(args, stdout)
-	if err != nil {
+// run is the program without its process. The options are for its client.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, opts ...creatify.Option) (exitCode int) {
+	s := &shop{log: slog.New(slog.NewTextHandler(stderr, nil))}
+	if err := s.parse(args, stdout); err != nil {
 		return cli.BadUsage(stderr, "service", err)
 	}
-	s := &shop{flags: f, log: slog.New(slog.NewTextHandler(stderr, nil))}
-	if err := s.run(ctx, stdout, stderr); err != nil {
+	if err := s.run(ctx, stdout, stderr, opts); err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
 	return 0
 }
 
-type flags struct {
-	account                         bool // there is one in the environment
-	template, db, dir, addr, public string
-	credits                         float64
-	password, secret                string // from the environment
-	trial                           string // the directory of a fake's orders
+// shop is the service. A customer's order is two orders of the queue: the preview and, once it is approved,
+// its render.
+type shop struct {
+	template, db, dir, addr string
+	public                  *url.URL // without a host if it is not set
+	credits                 float64
+	password, secret, api   string // from the environment
+	account                 bool   // there is one in the environment
+	log                     *slog.Logger
+	client                  *creatify.Client
+	queue                   *durable.Queue
+	shape                   string // of the template; empty if unknown
 }
 
-func parseFlags(args []string, stdout io.Writer) (*flags, error) {
-	f := &flags{password: os.Getenv("SHOP_PASSWORD"), secret: os.Getenv("SHOP_WEBHOOK_SECRET")}
+func (s *shop) parse(args []string, stdout io.Writer) (err error) {
 	set := flag.NewFlagSet("service", flag.ContinueOnError)
-	set.StringVar(&f.template, "template", "", "")
-	set.StringVar(&f.db, "db", "", "")
-	set.StringVar(&f.dir, "dir", "", "")
-	set.StringVar(&f.addr, "addr", "127.0.0.1:8080", "")
-	set.StringVar(&f.public, "public", "", "")
-	set.Float64Var(&f.credits, "credits", 0, "")
-	err := cli.Parse(set, help, args, stdout)
-	if err == nil {
-		f.account, err = cli.Account()
-	}
-	host, _, _ := net.SplitHostPort(f.addr)
+	set.StringVar(&s.template, "template", "", "")
+	set.StringVar(&s.db, "db", "", "")
+	set.StringVar(&s.dir, "dir", "", "")
+	set.StringVar(&s.addr, "addr", "127.0.0.1:8080", "")
+	public := set.String("public", "", "")
+	set.Float64Var(&s.credits, "credits", 0, "")
+	s.password, s.secret, s.api = os.Getenv("SHOP_PASSWORD"), os.Getenv("SHOP_WEBHOOK_SECRET"), os.Getenv("CREATIFY_BASE_URL")
+	s.account, err = cli.Parse(set, help, args, stdout)
+	addr, addrErr := net.ResolveTCPAddr("tcp", s.addr)
+	base, urlErr := url.Parse(*public)
 	switch {
 	case err != nil:
-		return nil, err
-	case f.account && f.template == "":
-		return nil, errors.New("-template is missing: with an account it must be the ID of one of its templates")
-	case !f.account && f.template+f.db+f.dir != "":
-		return nil, errors.New("-template, -db and -dir need an account: the orders of the fake end with this program")
-	case f.public != "" && hostOf(f.public) == "":
-		return nil, errors.New("-public must be a URL such as https://shop.example.com")
-	case f.public == "" && f.secret != "":
-		return nil, errors.New("SHOP_WEBHOOK_SECRET needs -public, where Creatify reaches the shop")
-	case f.password == "" && (f.public != "" || !isLoopback(host)):
-		return nil, errors.New("SHOP_PASSWORD is missing: anybody who reaches -addr or -public could spend the account's credits")
+		return err
+	case s.account && s.template == "":
+		return errors.New("-template is missing: with an account it must be the ID of one of its templates")
+	case !s.account && s.template+s.db+s.dir != "":
+		return errors.New("-template, -db and -dir need an account: the orders of the fake end with this program")
+	case addrErr != nil:
+		return fmt.Errorf("-addr must be HOST:PORT: %w", addrErr)
+	case urlErr != nil || *public != "" && base.Hostname() == "":
+		return errors.New("-public must be a URL such as https://shop.example.com")
+	case *public == "" && s.secret != "":
+		return errors.New("SHOP_WEBHOOK_SECRET needs -public, where Creatify reaches the shop")
+	case s.password == "" && (*public != "" || !addr.IP.IsLoopback()):
+		return errors.New("SHOP_PASSWORD is missing: anybody who reaches -addr or -public could spend the account's credits")
 	}
-	f.template, f.db, f.dir = cmp.Or(f.template, creatifytest.TemplateID), cmp.Or(f.db, "orders.db"), cmp.Or(f.dir, "videos")
-	return f, nil
-}
-
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return strings.ToLower(u.Hostname())
-}
-
-func isLoopback(host string) bool {
-	addr, _ := netip.ParseAddr(host)
-	return addr.IsLoopback() || host == "localhost"
+	s.public, s.template, s.db, s.dir = base, cmp.Or(s.template, creatifytest.TemplateID), cmp.Or(s.db, "orders.db"), cmp.Or(s.dir, "videos")
+	return nil
 }
 
 // run runs the service until ctx ends.
-func (s *shop) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
-	options := []creatify.Option{creatify.WithHooks(s.hooks()), creatify.WithLogger(s.log), creatify.WithTemplateCheck(time.Hour)}
+func (s *shop) run(ctx context.Context, stdout, stderr io.Writer, opts []creatify.Option) (err error) {
+	opts = append(opts, creatify.WithLogger(s.log), creatify.WithTemplateCheck(time.Hour))
 	if s.account {
-		s.client, err = creatify.NewFromEnv(options...)
-	} else {
+		s.client, err = creatify.NewFromEnv(opts...)
+	} else { // the fake's jobs end with this process, and so do the orders
 		fmt.Fprintln(stderr, cli.NoAccount)
-		s.client, err = s.startFake(ctx, options)
-		defer os.RemoveAll(s.trial)
+		s.dir = filepath.Join(os.TempDir(), "shop-"+rand.Text())
+		s.db = filepath.Join(s.dir, "orders.db")
+		defer os.RemoveAll(s.dir)
+		s.client, s.api, err = cli.ServeFake(ctx, 8*time.Second, opts...)
 	}
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(s.dir, 0o750); err != nil {
+	if err := errors.Join(err, os.MkdirAll(s.dir, 0o750)); err != nil {
 		return err
 	}
 	if err := s.open(ctx); err != nil {
@@ -125,7 +116,6 @@ func (s *shop) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w (choose another -addr)", err)
 	}
-	s.readShape(ctx)
 	fmt.Fprintln(stdout, cli.URL(listener))
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.queue.Run(running) })
@@ -134,26 +124,20 @@ func (s *shop) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	return group.Wait()
 }
 
-// startFake keeps orders and videos in a directory of their own, since the fake's jobs end with this process.
-func (s *shop) startFake(ctx context.Context, options []creatify.Option) (*creatify.Client, error) {
-	url, err := cli.ServeFake(ctx, creatifytest.Life{Duration: 8 * time.Second, Render: creatifytest.RenderLife{Duration: 8 * time.Second}})
-	if err == nil {
-		s.trial, err = os.MkdirTemp("", "shop-*")
+// open reads the template, for the frame of its previews, and opens the orders: in Postgres, which several
+// services share, or in a SQLite file.
+func (s *shop) open(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	template, err := s.client.Templates.Get(limited, s.template)
+	if s.check(ctx, err); err == nil {
+		s.shape = template.AspectRatio
 	}
-	if err != nil {
-		return nil, err
-	}
-	s.dir, s.db = s.trial, filepath.Join(s.trial, "orders.db")
-	return creatify.New(creatifytest.APIID, creatifytest.APIKey, append(options, creatify.WithBaseURL(url))...)
-}
-
-// open opens the orders: in Postgres, which several services share, or in a SQLite file.
-func (s *shop) open(ctx context.Context) (err error) {
-	options := durable.Options{Client: s.client, Credits: s.credits, Logger: s.log, Authorize: s.authorize, Hosts: []string{hostOf(s.public)}}
+	options := durable.Options{Client: s.client, Dialect: durable.Postgres, Credits: s.credits, Logger: s.log, Authorize: s.authorize, Hosts: []string{s.public.Hostname()}}
 	if s.secret != "" {
-		options.Webhook = durable.Webhook{BaseURL: strings.TrimRight(s.public, "/") + "/hooks/creatify", Secret: s.secret}
+		options.Webhook = durable.Webhook{BaseURL: s.public.JoinPath("hooks/creatify").String(), Secret: s.secret}
 	}
-	if !strings.HasPrefix(s.db, "postgres://") && !strings.HasPrefix(s.db, "postgresql://") {
+	if !strings.Contains(s.db, "://") {
 		s.queue, err = durable.OpenFile(ctx, s.db, options)
 		return err
 	}
@@ -162,9 +146,52 @@ func (s *shop) open(ctx context.Context) (err error) {
 		return err
 	}
 	db.SetMaxOpenConns(20)
-	options.Dialect = durable.Postgres
 	if s.queue, err = durable.Open(ctx, db, options); err != nil {
 		return err
 	}
 	return s.queue.Migrate(ctx)
+}
+
+// fetchVideos downloads the videos of done orders that have no file yet. A download is free and may be
+// repeated.
+func (s *shop) fetchVideos(ctx context.Context) error {
+	var options []creatify.DownloadOption
+	if strings.HasPrefix(s.api, "http://") { // a fake on this machine, where its videos are as well
+		options = append(options, creatify.WithPrivateAddresses())
+	}
+	tried := map[string]time.Time{}
+	for ; ctx.Err() == nil; time.Sleep(time.Second) {
+		renders, err := s.queue.List(ctx, durable.Filter{State: durable.StateDone, Search: ofVideo, Limit: 1000})
+		s.check(ctx, err)
+		var downloads errgroup.Group
+		downloads.SetLimit(4)
+		limited, cancel := context.WithTimeout(ctx, 5*time.Minute)
+		for _, o := range renders {
+			if !s.hasVideo(o.ID) && time.Since(tried[o.ID]) > time.Minute {
+				tried[o.ID] = time.Now()
+				downloads.Go(func() error {
+					_, err := s.client.Jobs.DownloadFile(limited, o.JobID, s.videoPath(o.ID), options...)
+					s.check(ctx, err)
+					return nil
+				})
+			}
+		}
+		_ = downloads.Wait()
+		cancel()
+	}
+	return nil
+}
+
+func (s *shop) videoPath(id string) string { return filepath.Join(s.dir, id+".mp4") }
+
+func (s *shop) hasVideo(id string) bool {
+	_, err := os.Stat(s.videoPath(id))
+	return err == nil
+}
+
+// check logs an error that the end of ctx does not explain.
+func (s *shop) check(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		s.log.Error(err.Error())
+	}
 }

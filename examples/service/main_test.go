@@ -68,6 +68,8 @@ func TestRun_bad_usage(t *testing.T) {
 		{"a public shop for everybody", id, key, "", "", []string{template, "-public=https://shop.example.com"}, "SHOP_PASSWORD is missing"},
 		{"all addresses for everybody", id, key, "", "", []string{template, "-addr=0.0.0.0:0"}, "SHOP_PASSWORD is missing"},
 		{"all addresses, in short, for everybody", id, key, "", "", []string{template, "-addr=:0"}, "SHOP_PASSWORD is missing"},
+		{"an address without a port", id, key, "secret", "", []string{template, "-addr=localhost"}, "-addr must be HOST:PORT"},
+		{"a port that is none", id, key, "secret", "", []string{template, "-addr=localhost:x"}, "-addr must be HOST:PORT"},
 		{"webhooks to nowhere", id, key, "", "secret", []string{template}, "SHOP_WEBHOOK_SECRET needs -public"},
 	}
 	for _, test := range tests {

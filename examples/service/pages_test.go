@@ -16,7 +16,7 @@ import (
 )
 
 func TestShop_from_order_to_video(t *testing.T) {
-	visit(t, creatifytest.Config{}, flags{}, func(c *customer) {
+	visit(t, creatifytest.Config{}, &shop{}, func(c *customer) {
 		assert.Contains(t, c.text("/"), "See a preview first, for 1 credit.")
 		path := c.order("Spring <sale>")
 		assert.Contains(t, c.text(path), "Spring <sale>")
@@ -71,7 +71,7 @@ func TestShop_states(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			visit(t, creatifytest.Config{Life: test.life}, flags{}, func(c *customer) {
+			visit(t, creatifytest.Config{Life: test.life}, &shop{}, func(c *customer) {
 				test.fault.Call = creatifytest.CallCreatePreview
 				if test.fault.Status > 0 || test.fault.Drop > 0 {
 					require.NoError(t, c.fake.Inject(test.fault))
@@ -90,7 +90,7 @@ func TestShop_states(t *testing.T) {
 }
 
 func TestShop_same_form_twice(t *testing.T) {
-	visit(t, creatifytest.Config{}, flags{}, func(c *customer) {
+	visit(t, creatifytest.Config{}, &shop{}, func(c *customer) {
 		form := c.form("Spring sale")
 		first, second := c.send(http.MethodPost, "/orders", form), c.send(http.MethodPost, "/orders", form)
 		assert.Equal(t, http.StatusSeeOther, second.Code)
@@ -105,7 +105,7 @@ func TestShop_same_form_twice(t *testing.T) {
 }
 
 func TestShop_many_approvals_at_once(t *testing.T) {
-	visit(t, creatifytest.Config{}, flags{}, func(c *customer) {
+	visit(t, creatifytest.Config{}, &shop{}, func(c *customer) {
 		path := c.order("Spring sale")
 		early := c.send(http.MethodPost, path+"/approve", nil)
 		assert.Equal(t, http.StatusConflict, early.Code)
@@ -146,7 +146,7 @@ func TestShop_hosts(t *testing.T) {
 		{"evil.example#localhost", http.StatusForbidden},
 		{"", http.StatusForbidden},
 	}
-	visit(t, creatifytest.Config{}, flags{public: "https://shop.example.com"}, func(c *customer) {
+	visit(t, creatifytest.Config{}, &shop{public: &url.URL{Scheme: "https", Host: "shop.example.com"}}, func(c *customer) {
 		for _, test := range tests {
 			for _, path := range []string{"/", "/web/style.css", "/status/"} {
 				w := c.send(http.MethodGet, path, nil, func(r *http.Request) { r.Host = test.host })
@@ -174,7 +174,7 @@ func TestShop_other_sites(t *testing.T) {
 			r.Header.Set("Origin", "http://evil.example")
 		}},
 	}
-	visit(t, creatifytest.Config{}, flags{}, func(c *customer) {
+	visit(t, creatifytest.Config{}, &shop{}, func(c *customer) {
 		path := c.order("Spring sale")
 		c.sees(path, "Preview ready")
 		for _, test := range tests {
@@ -187,7 +187,7 @@ func TestShop_other_sites(t *testing.T) {
 }
 
 func TestShop_login(t *testing.T) {
-	visit(t, creatifytest.Config{}, flags{password: "secret"}, func(c *customer) {
+	visit(t, creatifytest.Config{}, &shop{password: "secret"}, func(c *customer) {
 		as := func(password string) func(r *http.Request) {
 			return func(r *http.Request) { r.SetBasicAuth("shop", password) }
 		}
@@ -240,7 +240,7 @@ func TestShop_hostile_requests(t *testing.T) {
 		{"a page that does not exist", "GET", "/nonsense", nil, http.StatusNotFound},
 		{"a template's source", "GET", "/web/order.html", nil, http.StatusNotFound},
 	}
-	visit(t, creatifytest.Config{}, flags{}, func(c *customer) {
+	visit(t, creatifytest.Config{}, &shop{}, func(c *customer) {
 		for _, test := range tests {
 			w := c.send(test.method, test.path, test.form)
 			assert.Equal(t, test.code, w.Code, test.name)
@@ -255,7 +255,7 @@ func TestShop_hostile_requests(t *testing.T) {
 func TestShop_escapes_what_others_wrote(t *testing.T) {
 	const evil = `"><script>alert(1)</script>`
 	life := creatifytest.Life{End: "failed", Reason: evil, Reply: func(job map[string]any) { job["preview"] = "javascript:alert(1)" }}
-	visit(t, creatifytest.Config{Life: life}, flags{}, func(c *customer) {
+	visit(t, creatifytest.Config{Life: life}, &shop{}, func(c *customer) {
 		path := c.order(evil)
 		c.sees(path, "It did not work")
 		for _, page := range []string{path, "/"} {
@@ -268,7 +268,7 @@ func TestShop_escapes_what_others_wrote(t *testing.T) {
 }
 
 func TestShop_webhooks(t *testing.T) {
-	visit(t, creatifytest.Config{Life: creatifytest.Life{Duration: time.Minute}}, flags{public: "https://shop.example.com", secret: "s3cret"}, func(c *customer) {
+	visit(t, creatifytest.Config{Life: creatifytest.Life{Duration: time.Minute}}, &shop{public: &url.URL{Scheme: "https", Host: "shop.example.com"}, secret: "s3cret"}, func(c *customer) {
 		path := c.order("Spring sale")
 		c.sees(path, "being made")
 		ctx, stop := context.WithCancel(c.t.Context())

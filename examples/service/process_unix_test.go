@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -24,21 +23,19 @@ import (
 
 // town is where services run as processes, with a fake on a socket as their account.
 type town struct {
-	t       *testing.T
-	fake    *creatifytest.API
-	program string
+	t    *testing.T
+	fake *creatifytest.API
+	env  []string
 }
 
 func newTown(t *testing.T, life creatifytest.Life) *town {
 	server := httptest.NewUnstartedServer(nil)
 	url := "http://" + server.Listener.Addr().String()
-	w := &town{t, creatifytest.New(creatifytest.Config{BaseURL: url, Life: life}), filepath.Join(t.TempDir(), "service")}
+	w := &town{t, creatifytest.New(creatifytest.Config{BaseURL: url, Life: life}), append(os.Environ(), "RUN_THE_PROGRAM=yes",
+		"CREATIFY_API_ID="+creatifytest.APIID, "CREATIFY_API_KEY="+creatifytest.APIKey, "CREATIFY_BASE_URL="+url, "SHOP_PASSWORD=", "SHOP_WEBHOOK_SECRET=")}
 	server.Config.Handler = w.fake
 	server.Start()
 	t.Cleanup(server.Close)
-	built, err := exec.Command("go", "build", "-o", w.program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", built)
-	setEnvironment(t, creatifytest.APIID, creatifytest.APIKey, url, "", "")
 	return w
 }
 
@@ -52,8 +49,8 @@ type service struct {
 // start starts a service in a folder. It is killed when the test ends.
 func (w *town) start(folder string, args ...string) *service {
 	w.t.Helper()
-	s := &service{w.t, "", exec.Command(w.program, append([]string{"-template=" + creatifytest.TemplateID, "-addr=127.0.0.1:0"}, args...)...)}
-	s.Dir, s.Stderr = folder, w.t.Output()
+	s := &service{w.t, "", exec.Command(os.Args[0], append([]string{"-template=" + creatifytest.TemplateID, "-addr=127.0.0.1:0"}, args...)...)}
+	s.Dir, s.Env, s.Stderr = folder, w.env, w.t.Output()
 	stdout, err := s.StdoutPipe()
 	require.NoError(w.t, err)
 	require.NoError(w.t, s.Start())
@@ -105,6 +102,7 @@ func (s *service) sees(path, text string) {
 }
 
 func TestRun_killed_during_a_render(t *testing.T) {
+	t.Parallel()
 	w, folder := newTown(t, creatifytest.Life{Duration: 2 * time.Second, Render: creatifytest.RenderLife{Duration: 4 * time.Second}}), t.TempDir()
 	first := w.start(folder)
 	path := first.order()
@@ -127,6 +125,7 @@ func TestRun_killed_during_a_render(t *testing.T) {
 // TestRun_two_services_on_one_Postgres: two services are one shop, each with its own folder of videos, and
 // either may be killed.
 func TestRun_two_services_on_one_Postgres(t *testing.T) {
+	t.Parallel()
 	w, db := newTown(t, creatifytest.Life{Duration: 2 * time.Second, Render: creatifytest.RenderLife{Duration: 2 * time.Second}}), "-db="+postgres(t)
 	const orders = 6
 	services := []*service{w.start(t.TempDir(), db), w.start(t.TempDir(), db)}

@@ -1,22 +1,15 @@
-// Package tests looks at the service in a real browser. It is a module of its own for the sake of its
-// dependencies.
 package tests
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"flag"
-	"fmt"
 	"image"
 	"image/draw"
 	"image/png"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -53,112 +46,10 @@ func fakeAPI(t *testing.T) *creatifytest.API {
 
 // start starts the service, and returns its URL.
 func start(t *testing.T) string {
-	program := filepath.Join(t.TempDir(), "service")
-	build := exec.Command("go", "build", "-o", program, "./service")
-	build.Dir, build.Env = "..", append(os.Environ(), "GOWORK=off")
-	said, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", said)
-	service := exec.Command(program, "-template="+creatifytest.TemplateID, "-addr=127.0.0.1:0")
-	service.Dir, service.Stderr = t.TempDir(), t.Output()
-	stdout, err := service.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, service.Start())
-	t.Cleanup(func() {
-		assert.NoError(t, service.Process.Signal(os.Interrupt))
-		assert.NoError(t, service.Wait())
-	})
-	url, err := bufio.NewReader(stdout).ReadString('\n')
+	stdout := run(t, "..", "./service", "-template="+creatifytest.TemplateID, "-addr=127.0.0.1:0")
+	url, err := stdout.ReadString('\n')
 	require.NoError(t, err)
 	return strings.TrimSpace(url)
-}
-
-// page is a tab of a browser that reaches loopback only.
-type page struct {
-	t   *testing.T
-	ctx context.Context
-
-	mu         sync.Mutex
-	complaints []string // of the console
-}
-
-func newPage(t *testing.T) *page {
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox,
-		chromedp.Flag("autoplay-policy", "no-user-gesture-required"), chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))...)
-	t.Cleanup(cancel)
-	ctx, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(cancel)
-	require.NoError(t, chromedp.Do(ctx), "is chromium installed? (apt-get install --no-install-recommends chromium)")
-	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
-	t.Cleanup(cancel)
-	p := &page{t: t, ctx: ctx}
-	messages := chromedp.Console(ctx)
-	go func() {
-		for message, err := range messages {
-			if err != nil {
-				return
-			}
-			p.mu.Lock()
-			p.complaints = append(p.complaints, fmt.Sprint(message))
-			p.mu.Unlock()
-		}
-	}()
-	return p
-}
-
-func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
-	p.t.Helper()
-	require.NoError(p.t, chromedp.Do(p.ctx, steps...))
-}
-
-// becomes waits until an expression is true, also while a page is being left for another.
-func (p *page) becomes(expression string) {
-	p.t.Helper()
-	require.Eventually(p.t, func() bool {
-		value, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](expression))
-		return err == nil && value
-	}, 40*time.Second, 50*time.Millisecond, expression)
-}
-
-func (p *page) shows(text string) {
-	p.t.Helper()
-	p.becomes(fmt.Sprintf("document.readyState == 'complete' && document.body.innerText.includes(%q)", text))
-}
-
-var looks = []struct {
-	name          string
-	width, height int64
-	scheme        string
-}{
-	{"desktop-light", 1280, 900, "light"},
-	{"phone-light", 390, 844, "light"},
-	{"phone-dark", 390, 844, "dark"},
-	{"desktop-dark", 1280, 900, "dark"},
-}
-
-func look(width, height int64, scheme string) chromedp.Action[chromedp.Void] {
-	return chromedp.Steps(chromedp.EmulateViewport(width, height), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-		return err
-	}))
-}
-
-// keep checks that the page fits a desktop and a phone, and writes screenshots for people if SCREENSHOTS
-// names a folder.
-func (p *page) keep(name string) {
-	p.t.Helper()
-	for _, l := range looks {
-		p.do(look(l.width, l.height, l.scheme))
-		width, err := chromedp.Run(p.ctx, chromedp.Evaluate[int64]("document.documentElement.scrollWidth"))
-		require.NoError(p.t, err)
-		assert.LessOrEqual(p.t, width, l.width, "%s on %s", name, l.name)
-		if folder := os.Getenv("SCREENSHOTS"); folder != "" {
-			shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-			require.NoError(p.t, err)
-			require.NoError(p.t, os.WriteFile(filepath.Join(folder, name+"-"+l.name+".png"), shot, 0o644))
-		}
-	}
-	p.do(look(1280, 900, "light"))
 }
 
 func (p *page) order(url, headline string) {

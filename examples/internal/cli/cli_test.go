@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/creatify-community/creatify-go/examples/internal/screen"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -41,6 +43,11 @@ func TestParse_help(t *testing.T) {
 				}
 			}
 			assert.Greater(t, flags, 2)
+			narrow := &screen.Screen{Columns: 50}
+			_, err = Parse(flag.NewFlagSet("", flag.ContinueOnError), string(text), []string{"-h"}, narrow)
+			assert.ErrorIs(t, err, flag.ErrHelp)
+			assert.Equal(t, strings.Fields(string(text)), strings.Fields(strings.Join(narrow.Lines(), "\n")), "no word is broken")
+			t.Log("\n" + strings.Join(narrow.Lines(), "\n"))
 			for _, part := range []string{"go run ./examples/", "Environment: ", "Exit codes"} {
 				assert.Contains(t, string(text), part)
 			}
@@ -62,15 +69,18 @@ func TestParse(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("CREATIFY_API_ID", "")
+			t.Setenv("CREATIFY_API_KEY", "")
 			set := flag.NewFlagSet("", flag.ContinueOnError)
 			set.Int("n", 0, "")
 			var stdout bytes.Buffer
-			err := Parse(set, "the help\n", test.args, &stdout)
+			account, err := Parse(set, "the help\n", test.args, &stdout)
 			if test.err == "" {
 				assert.NoError(t, err)
 			} else {
 				assert.EqualError(t, err, test.err)
 			}
+			assert.False(t, account)
 			assert.Equal(t, test.stdout, stdout.String())
 		})
 	}
@@ -84,7 +94,7 @@ func TestBadUsage(t *testing.T) {
 	assert.Equal(t, "-in is missing\nNothing was sent. For the usage: go run ./examples/batch -h\n", stderr.String())
 }
 
-func TestAccount(t *testing.T) {
+func TestParse_account(t *testing.T) {
 	tests := []struct {
 		name, id, key string
 		account       bool
@@ -99,7 +109,7 @@ func TestAccount(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Setenv("CREATIFY_API_ID", test.id)
 			t.Setenv("CREATIFY_API_KEY", test.key)
-			account, err := Account()
+			account, err := Parse(flag.NewFlagSet("", flag.ContinueOnError), "", nil, io.Discard)
 			assert.Equal(t, test.account, account)
 			if test.err == "" {
 				assert.NoError(t, err)

@@ -41,16 +41,22 @@ func NewProgress(out io.Writer) *Progress {
 	p := &Progress{out: out, start: time.Now()}
 	stopped := make(chan struct{})
 	p.stop = sync.OnceFunc(func() { close(stopped) })
+	p.width = widthOf(out)
+	p.ended.Go(func() { p.tick(stopped) })
+	return p
+}
+
+// widthOf returns the columns of a terminal, or nil for another writer.
+func widthOf(out io.Writer) func() int {
 	switch out := out.(type) {
 	case *os.File:
 		if term.IsTerminal(int(out.Fd())) {
-			p.width = func() int { width, _, _ := term.GetSize(int(out.Fd())); return width }
+			return func() int { width, _, _ := term.GetSize(int(out.Fd())); return width }
 		}
 	case interface{ Width() int }:
-		p.width = out.Width
+		return out.Width
 	}
-	p.ended.Go(func() { p.tick(stopped) })
-	return p
+	return nil
 }
 
 func (p *Progress) tick(stopped <-chan struct{}) {

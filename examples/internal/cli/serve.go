@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
@@ -31,15 +32,18 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	return nil
 }
 
-// ServeFake serves a fake API on a loopback port until ctx ends, so that a browser can load what it makes.
-func ServeFake(ctx context.Context, life creatifytest.Life) (url string, err error) {
+// ServeFake serves a fake API on a loopback port until ctx ends, so that a browser can load what it makes. Its
+// previews and videos take so long. ServeFake returns a client of the fake, and the fake's URL.
+func ServeFake(ctx context.Context, long time.Duration, opts ...creatify.Option) (client *creatify.Client, url string, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	url = URL(listener)
+	life := creatifytest.Life{Duration: long, Render: creatifytest.RenderLife{Duration: long}}
 	go func() { _ = Serve(ctx, listener, creatifytest.New(creatifytest.Config{BaseURL: url, Life: life})) }()
-	return url, nil
+	client, err = creatify.New(creatifytest.APIID, creatifytest.APIKey, append(opts, creatify.WithBaseURL(url))...)
+	return client, url, err
 }
 
 // URL returns where this machine reaches a listener.

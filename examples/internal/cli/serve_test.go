@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/creatify-community/creatify-go/creatifytest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -115,13 +114,11 @@ func TestServe_reports_a_broken_listener(t *testing.T) {
 
 func TestServeFake(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	url, err := ServeFake(ctx, creatifytest.Life{})
+	client, url, err := ServeFake(ctx, time.Second)
 	require.NoError(t, err)
 	assert.Regexp(t, `^http://127\.0\.0\.1:\d+$`, url)
-	response, err := http.Get(url + "/api/remaining_credits/")
-	require.NoError(t, err)
-	response.Body.Close()
-	assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
+	_, err = client.Workspace.RemainingCredits(ctx)
+	assert.NoError(t, err)
 	stop()
 	assert.Eventually(t, func() bool {
 		response, err := http.Get(url)

@@ -37,7 +37,8 @@ func parseFlags(args []string, stdout io.Writer) (*flags, error) {
 	set.StringVar((*string)(&f.params.ModelVersion), "model", "", "")
 	set.DurationVar(&f.maxWait, "max-wait", 30*time.Minute, "")
 	set.StringVar(&f.jobID, "job", "", "")
-	if err := cli.Parse(set, help, args, stdout); err != nil {
+	var err error
+	if f.account, err = cli.Parse(set, help, args, stdout); err != nil {
 		return nil, err
 	}
 	if f.maxWait <= 0 {
@@ -45,10 +46,6 @@ func parseFlags(args []string, stdout io.Writer) (*flags, error) {
 	}
 	var given []string
 	set.Visit(func(g *flag.Flag) { given = append(given, "-"+g.Name) })
-	var err error
-	if f.account, err = cli.Account(); err != nil {
-		return nil, err
-	}
 	return f, f.settle(given)
 }
 
