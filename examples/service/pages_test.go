@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,6 +84,8 @@ func TestShop_states(t *testing.T) {
 					assert.NotContains(t, c.send(http.MethodGet, path, nil).Body.String(), "<progress", "nothing moves")
 				}
 				assert.NotContains(t, c.text(path), "Order the video")
+				over := slices.Contains([]string{"failed", "rejected", "refused"}, test.name)
+				assert.Equal(t, over, strings.Contains(c.text(path), "New order"), "a way to order again")
 				assert.Equal(t, test.charged, c.fake.Charged())
 			})
 		})
