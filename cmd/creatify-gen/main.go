@@ -60,16 +60,16 @@ const help = `Writes a Go file with a type for each custom template of an accoun
 missing or misspelt variable does not compile. Free.
 
   -out FILE      write it here [standard output]
-  -package NAME  of the file [$GOPACKAGE; else that
-                 of the file, which -check prefers;
-                 else the folder's name]
+  -package NAME  of the file [$GOPACKAGE or that of
+                 FILE, with -check reversed; else
+                 the folder's name]
   -template ID   this template; repeatable [all]
   -check         only see if FILE is up to date
 
 Examples:
   //go:generate creatify-gen -out templates_gen.go
   creatify-gen -check -out templates_gen.go
-  CREATIFY_BASE_URL=http://127.0.0.1:8080 creatify-gen
+  creatify-gen -package main -template ID
 
 Environment: CREATIFY_API_ID and CREATIFY_API_KEY name the account, and
 CREATIFY_BASE_URL another API, such as creatify-mock.
@@ -218,7 +218,7 @@ func isPackageName(name string) bool { return token.IsIdentifier(name) && name !
 func fetch(ctx context.Context, ids []string) ([]*creatify.Template, error) {
 	client, err := creatify.NewFromEnv()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w (creatify-gen -h explains the environment)", err)
 	}
 	if len(ids) == 0 {
 		listed, err := client.Templates.List(ctx)

@@ -373,7 +373,7 @@ func TestRun_help(t *testing.T) {
 	for _, line := range lines {
 		columns := 80
 		if strings.HasPrefix(line, "  ") { // is not flowing text, so that it is hard to read when it is wrapped
-			columns = 54
+			columns = 50
 		}
 		if len(line) > columns {
 			t.Errorf("the line is %d characters wide: %s", len(line), line)
@@ -435,8 +435,8 @@ func TestRun_of_a_template_whose_variables_are_null(t *testing.T) {
 func TestRun_without_credentials(t *testing.T) {
 	serve(t, demo())
 	t.Setenv("CREATIFY_API_KEY", "")
-	if _, stderr := mustRun(t, exitFailed); !strings.Contains(stderr, "CREATIFY_API_KEY") {
-		t.Errorf("it prints %q, which does not name what is missing", stderr)
+	if _, stderr := mustRun(t, exitFailed); !strings.Contains(stderr, "CREATIFY_API_KEY: is not set") || !strings.HasSuffix(stderr, "(creatify-gen -h explains the environment)\n") {
+		t.Errorf("it prints %q, which does not name what is missing and what to do", stderr)
 	}
 }
 

@@ -76,7 +76,9 @@ func runServer(ctx context.Context, options options, stdout, stderr io.Writer) e
 	if err := api.Inject(options.faults...); err != nil {
 		return err
 	}
-	logger.Info("listening", "address", listener.Addr())
+	if options.url != "" {
+		logger.Info("listening", "address", listener.Addr())
+	}
 	if err := greet(stdout, url, options.config); err != nil {
 		return err
 	}

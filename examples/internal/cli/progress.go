@@ -153,8 +153,11 @@ func (p *Progress) draw() {
 		fmt.Fprintln(p.out, took, p.text+percent)
 		return
 	}
-	line := []rune(p.text + bar + percent + "  " + took)
-	if room := max(p.width()-1, 1); len(line) > room {
+	line, room := []rune(p.text+bar+percent+"  "+took), max(p.width()-1, 1)
+	if len(line) > room {
+		line = []rune(p.text + percent + "  " + took)
+	}
+	if len(line) > room {
 		line = append(line[:room-1], '…')
 	}
 	fmt.Fprintf(p.out, "\r%s%s", string(line), strings.Repeat(" ", max(p.length-len(line), 0)))

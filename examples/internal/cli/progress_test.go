@@ -21,6 +21,8 @@ func TestProgress_on_a_terminal(t *testing.T) {
 		assert.Equal(t, []string{"Job 1 is created.", "waiting for the API  2s"}, terminal.Lines(), "what is said stays above")
 		p.Show(0.25, "running")
 		assert.Equal(t, "running █████░░░░░░░░░░░░░░░ 25 %  2s", terminal.Lines()[1])
+		p.Show(0.5, "30 done, 4 under way, 40 queued")
+		assert.Equal(t, "30 done, 4 under way, 40 queued 50 %  2s", terminal.Lines()[1], "there is no room for the bar")
 		p.Show(0.5, "a status that is longer than the terminal has room for")
 		assert.Equal(t, "a status that is longer than the terminal has ro…", terminal.Lines()[1])
 		p.Show(1.5, "done\x1b[2J")
