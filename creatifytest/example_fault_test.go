@@ -58,3 +58,11 @@ func ExampleAPI_ClearFaults() {
 	// fails: true faults: 1
 	// fails: false faults: 0
 }
+
+// A misspelt call is an error at once, not a fault that never hits.
+func ExampleFault_Validate() {
+	api := creatifytest.New(creatifytest.Config{})
+	fmt.Println(api.Inject(creatifytest.Fault{Call: "create_preview", Status: 503}))
+	// Output:
+	// creatifytest: fault: unknown call "create_preview" (use a Call constant, or none for any request)
+}

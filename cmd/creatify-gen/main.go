@@ -60,9 +60,8 @@ const help = `Writes a Go file with a type for each custom template of an accoun
 missing or misspelt variable does not compile. Free.
 
   -out FILE      write it here [standard output]
-  -package NAME  of the file [$GOPACKAGE or that of
-                 FILE, with -check reversed; else
-                 the folder's name]
+  -package NAME  its package [$GOPACKAGE, or that
+                 of FILE, or the folder's name]
   -template ID   this template; repeatable [all]
   -check         only see if FILE is up to date
 
