@@ -414,7 +414,7 @@ func TestThrottle(t *testing.T) {
 
 			time.Sleep(39 * time.Second)
 			got = try()
-			equal(t, "the status just before the minute is over", got.status, 429)
+			equal(t, "the status a moment before the minute is over", got.status, 429)
 			equal(t, "the body then", got.body, `{"detail":"Request was throttled. Expected available in 1 second."}`)
 
 			time.Sleep(500 * time.Millisecond)

@@ -19,7 +19,7 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-var update = flag.Bool("update", false, "write the golden file anew")
+var update = flag.Bool("update", false, "write the golden file")
 
 func goldenTemplates() []creatifytest.Template {
 	return []creatifytest.Template{

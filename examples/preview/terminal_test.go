@@ -19,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "write docs/terminal.svg")
 
 // TestTerminal: docs/terminal.svg is what a terminal shows of go run ./examples/preview, in virtual time. To
-// write it anew:
+// write it:
 //
 //	go test ./preview -run Terminal -update
 func TestTerminal(t *testing.T) {
@@ -36,7 +36,7 @@ func TestTerminal(t *testing.T) {
 		}
 		kept, err := os.ReadFile(path)
 		require.NoError(t, err)
-		assert.Equal(t, string(picture), string(bytes.ReplaceAll(kept, []byte("\r\n"), []byte("\n"))), "write it anew with -update")
+		assert.Equal(t, string(picture), string(bytes.ReplaceAll(kept, []byte("\r\n"), []byte("\n"))), "write it with -update")
 	})
 }
 

@@ -45,7 +45,7 @@ func (s *shop) handler() http.Handler {
 		switch {
 		case !s.knowsHost(r):
 			http.Error(w, "This shop does not answer to that name. Its operator can allow it with -public.", http.StatusForbidden)
-		case r.URL.Path == "/hooks/creatify": // has its own secret
+		case r.URL.Path == "/hooks/creatify" && s.secret != "": // which the handler checks
 			hooks.ServeHTTP(w, r)
 		case !loggedIn:
 			w.Header().Set("WWW-Authenticate", `Basic realm="shop"`)
