@@ -75,6 +75,13 @@ func TestRun(t *testing.T) {
 		}
 	})
 
+	t.Run("lets previews load their images on demand", func(t *testing.T) {
+		for _, args := range [][]string{nil, {"-images"}} {
+			p := start(t, args...)
+			resp, _ := p.send(t, "GET", "/preview?layout="+p.create(t), "")
+			assert.Equal(t, args != nil, strings.Contains(resp.Header.Get("Content-Security-Policy"), "img-src"), args)
+		}
+	})
 	t.Run("stops with its context", func(t *testing.T) {
 		code, stderr := start(t).stop()
 		assert.Equal(t, 0, code, stderr)

@@ -7,7 +7,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	_ "embed"
 	"errors"
 	"flag"
@@ -17,7 +16,6 @@ import (
 	"maps"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -35,9 +33,6 @@ var help string
 
 //go:embed rows.csv
 var sample []byte
-
-// mostLost is how many responses may be lost in a run. Each leaves a row that is perhaps paid.
-const mostLost = 10
 
 func main() { cli.Main(run) }
 
@@ -93,12 +88,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, opts ...c
 	if err != nil {
 		return bad(err)
 	}
-	database := b.out + ".db"
-	if !b.account { // the fake's jobs end with this process, and so do the orders
-		database = filepath.Join(os.TempDir(), "batch-"+rand.Text(), "orders.db")
-		_ = os.Mkdir(filepath.Dir(database), 0o700)
-		defer os.RemoveAll(filepath.Dir(database))
-	}
+	database, remove := cli.Orders(b.account, b.out+".db")
+	defer remove()
 	lock := flock.New(database + ".lock")
 	if locked, err := lock.TryLock(); err != nil || !locked {
 		return bad(cmp.Or(err, fmt.Errorf("%s is in use by another run: wait for its end", database)))
@@ -167,7 +158,7 @@ func (b *batch) watch(ctx context.Context, stop func()) {
 		}
 		b.progress.Show(1-float64(queued+moving)/float64(len(b.orders)), text)
 		b.paused = counts.Paused
-		if n[durable.StateUnknown] >= b.unknown+mostLost {
+		if n[durable.StateUnknown] >= b.unknown+10 { // each of them is perhaps paid
 			b.paused, moving = "outcome_unknown", 0
 		}
 		if err != nil || moving == 0 && (queued == 0 || b.paused != "") {

@@ -7,7 +7,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"database/sql"
 	_ "embed"
 	"errors"
@@ -96,13 +95,13 @@ func (s *shop) parse(args []string, stdout io.Writer) (err error) {
 // run runs the service until ctx ends.
 func (s *shop) run(ctx context.Context, stdout, stderr io.Writer, opts []creatify.Option) (err error) {
 	opts = append(opts, creatify.WithLogger(s.log), creatify.WithTemplateCheck(time.Hour))
-	if s.account {
+	db, remove := cli.Orders(s.account, s.db)
+	defer remove()
+	if s.db = db; s.account {
 		s.client, err = creatify.NewFromEnv(opts...)
-	} else { // the fake's jobs end with this process, and so do the orders
+	} else {
 		fmt.Fprintln(stderr, cli.NoAccount)
-		s.dir = filepath.Join(os.TempDir(), "shop-"+rand.Text())
-		s.db = filepath.Join(s.dir, "orders.db")
-		defer os.RemoveAll(s.dir)
+		s.dir = filepath.Dir(db)
 		s.client, s.api, err = cli.ServeFake(ctx, 8*time.Second, opts...)
 	}
 	if err := errors.Join(err, os.MkdirAll(s.dir, 0o750)); err != nil {

@@ -4,12 +4,14 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -100,6 +102,17 @@ func Client(account bool, stderr io.Writer, opts ...creatify.Option) (*creatify.
 	fmt.Fprintln(stderr, NoAccount)
 	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 8 * time.Second}})
 	return creatify.New(creatifytest.APIID, creatifytest.APIKey, append([]creatify.Option{creatify.WithHTTPClient(fake.HTTPClient())}, opts...)...)
+}
+
+// Orders returns the file of a program's orders. Without an account it is in a folder of its own, which remove
+// removes: a fake's jobs end with the program, and so do the orders.
+func Orders(account bool, file string) (path string, remove func()) {
+	if account {
+		return file, func() {}
+	}
+	folder := filepath.Join(os.TempDir(), "creatify-"+rand.Text())
+	_ = os.Mkdir(folder, 0o700) // if that fails, so does whoever opens the file
+	return filepath.Join(folder, "orders.db"), func() { os.RemoveAll(folder) }
 }
 
 // NoAccount is what a program says when it uses the fake.

@@ -119,3 +119,15 @@ func TestParse_account(t *testing.T) {
 		})
 	}
 }
+
+func TestOrders(t *testing.T) {
+	path, remove := Orders(true, "results.csv.db")
+	assert.Equal(t, "results.csv.db", path)
+	remove()
+
+	path, remove = Orders(false, "results.csv.db")
+	assert.NotContains(t, path, "results")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	remove()
+	assert.NoDirExists(t, filepath.Dir(path))
+}
