@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -97,9 +98,11 @@ func TestRun_broken(t *testing.T) {
 		{"a Postgres that does not exist", "-db=postgres://shop@127.0.0.1:1/shop", "(check -db)"},
 		{"a URL of a Postgres that is malformed", "-db=postgres://shop:s3cret@%zz/shop", "postgres"},
 	}
+	api := httptest.NewServer(creatifytest.New(creatifytest.Config{}))
+	defer api.Close()
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			setEnvironment(t, creatifytest.APIID, creatifytest.APIKey, "http://127.0.0.1:1", "secret", "")
+			setEnvironment(t, creatifytest.APIID, creatifytest.APIKey, api.URL, "secret", "")
 			t.Chdir(t.TempDir())
 			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 			defer stop()

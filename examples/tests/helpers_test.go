@@ -20,13 +20,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// run builds and starts a program of a module, until the test ends, and returns what it prints.
+var built string // the folder of the programs
+
+func TestMain(m *testing.M) {
+	built, _ = os.MkdirTemp("", "programs-")
+	code := m.Run()
+	os.RemoveAll(built)
+	os.Exit(code)
+}
+
+// run starts a program of a module, until the test ends, and returns what it prints. The first run builds it.
 func run(t *testing.T, module, name string, args ...string) (stdout *bufio.Reader) {
-	path := filepath.Join(t.TempDir(), "program")
-	build := exec.Command("go", "build", "-o", path, name)
-	build.Dir, build.Env = module, append(os.Environ(), "GOWORK=off")
-	said, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", said)
+	path := filepath.Join(built, filepath.Base(name))
+	if _, err := os.Stat(path); err != nil {
+		build := exec.Command("go", "build", "-o", path, name)
+		build.Dir, build.Env = module, append(os.Environ(), "GOWORK=off")
+		said, err := build.CombinedOutput()
+		require.NoError(t, err, "%s", said)
+	}
 	program := exec.Command(path, args...)
 	program.Dir, program.Stderr = t.TempDir(), t.Output()
 	out, err := program.StdoutPipe()
