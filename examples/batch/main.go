@@ -17,7 +17,6 @@ import (
 	"math"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/creatify-community/creatify-go"
@@ -106,15 +105,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, opts ...c
 		return bad(err)
 	}
 	running, stop := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() { b.watch(running, stop) })
-	err = b.queue.Run(running)
-	stop()
-	watching.Wait()
+	defer stop()
+	ended := make(chan error)
+	go func() { ended <- b.queue.Run(running) }()
+	err = b.watch(context.WithoutCancel(ctx), stop, ended)
 	b.progress.Stop()
 	exitCode, reportErr := b.report(context.WithoutCancel(ctx), stdout, stderr)
 	if err = errors.Join(err, reportErr); err != nil {
 		fmt.Fprintf(stderr, "%v\n%s", err, again)
+		return 3
 	}
 	return exitCode
 }
@@ -146,9 +145,15 @@ func (b *batch) submit(ctx context.Context) error {
 	return errors.Join(err, b.queue.Resume(ctx)) // by now the account may have credits, or the right key
 }
 
-// watch shows the progress, and stops the run when no order moves or many responses are lost.
-func (b *batch) watch(ctx context.Context, stop func()) {
-	for ; ctx.Err() == nil; time.Sleep(200 * time.Millisecond) {
+// watch shows the progress until the run has ended. It stops the run when no order moves, and when many
+// responses are lost.
+func (b *batch) watch(ctx context.Context, stop func(), ended <-chan error) error {
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
 		counts, err := b.queue.Counts(ctx)
 		n := counts.Orders
 		queued, moving := n[durable.StateQueued], n[durable.StateSending]+n[durable.StateWaiting]
@@ -184,7 +189,7 @@ func (b *batch) report(ctx context.Context, stdout, stderr io.Writer) (exitCode 
 	for i, row := range b.orders {
 		o, err := b.queue.Get(ctx, row.ID)
 		if err != nil {
-			return 3, err
+			return 0, err
 		}
 		b.orders[i] = *o
 		n[o.State]++
@@ -194,7 +199,7 @@ func (b *batch) report(ctx context.Context, stdout, stderr io.Writer) (exitCode 
 	}
 	counts, err := b.queue.Counts(ctx)
 	if err = errors.Join(err, writeResults(b.out, b.orders)); err != nil {
-		return 3, err
+		return 0, err
 	}
 	fmt.Fprintf(stdout, "Results: %s, with %d rows\n", b.out, len(b.orders))
 	for _, state := range slices.Sorted(maps.Keys(n)) {

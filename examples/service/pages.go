@@ -86,8 +86,8 @@ var troubles = []struct {
 	{creatify.ErrInvalidParams, http.StatusBadRequest, "We need a headline of at most 200 characters, and the address of a photo on the web."},
 }
 
-// page shows what handle returns: the data of a page, or the path to go to. A preview's frame may run scripts,
-// in an origin that is never that of these pages.
+// page shows what handle returns: the data of a page, or the path to go to. A preview's frame may run
+// scripts, in an origin that is never that of these pages.
 func (s *shop) page(name string, handle func(r *http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, status := name, http.StatusOK

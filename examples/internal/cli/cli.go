@@ -46,7 +46,7 @@ func Parse(set *flag.FlagSet, help string, args []string, stdout io.Writer) (acc
 	return environment()
 }
 
-// fit breaks the lines of a text that are longer than a narrow terminal, after joining those that were broken.
+// fit joins the broken lines of a text, and breaks them as a narrow terminal needs it.
 func fit(text string, out io.Writer) string {
 	width := widthOf(out)
 	if width == nil || width() >= 80 {
@@ -104,8 +104,8 @@ func Client(account bool, stderr io.Writer, opts ...creatify.Option) (*creatify.
 	return creatify.New(creatifytest.APIID, creatifytest.APIKey, append([]creatify.Option{creatify.WithHTTPClient(fake.HTTPClient())}, opts...)...)
 }
 
-// Orders returns the file of a program's orders. Without an account it is in a folder of its own, which remove
-// removes: a fake's jobs end with the program, and so do the orders.
+// Orders returns the file of a program's orders. Without an account it is in a folder of its own, which
+// remove removes: a fake's jobs end with the program, and so do the orders.
 func Orders(account bool, file string) (path string, remove func()) {
 	if account {
 		return file, func() {}

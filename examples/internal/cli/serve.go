@@ -32,15 +32,15 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	return nil
 }
 
-// ServeFake serves a fake API on a loopback port until ctx ends, so that a browser can load what it makes. Its
-// previews and videos take so long. ServeFake returns a client of the fake, and the fake's URL.
-func ServeFake(ctx context.Context, long time.Duration, opts ...creatify.Option) (client *creatify.Client, url string, err error) {
+// ServeFake serves a fake API on a loopback port until ctx ends, so that a browser can load what it makes. A
+// preview takes the duration, and so does a video. It returns a client of the fake, and the fake's URL.
+func ServeFake(ctx context.Context, duration time.Duration, opts ...creatify.Option) (client *creatify.Client, url string, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, "", err
 	}
 	url = URL(listener)
-	life := creatifytest.Life{Duration: long, Render: creatifytest.RenderLife{Duration: long}}
+	life := creatifytest.Life{Duration: duration, Render: creatifytest.RenderLife{Duration: duration}}
 	go func() { _ = Serve(ctx, listener, creatifytest.New(creatifytest.Config{BaseURL: url, Life: life})) }()
 	client, err = creatify.New(creatifytest.APIID, creatifytest.APIKey, append(opts, creatify.WithBaseURL(url))...)
 	return client, url, err
