@@ -271,13 +271,13 @@ func TestShop_escapes_what_others_wrote(t *testing.T) {
 }
 
 func TestShop_webhooks(t *testing.T) {
-	visit(t, creatifytest.Config{Life: creatifytest.Life{Duration: time.Minute}}, &shop{public: &url.URL{Scheme: "https", Host: "shop.example.com"}, secret: "s3cret"}, func(c *customer) {
+	visit(t, creatifytest.Config{Life: creatifytest.Life{Duration: 30 * time.Second}}, &shop{public: &url.URL{Scheme: "https", Host: "shop.example.com"}, secret: "s3cret"}, func(c *customer) {
 		path := c.order("Spring sale")
 		c.sees(path, "being made")
 		ctx, stop := context.WithCancel(c.t.Context())
 		defer stop()
 		go c.fake.RunWebhooksTo(ctx, c.all)
-		time.Sleep(time.Minute + time.Second)
+		time.Sleep(31 * time.Second)
 		assert.Contains(t, c.text(path), "Preview ready", "an event ends the wait")
 
 		charge := c.fake.Charges()[0]
