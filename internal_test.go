@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// What no caller can see: what a budget keeps, and what a hook that is nil costs.
+
 func TestBudget_memory(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -46,4 +48,16 @@ func TestBudget_memory(t *testing.T) {
 			assert.Equal(t, 2.0, b.Spent())
 		})
 	})
+}
+
+// Without hooks, observing allocates nothing.
+func TestHooks_nil_allocate_nothing(t *testing.T) {
+	poller := &Poller{jobs: &JobsService{&api{}}}
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		ctx, end := poller.jobs.api.paid(t.Context(), PaidCall{Operation: OperationPreview, Call: "create_preview"})
+		end(nil, nil)
+		_, polled := poller.polled(ctx, 1, time.Time{})
+		polled(time.Time{}, nil, nil)
+		poller.ended(ctx)
+	}))
 }
