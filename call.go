@@ -2,6 +2,7 @@ package creatify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,15 +19,11 @@ import (
 
 // api is what the services share: one call of the API, from checked parameters to a body, a job or an error.
 type api struct {
+	config
 	transport *transport.Client
 	files     *fetch.Client
 	learned   *wait.Learner
-	budget    *Budget // nil for none
-	loopback  bool    // the base URL is on this machine: a fake, which may reach any host
-	logger    *slog.Logger
-	hooks     Hooks
-	rendering *memory        // jobs whose Render has been sent, for webhooks
-	templates *templateReads // nil without [WithTemplateCheck]
+	rendering *memory // jobs whose Render has been sent, for webhooks
 }
 
 // check is the first step of every call.
@@ -44,7 +41,7 @@ func (a *api) get(ctx context.Context, call transport.Call) (*transport.Response
 	if err != nil {
 		return nil, &callError{call: describe(call.Name, call.JobID), err: err}
 	}
-	if !isSuccess(response.Status) {
+	if !response.Success() {
 		return nil, newAPIError(call, response)
 	}
 	return response, nil
@@ -55,34 +52,41 @@ func unreadable(call transport.Call, format string, args ...any) error {
 	return &callError{call: describe(call.Name, call.JobID), err: fmt.Errorf(format, args...)}
 }
 
-// pay makes a paid call. Its outcome is unknown until the response shows a job, the server refuses, or the request provably
-// never left. Only the latter two give the budget's credits back.
+// pay makes a paid call within the budget and tells the hooks.
 func (a *api) pay(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
-	ctx, end := a.paid(ctx, PaidCall{Operation: operation, Call: call.Name, JobID: call.JobID, Model: params.ModelVersion})
-	job, err := a.payWithinBudget(ctx, call, operation, params)
-	if errors.Is(err, ErrOutcomeUnknown) {
-		a.logger.LogAttrs(ctx, slog.LevelWarn, "creatify: outcome unknown", slog.String("call", call.Name), slog.String("job_id", call.JobID))
+	var end func(PaidResult)
+	if a.hooks.Paid != nil {
+		estimate, _ := EstimateCredits(operation, params.ModelVersion, priceBlock)
+		ctx, end = a.hooks.Paid(ctx, PaidCall{operation, call.Name, call.JobID, params.ModelVersion, estimate})
 	}
-	end(job, err)
-	return job, err
-}
-
-func (a *api) payWithinBudget(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
 	settle, err := a.reserve(ctx, call, operation, params)
-	if err != nil {
-		return nil, err
+	var job *Job
+	if err == nil {
+		job, err = a.send(ctx, call, params)
+		settle(job, err)
+		if operation == OperationRender && Charged(err) != ChargedNo {
+			a.rendering.add(foldID(call.JobID))
+		}
 	}
-	job, err := a.send(ctx, call, params)
-	settle(job, err)
-	if operation == OperationRender && Charged(err) != ChargedNo {
-		a.rendering.add(foldID(call.JobID))
+	if unknown, ok := errors.AsType[*OutcomeUnknownError](err); ok {
+		a.Logger.LogAttrs(ctx, slog.LevelWarn, "creatify: outcome unknown", slog.String("call", call.Name),
+			slog.String("job_id", unknown.JobID), slog.String("reason", Reason(err)))
+	}
+	if job != nil && a.hooks.Trace != nil {
+		job.trace = a.hooks.Trace(ctx)
+	}
+	if end != nil {
+		end(PaidResult{job, Charged(err), err})
 	}
 	return job, err
 }
 
+// send makes a paid call. Its outcome is unknown until the response shows a job, the server refuses, or the
+// request provably never left. Only the latter two give the budget's credits back.
 func (a *api) send(ctx context.Context, call transport.Call, params JobParams) (*Job, error) {
-	call.Method, call.Paid, call.TookEffect = http.MethodPost, true, showsJob
-	unknown := &OutcomeUnknownError{Call: call.Name, Method: call.Method, Path: call.Path, Params: params, JobID: call.JobID}
+	call.Method, call.Paid = http.MethodPost, true
+	call.TookEffect = func(body []byte) bool { return jobIn(body) != nil }
+	unknown := &OutcomeUnknownError{Call: call.Name, JobID: call.JobID, Method: call.Method, Path: call.Path, Params: params}
 	response, err := a.transport.Do(ctx, call)
 	if failure, ok := errors.AsType[*transport.Error](err); ok {
 		if !failure.Reached {
@@ -94,32 +98,36 @@ func (a *api) send(ctx context.Context, call transport.Call, params JobParams) (
 		return nil, unknown
 	}
 	unknown.Body = firstOf(response.Body)
-	if isSuccess(response.Status) {
-		job, err := decodeJob(response.Body)
-		switch {
-		case err == nil && (call.JobID == "" || sameID(job.ID, call.JobID)):
-			return job, nil
-		case err == nil:
-			unknown.Err = fmt.Errorf("the response is about another job, %s", oneLine(job.ID))
-		case unknown.Err == nil:
-			unknown.Err = err
+	if !response.Success() {
+		refusal, job := newAPIError(call, response), jobIn(response.Body)
+		if isRefusal(response.Status) && job == nil {
+			return nil, refusal
 		}
+		if job != nil {
+			unknown.JobID = cmp.Or(unknown.JobID, job.ID)
+		}
+		unknown.Err = refusal
 		return nil, unknown
 	}
-	refusal := newAPIError(call, response)
-	job := jobIn(response.Body)
-	if isRefusal(response.Status) && job == nil {
-		return nil, refusal
+	job, err := jobOf(call, response)
+	if err == nil {
+		return job, nil
 	}
-	if job != nil && unknown.JobID == "" {
-		unknown.JobID = job.ID
-	}
-	unknown.Err = refusal
+	unknown.Err = cmp.Or(unknown.Err, err)
 	return nil, unknown
 }
 
-// jobIn returns the job in body, or nil. An object with an id but no status is not a job, nor is one whose status is an HTTP
-// status.
+// jobOf returns the job of a successful response, which must be the call's if that has one.
+func jobOf(call transport.Call, response *transport.Response) (*Job, error) {
+	job, err := decodeJob(response.Body)
+	if err == nil && call.JobID != "" && !sameID(job.ID, call.JobID) {
+		return nil, fmt.Errorf("the response is about another job, %s", oneLine(job.ID))
+	}
+	return job, err
+}
+
+// jobIn returns the job in body, or nil. An object with an id but no status is not a job, nor is one whose
+// status is an HTTP status.
 func jobIn(body []byte) *Job {
 	job, err := decodeJob(body)
 	if err != nil || strings.Trim(string(job.Status), "0123456789") == "" && !job.broken {
@@ -128,12 +136,8 @@ func jobIn(body []byte) *Job {
 	return job
 }
 
-func showsJob(body []byte) bool { return jobIn(body) != nil }
-
-func isSuccess(status int) bool { return status >= 200 && status <= 299 }
-
-// isRefusal reports whether the server read the request and did not act on it. A 408 does not say so, nor do the statuses of
-// proxies that lost a server which may be at work.
+// isRefusal reports whether the server read the request and did not act on it. A 408 does not say so, nor do
+// the statuses of proxies that lost a server which may be at work.
 func isRefusal(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, 444, 460, 499:
@@ -144,77 +148,58 @@ func isRefusal(status int) bool {
 
 func newAPIError(call transport.Call, response *transport.Response) *APIError {
 	e := &APIError{StatusCode: response.Status, Call: call.Name, JobID: call.JobID, Method: call.Method, Path: call.Path,
-		RequestID: response.RequestID}
+		RequestID: response.RequestID, Body: firstOf(response.Body)}
 	e.RetryAfter, _ = transport.RetryAfter(response, time.Now())
-	e.Body = firstOf(response.Body)
-	e.read(response.Body)
+	// The API's shapes are {"detail": …}, {"field": […]} and […]. Other bodies, such as pages, say nothing.
+	var shape any
+	_ = json.Unmarshal(response.Body, &shape)
+	switch shape := shape.(type) {
+	case []any:
+		e.add("", shape, 0)
+		e.Detail, e.bare, e.Fields = strings.Join(e.Fields[""], "; "), true, nil
+	case map[string]any:
+		if text, ok := shape["detail"].(string); ok {
+			e.Detail = text
+			delete(shape, "detail")
+		}
+		for field, value := range shape {
+			e.add(field, value, 0)
+		}
+	}
 	return e
 }
 
-// read takes the messages out of a body of any of the API's shapes: {"detail": …}, {"field": […]}, […]. Another body, such
-// as a proxy's page, leaves them empty.
-func (e *APIError) read(body []byte) {
-	var shape any
-	if json.Unmarshal(body, &shape) != nil {
+// add adds the messages about a field and the fields within it, as many as a reader can use.
+func (e *APIError) add(field string, value any, depth int) {
+	const mostFields, mostMessages, longestField, deepest = 100, 100, 200, 8
+	if len(e.Fields) >= mostFields && e.Fields[field] == nil || len(field) > longestField {
 		return
 	}
-	switch shape := shape.(type) {
-	case []any:
-		e.Detail, e.bare = strings.Join(messagesOf(shape), "; "), true
-	case map[string]any:
-		for field, value := range shape {
-			if text, ok := value.(string); ok && field == "detail" {
-				e.Detail = text
-			} else {
-				e.addFields(field, value, 0)
-			}
-		}
-	}
-}
-
-// addFields descends into nested objects, which is how the API speaks of a field within a field. It keeps what a reader can
-// use, and no more.
-func (e *APIError) addFields(field string, value any, depth int) {
-	const mostFields, longestField, deepest = 100, 200, 8
-	if len(e.Fields) >= mostFields || len(field) > longestField {
-		return
-	}
-	if nested, ok := value.(map[string]any); ok && depth < deepest {
-		for name, v := range nested {
-			e.addFields(field+"."+name, v, depth+1)
-		}
-		return
-	}
-	if messages := messagesOf(value); len(messages) > 0 {
-		if e.Fields == nil {
-			e.Fields = make(map[string][]string)
-		}
-		e.Fields[field] = append(e.Fields[field], messages...)
-	}
-}
-
-// messagesOf returns the strings of a list or a single one; anything else as its JSON.
-func messagesOf(value any) []string {
 	switch value := value.(type) {
 	case nil:
-		return nil
-	case string:
-		return []string{value}
-	case []any:
-		var all []string
-		for _, v := range value[:min(len(value), maxMessages)] {
-			if text, ok := v.(string); ok {
-				all = append(all, text)
-			} else if v != nil {
-				all = append(all, jsonOf(v))
+		return
+	case map[string]any:
+		if depth < deepest {
+			for name, v := range value {
+				e.add(field+"."+name, v, depth+1)
 			}
+			return
 		}
-		return all
+	case []any:
+		for _, v := range value[:min(len(value), mostMessages)] {
+			e.add(field, v, deepest)
+		}
+		return
 	}
-	return []string{jsonOf(value)}
+	text, ok := value.(string)
+	if !ok {
+		text = jsonOf(value)
+	}
+	if e.Fields == nil {
+		e.Fields = make(map[string][]string)
+	}
+	e.Fields[field] = append(e.Fields[field], text)
 }
-
-const maxMessages = 100
 
 func jsonOf(value any) string {
 	text, _ := json.Marshal(value)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/time/rate"
@@ -370,15 +372,109 @@ func TestNewSetsTheHeadersOfRequests(t *testing.T) {
 	assert.True(t, strings.HasPrefix(header.Get("User-Agent"), "creatify-go/0.1.0 (go"))
 }
 
-func TestWithLoggerHoldsNeitherKeysNorBodies(t *testing.T) {
-	var logged bytes.Buffer
-	logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	api := creatifytest.New(creatifytest.Config{})
-	client := newClient(t, api, creatify.WithLogger(logger), creatify.WithTimeout(time.Second))
-	job, err := client.Jobs.CreatePreview(t.Context(), params())
-	require.NoError(t, err)
-	assert.Contains(t, logged.String(), `"call":"create_preview","attempt":1,"status":201,"took":`)
-	for _, secret := range []string{creatifytest.APIKey, creatifytest.APIID, "Spring sale", job.ID} {
-		assert.NotContains(t, logged.String(), secret)
+func TestWithLogger(t *testing.T) {
+	const (
+		request = `{"level":"DEBUG","msg":"creatify: request",`
+		attempt = `"attempt":1,"status":502,"took":"a while"}`
+		ofJob   = `"job_id":"` + jobID + `",`
+		warning = `{"level":"WARN","msg":"creatify: `
+		hook    = "https://shop.test/hook?secret=s3cret-of-a-hook"
+		signed  = "https://cdn.test/v.mp4?signature=s3cret-of-a-url"
+	)
+	broken := says(502, `you sent `+creatifytest.APIKey)
+	post := func(handler http.Handler, url string) {
+		body := strings.NewReader(`{"id":"` + jobID + `","status":"done","video_output":"` + signed + `"}`)
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, url, body))
+	}
+	create := func(t *testing.T, client *creatify.Client) {
+		p := params()
+		p.WebhookURL, p.Variables = hook, creatify.Variables{"headline": creatify.Text("s3cret-of-a-variable")}
+		client.Jobs.CreatePreview(t.Context(), p)
+	}
+	for _, tt := range []struct {
+		name  string
+		api   http.RoundTripper
+		level slog.Level
+		act   func(*testing.T, *creatify.Client)
+		want  []string
+	}{
+		{"tells_each_attempt_and_retry", numbered(func(req *http.Request, n int) (*http.Response, error) {
+			if n == 1 {
+				return broken(req)
+			}
+			return respond(req, 200, `{"id":"`+jobID+`","status":"done","video_output":"`+signed+`"}`), nil
+		}), slog.LevelDebug, func(t *testing.T, client *creatify.Client) {
+			client.Jobs.Get(t.Context(), jobID)
+		}, []string{
+			request + `"call":"get_job",` + ofJob + attempt,
+			`{"level":"INFO","msg":"creatify: will retry","call":"get_job",` + ofJob + `"attempt":1,"status":502,"wait":"a while"}`,
+			request + `"call":"get_job",` + ofJob + `"attempt":2,"status":200,"took":"a while"}`,
+		}},
+		{"warns_of_a_create_whose_outcome_is_unknown", broken, slog.LevelDebug, create, []string{
+			request + `"call":"create_preview",` + attempt,
+			warning + `outcome unknown","call":"create_preview","job_id":"","reason":"outcome_unknown"}`,
+		}},
+		{"warns_of_a_render_whose_outcome_is_unknown", broken, slog.LevelDebug, func(t *testing.T, client *creatify.Client) {
+			client.Jobs.Render(t.Context(), jobID)
+		}, []string{
+			request + `"call":"render",` + ofJob + attempt,
+			warning + `outcome unknown","call":"render",` + ofJob + `"reason":"outcome_unknown"}`,
+		}},
+		{"warns_of_a_template_that_cannot_be_read", broken, slog.LevelWarn, func(t *testing.T, client *creatify.Client) {
+			client, err := client.With(creatify.WithTemplateCheck(time.Hour), creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}))
+			require.NoError(t, err)
+			create(t, client)
+		}, []string{
+			warning + `template not checked","call":"get_template","template_id":"` + creatifytest.TemplateID + `","reason":"unavailable"}`,
+			warning + `outcome unknown","call":"create_preview","job_id":"","reason":"outcome_unknown"}`,
+		}},
+		{"warns_of_polls_that_fail_together", broken, slog.LevelInfo, func(t *testing.T, client *creatify.Client) {
+			tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+			defer tracker.Close()
+			for _, id := range testkit.IDs(4) {
+				require.NoError(t, tracker.Add(creatify.PendingJob{ID: id, Started: time.Now()}))
+			}
+			time.Sleep(5 * time.Minute)
+		}, []string{
+			warning + `polls fail together and are slowed down","call":"get_job","reason":"unavailable"}`,
+		}},
+		{"warns_of_a_webhook_with_a_wrong_secret", broken, slog.LevelDebug, func(t *testing.T, client *creatify.Client) {
+			post(client.Jobs.WebhookHandler(creatify.WebhookOptions{Secret: "another"}, nil), hook)
+		}, []string{
+			warning + `webhook with a wrong secret","call":"webhook","from":"192.0.2.1:1234"}`,
+		}},
+		{"warns_of_a_webhook_whose_function_failed", says(200, `{"id":"`+jobID+`","status":"done","video_output":"`+signed+`"}`), slog.LevelInfo,
+			func(t *testing.T, client *creatify.Client) {
+				f := func(context.Context, *creatify.Job) error { return errors.New("the database is down") }
+				post(client.Jobs.WebhookHandler(creatify.WebhookOptions{Secret: "s3cret-of-a-hook"}, f), hook)
+			}, []string{
+				warning + `webhook event not delivered","call":"webhook",` + ofJob + `"reason":"other","status":500,"error":"the database is down"}`,
+			}},
+		{"warns_of_a_webhook_whose_job_cannot_be_read", broken, slog.LevelInfo, func(t *testing.T, client *creatify.Client) {
+			post(client.Jobs.WebhookHandler(creatify.WebhookOptions{}, nil), hook)
+		}, []string{
+			warning + `webhook event not delivered","call":"webhook",` + ofJob + `"reason":"unavailable","status":503,"error":"creatify: get job ` +
+				jobID + `: 502 Bad Gateway: not in the API's format, perhaps from a proxy (try again later)"}`,
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				handler := slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: tt.level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+					switch {
+					case a.Key == slog.TimeKey:
+						return slog.Attr{}
+					case a.Value.Kind() == slog.KindDuration:
+						return slog.String(a.Key, "a while")
+					}
+					return a
+				}})
+				tt.act(t, newClient(t, tt.api, creatify.WithLogger(slog.New(handler))))
+				assert.Equal(t, tt.want, strings.Split(strings.TrimSpace(log.String()), "\n"))
+				for _, secret := range []string{creatifytest.APIKey, creatifytest.APIID, "s3cret", "you sent"} {
+					assert.NotContains(t, log.String(), secret)
+				}
+			})
+		})
 	}
 }

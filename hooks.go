@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Hooks observe a client, for metrics and traces; see module otelcreatify. Each function may be nil. It is called in the
-// goroutine of the call that it observes, perhaps for several calls at once: one that blocks or panics blocks or ends that call.
-// None sees a key, a variable or a webhook's secret, except in the Job of a result.
+// Hooks observe a client, for metrics and traces; see module otelcreatify. Each function may be nil. It is
+// called in the goroutine of the call that it observes, perhaps for several calls at once: one that blocks or
+// panics blocks or ends that call. None sees a key, nor, except in the Job of a result, a variable or a URL.
 type Hooks struct {
-	// Trace returns the W3C traceparent of ctx, or "". It is called once a paid call is answered, with the context of Paid, and
-	// kept in [PendingJob], so that a wait finds its create in any process.
+	// Trace returns the W3C traceparent of ctx, or "". It is called once a paid call is answered, with the
+	// context of Paid, and kept in [PendingJob], so that a wait finds its create in any process.
 	Trace func(ctx context.Context) string
-	// Paid is called before each paid call. The call uses the context that it returns; the function that it returns is called
-	// with the result, and may be nil.
+	// Paid is called before each paid call. The call uses the context that it returns; the function that it
+	// returns is called with the result, and may be nil.
 	Paid func(ctx context.Context, call PaidCall) (context.Context, func(PaidResult))
 	// Poll is called before each poll of a wait, and works like Paid.
 	Poll func(ctx context.Context, poll PollCall) (context.Context, func(PollResult))
@@ -66,26 +66,6 @@ type WaitEnd struct {
 // WithHooks sets functions that observe the client. By default there are none.
 func WithHooks(hooks Hooks) Option {
 	return func(c *config) { c.hooks = hooks }
-}
-
-// paid tells the hooks of a paid call. The function that it returns takes the result.
-func (a *api) paid(ctx context.Context, call PaidCall) (context.Context, func(*Job, error)) {
-	if a.hooks.Paid == nil && a.hooks.Trace == nil {
-		return ctx, func(*Job, error) {}
-	}
-	var end func(PaidResult)
-	if a.hooks.Paid != nil {
-		call.Estimate, _ = EstimateCredits(call.Operation, call.Model, priceBlock)
-		ctx, end = a.hooks.Paid(ctx, call)
-	}
-	return ctx, func(job *Job, err error) {
-		if job != nil && a.hooks.Trace != nil {
-			job.trace = a.hooks.Trace(ctx)
-		}
-		if end != nil {
-			end(PaidResult{job, Charged(err), err})
-		}
-	}
 }
 
 // polled tells the hooks of a poll. The function that it returns takes the result.

@@ -14,6 +14,8 @@ import (
 )
 
 // JobsService makes, reads and waits for custom-template jobs. It is [Client.Jobs].
+//
+// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 type JobsService struct {
 	api *api
 }
@@ -21,8 +23,6 @@ type JobsService struct {
 const jobsPath = "/api/custom_template_jobs/"
 
 // Get reads a job. Free. An ID that the API does not know is [ErrNotFound].
-//
-// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) Get(ctx context.Context, id string) (*Job, error) {
 	if err := s.api.check(ctx, jobIDProblems(id)...); err != nil {
 		return nil, err
@@ -30,29 +30,20 @@ func (s *JobsService) Get(ctx context.Context, id string) (*Job, error) {
 	return s.read(ctx, transport.Call{JobID: id})
 }
 
-// CreatePreview starts a preview and returns its job, which is pending. Costs 1 credit per 30 s of video. Store the job's ID.
+// CreatePreview starts a preview and returns its job, which is pending. Costs 1 credit per 30 s of video.
+// Store the job's ID.
 //
 // [Charged] tells what an error means; [ErrOutcomeUnknown] means that the preview may exist and be charged.
-//
-// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job, error) {
-	if err := s.check(ctx, params); err != nil {
-		return nil, err
-	}
 	return s.create(ctx, previewCall, OperationPreview, params)
 }
 
-// CreatePreviewSync makes a preview with one call that blocks for minutes. Costs 1 credit per 30 s of video. A job that ends
-// badly is a [*JobError]; one that is returned before it is Terminal can be waited for.
+// CreatePreviewSync makes a preview with one call that blocks for minutes. Costs 1 credit per 30 s of video.
+// A job that ends badly is a [*JobError]; one that is returned before it is Terminal can be waited for.
 //
-// Prefer [JobsService.CreatePreviewAndWait]: if this call's response is lost, so is the job's ID. An attempt may take ten
-// minutes, or longer by [WithTimeout].
-//
-// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
+// Prefer [JobsService.CreatePreviewAndWait]: if this call's response is lost, so is the job's ID. An attempt
+// may take ten minutes, or longer by [WithTimeout].
 func (s *JobsService) CreatePreviewSync(ctx context.Context, params JobParams) (*Job, error) {
-	if err := s.check(ctx, params); err != nil {
-		return nil, err
-	}
 	call := transport.Call{Name: "create_preview_sync", Path: jobsPath + "preview/", Patience: 10 * time.Minute}
 	job, err := s.create(ctx, call, OperationPreview, params)
 	if err != nil {
@@ -64,30 +55,21 @@ func (s *JobsService) CreatePreviewSync(ctx context.Context, params JobParams) (
 	return job, nil
 }
 
-// CreateVideo starts rendering a final video without a preview and returns its job, which is pending. Costs 5 credits per
-// 30 s of video, or what [ModelVersion] says. Store the job's ID.
+// CreateVideo starts rendering a final video without a preview and returns its job, which is pending. Costs 5
+// credits per 30 s of video, or what [ModelVersion] says. Store the job's ID.
 //
 // [Charged] tells what an error means; [ErrOutcomeUnknown] means that the video may exist and be charged.
-//
-// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func (s *JobsService) CreateVideo(ctx context.Context, params JobParams) (*Job, error) {
-	if err := s.check(ctx, params); err != nil {
-		return nil, err
-	}
 	return s.create(ctx, videoCall, OperationVideo, params)
 }
 
-// Render starts rendering the final video of a job whose preview is ready. Costs 4 credits per 30 s of video. Right after it
-// the job may still read as done, from its preview, without VideoOutput.
+// Render starts rendering the final video of a job whose preview is ready. Costs 4 credits per 30 s of video.
+// Right after it the job may still read as done, from its preview, without VideoOutput.
 //
-// [Charged] tells what an error means. After [ErrOutcomeUnknown], [JobsService.Get] of the same job settles it a minute later:
-// a job that is being rendered is no longer done, or has a VideoOutput. Do not call Render twice at once for one job.
-//
-// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
+// [Charged] tells what an error means. After [ErrOutcomeUnknown], [JobsService.Get] of the same job settles
+// it a minute later: a job that is being rendered is no longer done, or has a VideoOutput. Do not call Render
+// twice at once for one job.
 func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
-	if err := s.api.check(ctx, jobIDProblems(id)...); err != nil {
-		return nil, err
-	}
 	return s.render(ctx, id)
 }
 
@@ -96,13 +78,13 @@ var (
 	videoCall   = transport.Call{Name: "create_video", Path: jobsPath}
 )
 
-// check is the first step of a create.
-func (s *JobsService) check(ctx context.Context, params JobParams, problems ...Problem) error {
-	return s.api.check(ctx, append(problems, params.problems(s.api.loopback)...)...)
-}
-
-// create makes a job from checked parameters.
-func (s *JobsService) create(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
+// create checks parameters and makes a job from them. Problems are what the caller has found.
+func (s *JobsService) create(ctx context.Context, call transport.Call, operation Operation, params JobParams,
+	problems ...Problem) (*Job, error) {
+	loopback := transport.IsLoopback(s.api.BaseURL.Hostname())
+	if err := s.api.check(ctx, append(problems, params.problems(loopback)...)...); err != nil {
+		return nil, err
+	}
 	params.Variables = maps.Clone(params.Variables) // as sent, whatever the caller does with them afterwards
 	if err := s.api.checkTemplate(ctx, params); err != nil {
 		return nil, err
@@ -111,7 +93,11 @@ func (s *JobsService) create(ctx context.Context, call transport.Call, operation
 	return s.api.pay(ctx, call, operation, params)
 }
 
-func (s *JobsService) render(ctx context.Context, id string) (*Job, error) {
+// render checks an ID and renders its job. Problems are what the caller has found.
+func (s *JobsService) render(ctx context.Context, id string, problems ...Problem) (*Job, error) {
+	if err := s.api.check(ctx, append(problems, jobIDProblems(id)...)...); err != nil {
+		return nil, err
+	}
 	call := transport.Call{Name: "render", JobID: id, Path: jobPath(id) + "render/", Body: []byte("{}")}
 	return s.api.pay(ctx, call, OperationRender, JobParams{})
 }
@@ -123,20 +109,17 @@ func (s *JobsService) read(ctx context.Context, call transport.Call) (*Job, erro
 	if err != nil {
 		return nil, err
 	}
-	job, err := decodeJob(response.Body)
-	switch {
-	case err != nil:
+	job, err := jobOf(call, response)
+	if err != nil {
 		return nil, unreadable(call, "%w", err)
-	case !sameID(job.ID, call.JobID):
-		return nil, unreadable(call, "the response is about another job, %s", oneLine(job.ID))
 	}
 	job.skew = skew(response.Header, time.Now())
 	s.api.budget.settle(job)
 	return job, nil
 }
 
-// skew returns how far the server's clock is behind ours. A Date header has whole seconds and has traveled, so small
-// differences do not count.
+// skew returns how far the server's clock is behind ours. A Date header has whole seconds and has traveled,
+// so small differences do not count.
 func skew(header http.Header, now time.Time) time.Duration {
 	const usual = 5 * time.Second
 	date, err := http.ParseTime(header.Get("Date"))
@@ -150,7 +133,8 @@ func jobPath(id string) string { return jobsPath + url.PathEscape(id) + "/" }
 
 func jobIDProblems(id string) []Problem { return idProblems("id", id) }
 
-// idProblems accepts whatever can be one element of a path. IDs are documented as UUIDs, but the server is the judge of that.
+// idProblems accepts whatever can be one element of a path. IDs are documented as UUIDs, but the server is
+// the judge of that.
 func idProblems(field, id string) []Problem {
 	switch {
 	case id == "":
@@ -170,13 +154,12 @@ func sameID(a, b string) bool { return a == b || foldID(a) == foldID(b) }
 
 // foldID spells a UUID as responses do. Any other ID has one spelling.
 func foldID(id string) string {
-	folded := strings.ToLower(id)
-	if isUUID(folded) {
-		return folded
+	if isUUID(id) {
+		return strings.ToLower(id)
 	}
-	folded = strings.ReplaceAll(folded, "-", "")
-	if len(folded) != 32 || strings.Trim(folded, "0123456789abcdef") != "" {
+	digits := strings.ToLower(strings.ReplaceAll(id, "-", ""))
+	if len(digits) != 32 || strings.Trim(digits, "0123456789abcdef") != "" {
 		return id
 	}
-	return folded[:8] + "-" + folded[8:12] + "-" + folded[12:16] + "-" + folded[16:20] + "-" + folded[20:]
+	return digits[:8] + "-" + digits[8:12] + "-" + digits[12:16] + "-" + digits[16:20] + "-" + digits[20:]
 }

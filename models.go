@@ -71,18 +71,10 @@ func (j *Job) class() wait.Class {
 
 // RawJSON returns the response that the job was read from, with what this version of the library does not
 // know. It is not valid JSON if the response was malformed, and nil for a job that came from no response.
-func (j *Job) RawJSON() json.RawMessage {
-	if j == nil {
-		return nil
-	}
-	return slices.Clone(j.raw)
-}
+func (j *Job) RawJSON() json.RawMessage { return slices.Clone(j.raw) }
 
 // LogValue shows the job's ID, status and progress, and nothing that may be secret.
-func (j *Job) LogValue() slog.Value {
-	if j == nil {
-		return slog.Value{}
-	}
+func (j Job) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", j.ID), slog.String("status", string(j.Status)), slog.Float64("progress", j.Progress))
 }
 
@@ -153,8 +145,7 @@ const (
 	ModelAuroraV1Fast ModelVersion = "aurora_v1_fast" // 0.5 credits per second
 )
 
-// JobParams describes a job to create. Zero values are not sent, except for the first two fields, which the
-// API requires.
+// JobParams describes a job to create. The first two fields are required; the others are not sent when zero.
 type JobParams struct {
 	TemplateID   string       `json:"template_id"`             // a UUID
 	Variables    Variables    `json:"variables"`               // not nil; empty for a template without variables
@@ -173,8 +164,7 @@ func (p JobParams) LogValue() slog.Value {
 const maxName, maxWebhookURL = 255, 200 // characters, as documented
 
 // Validate returns what a create would refuse, as one [*ValidationError] with all problems. Free. URLs must
-// have a public host, since Creatify's servers fetch them; a client of an API on a loopback address accepts
-// private ones.
+// have a public host, since Creatify's servers fetch them, except for a client with a loopback base URL.
 func (p JobParams) Validate() error { return validation(p.problems(false)) }
 
 // problems lists what the API would refuse, or charge for nothing. Loopback is as in [urlProblem].
@@ -225,8 +215,7 @@ func (j *Job) fields() lenient.Fields {
 		"media_job": &j.MediaJob}
 }
 
-// decodeJob reads a job from a response, which it keeps. An ID is enough for a job, whatever else is wrong
-// with the response.
+// decodeJob reads a job from a response, which it keeps. An ID is enough, whatever else is wrong with it.
 func decodeJob(body []byte) (*Job, error) {
 	j := &Job{raw: body}
 	var duration float64

@@ -239,7 +239,6 @@ func TestJob_RawJSON(t *testing.T) {
 	assert.Equal(t, "Spring sale", job.Variables["headline"].Value())
 	assert.Equal(t, creatify.TypeVoiceover, job.Variables["vo"].Type())
 	assert.JSONEq(t, liveLike, string(job.RawJSON()), "what this version does not know is kept")
-	assert.Nil(t, (*creatify.Job)(nil).RawJSON())
 }
 
 func TestJob_UnmarshalJSON_reads_each_field(t *testing.T) {
@@ -402,17 +401,29 @@ func TestJob_LogValue(t *testing.T) {
 		want  string
 	}{
 		{"job", job, "logged.id=" + jobID + " logged.status=done logged.progress=1\n"},
-		{"nil", (*creatify.Job)(nil), "logged=<nil>\n"},
+		{"job by value", *job, "logged.id=" + jobID + " logged.status=done logged.progress=1\n"},
+		{"zero job", creatify.Job{}, "logged.id=\"\" logged.status=\"\" logged.progress=0\n"},
 		{"pending job", creatify.PendingJob{ID: "7", Kind: creatify.KindVideo, Key: "order 7", Trace: "00-0af"}, "logged.id=7 logged.kind=video logged.key=\"order 7\"\n"},
 		{"parameters", p, "logged.template_id=" + creatifytest.TemplateID + " logged.model_version=aurora_v1 logged.variables=1 logged.named=true\n"},
+		{"pointer to parameters", &p, "logged.template_id=" + creatifytest.TemplateID + " logged.model_version=aurora_v1 logged.variables=1 logged.named=true\n"},
 		{"no parameters", creatify.JobParams{}, "logged.template_id=\"\" logged.model_version=\"\" logged.variables=0 logged.named=false\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var log strings.Builder
 			slog.New(slog.NewTextHandler(&log, nil)).Info("", "logged", tt.value)
 			assert.True(t, strings.HasSuffix(log.String(), tt.want), "%s", &log)
+			log.Reset()
+			slog.New(slog.NewJSONHandler(&log, nil)).Info("", "logged", tt.value)
+			assert.NotContains(t, log.String(), "s3cr3t")
+			assert.NotContains(t, log.String(), "variables\":{")
 		})
 	}
+	t.Run("a nil pointer does not end the program", func(t *testing.T) {
+		var log strings.Builder
+		slog.New(slog.NewTextHandler(&log, nil)).Info("created", "job", (*creatify.Job)(nil), "after", 1)
+		assert.Contains(t, log.String(), `msg=created job="LogValue panicked`)
+		assert.Contains(t, log.String(), " after=1")
+	})
 }
 
 func TestJob_Outcome(t *testing.T) {

@@ -28,10 +28,7 @@ func (s *JobsService) CreateVideoAndWait(ctx context.Context, params JobParams, 
 // [JobsService.Render] and [JobsService.WaitForVideo].
 func (s *JobsService) RenderAndWait(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
 	config := newWaitConfig(shortWait, opts)
-	if err := s.api.check(ctx, append(config.problems, jobIDProblems(id)...)...); err != nil {
-		return nil, err
-	}
-	job, err := s.render(ctx, id)
+	job, err := s.render(ctx, id, config.problems...)
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +38,7 @@ func (s *JobsService) RenderAndWait(ctx context.Context, id string, opts ...Wait
 func (s *JobsService) createAndWait(ctx context.Context, call transport.Call, operation Operation, params JobParams,
 	opts []WaitOption) (*Job, error) {
 	config := newWaitConfig(shortWait, opts)
-	if err := s.check(ctx, params, config.problems...); err != nil {
-		return nil, err
-	}
-	job, err := s.create(ctx, call, operation, params)
+	job, err := s.create(ctx, call, operation, params, config.problems...)
 	if err != nil {
 		return nil, err
 	}

@@ -242,8 +242,8 @@ func (a *api) readTemplate(ctx context.Context, id string) templateRead {
 		read.goodUntil = read.begun.Add(a.templates.maxAge)
 	case ctx.Err() == nil: // otherwise the create has ended, and the next one reads
 		read.goodUntil = read.begun.Add(min(a.templates.maxAge, templateRetryAfter))
-		a.logger.LogAttrs(ctx, slog.LevelWarn, "creatify: template not checked",
-			slog.String("template_id", id), slog.String("reason", Reason(err)))
+		a.Logger.LogAttrs(ctx, slog.LevelWarn, "creatify: template not checked",
+			slog.String("call", "get_template"), slog.String("template_id", id), slog.String("reason", Reason(err)))
 	}
 	return read
 }

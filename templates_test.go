@@ -479,7 +479,7 @@ func TestWithTemplateCheck_allows_creates_while_the_template_cannot_be_read(t *t
 				var line map[string]string
 				require.NoError(t, json.Unmarshal(log.Bytes(), &line), "one warning: %s", log.String())
 				delete(line, "time")
-				assert.Equal(t, map[string]string{"level": "WARN", "msg": "creatify: template not checked",
+				assert.Equal(t, map[string]string{"level": "WARN", "msg": "creatify: template not checked", "call": "get_template",
 					"template_id": creatifytest.TemplateID, "reason": test.reason}, line)
 				server.answer, server.variables = nil, demo
 				time.Sleep(time.Minute)

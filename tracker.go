@@ -381,10 +381,10 @@ func (t *Tracker) settle(j *tracked) {
 
 // observe takes a poll into the brake. A refusal of many jobs is about the account and ends none of them.
 func (t *Tracker) observe(job PendingJob, o wait.Observation, err error, now time.Time) wait.Observation {
-	logger := t.jobs.api.logger
+	logger := t.jobs.api.Logger
 	if err == nil {
 		if outage := t.brake.Good(now); outage > 0 {
-			logger.InfoContext(t.ctx, "creatify: polls succeed again", "outage", outage)
+			logger.InfoContext(t.ctx, "creatify: polls succeed again", "call", "get_job", "outage", outage)
 		}
 		return o
 	}
@@ -396,7 +396,7 @@ func (t *Tracker) observe(job PendingJob, o wait.Observation, err error, now tim
 		o.Class = wait.Bad
 	}
 	if outage {
-		logger.WarnContext(t.ctx, "creatify: polls fail together and are slowed down", "reason", Reason(err))
+		logger.WarnContext(t.ctx, "creatify: polls fail together and are slowed down", "call", "get_job", "reason", Reason(err))
 	}
 	return o
 }

@@ -22,8 +22,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// WebhookEvent is the body of a webhook. It is not signed, so it proves nothing: read the job before acting
-// on it.
+// WebhookEvent is the body of a webhook. It is not signed, so it proves nothing: read the job before you act.
 type WebhookEvent struct {
 	JobID        string // never empty
 	Status       Status // never empty; any value
@@ -35,31 +34,21 @@ const maxEvent = 64 << 10
 
 // ParseWebhook parses the body of a webhook, in either of its two documented forms. A body that is not a JSON
 // object, lacks an ID or a status, or exceeds 64 KiB is [ErrInvalidWebhook].
-//
-// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 func ParseWebhook(body []byte) (*WebhookEvent, error) {
 	if len(body) > maxEvent {
 		return nil, fmt.Errorf("%w: the body exceeds %d KiB", ErrInvalidWebhook, maxEvent>>10)
 	}
 	e := &WebhookEvent{}
-	whole := lenient.Members(body, func(name []byte, v lenient.Value) {
-		switch string(name) {
-		case "id":
-			e.JobID = v.String()
-		case "status":
-			e.Status = Status(v.String())
-		case "failed_reason":
-			e.FailedReason = v.Text()
-		case "video_output", "output": // the documentation has both
-			e.VideoOutput = cmp.Or(v.String(), e.VideoOutput)
-		}
-	})
+	var output string // the documentation has both
+	err := lenient.Read(body, lenient.Fields{"id": &e.JobID, "status": (*string)(&e.Status), "output": &output,
+		"video_output": &e.VideoOutput, "failed_reason": func(v lenient.Value) { e.FailedReason = v.Text() }})
 	switch {
-	case !whole:
-		return nil, fmt.Errorf("%w: the body is not a JSON object", ErrInvalidWebhook)
+	case err != nil:
+		return nil, fmt.Errorf("%w: the body %w", ErrInvalidWebhook, err)
 	case len(jobIDProblems(e.JobID)) > 0 || e.Status == "":
 		return nil, fmt.Errorf("%w: the body lacks an ID or a status", ErrInvalidWebhook)
 	}
+	e.VideoOutput = cmp.Or(e.VideoOutput, output)
 	return e, nil
 }
 
@@ -72,11 +61,7 @@ type WebhookOptions struct {
 	ReadsPerSecond float64
 }
 
-// The query parameters that URL adds.
-const (
-	referenceParameter = "ref"
-	secretParameter    = "secret"
-)
+const referenceParameter, secretParameter = "ref", "secret" // of the query, added by URL
 
 // URL returns base with the secret and a reference of the caller's, such as an order number, added to its
 // query. Use it for [JobParams].WebhookURL. Either may be empty; base itself is kept byte for byte.
@@ -113,23 +98,17 @@ func (o WebhookOptions) URL(base, reference string) (string, error) {
 
 type referenceKey struct{}
 
-// WebhookReference returns the reference that [WebhookOptions.URL] has added, from the context of the
-// function that a [JobsService.WebhookHandler] calls, or "". Anybody who knows the URL can send any
-// reference.
+// WebhookReference returns the reference that [WebhookOptions.URL] has added, or "", in the function of a
+// [JobsService.WebhookHandler]. Anybody who knows the URL can send any reference.
 func WebhookReference(ctx context.Context) string {
 	reference, _ := ctx.Value(referenceKey{}).(string)
 	return reference
 }
 
 const (
-	stepWithin   = 10 * time.Second // for the body, for the events before it and for the read of the job, each
-	callWithin   = time.Minute
-	tryAgainIn   = "10" // seconds, for Retry-After
-	defaultReads = 5
-
-	// renderGrace is how long a rendered job may read as done without its video, as in
-	// [JobsService.WaitForVideo].
-	renderGrace = 15 * time.Minute
+	stepWithin  = 10 * time.Second // for the body, for the events before it and for the read of the job, each
+	callWithin  = time.Minute
+	renderGrace = 15 * time.Minute // in which a rendered job may read as done without its video, as in WaitForVideo
 )
 
 // WebhookHandler returns a handler that reads the job of each event and calls f with it, once for each status
@@ -143,7 +122,9 @@ func (s *JobsService) WebhookHandler(options WebhookOptions, f func(context.Cont
 	if f == nil {
 		f = func(context.Context, *Job) error { return errors.New("creatify: WebhookHandler was given no function") }
 	}
-	return &webhookHandler{receiver: s.newReceiver(options), jobs: s, call: f}
+	h := &webhookHandler{jobs: s, call: f}
+	h.receiver = s.newReceiver(options, h.handle)
+	return h
 }
 
 type webhookHandler struct {
@@ -154,23 +135,20 @@ type webhookHandler struct {
 	delivered memory   // by stateOf
 }
 
-func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	event := h.receive(w, r)
-	if event == nil {
-		return
+func (h *webhookHandler) handle(r *http.Request, event *WebhookEvent) (status int) {
+	leave, ok := h.enter(r.Context(), foldID(event.JobID))
+	if !ok {
+		return http.StatusServiceUnavailable
 	}
-	status := http.StatusServiceUnavailable
-	if leave, ok := h.enter(r.Context(), foldID(event.JobID)); ok {
-		defer leave()
-		// Not the request's context: with an impatient sender, f would begin at each attempt and never
-		// finish.
-		ctx := context.WithValue(context.WithoutCancel(r.Context()), referenceKey{}, r.URL.Query().Get(referenceParameter))
-		var err error
-		if status, err = h.handle(ctx, event); err != nil {
-			h.logger.WarnContext(ctx, "creatify: webhook event not delivered", "job", event.JobID, "error", err)
-		}
+	defer leave()
+	// Not the request's context: with an impatient sender, f would begin at each attempt and never finish.
+	ctx := context.WithValue(context.WithoutCancel(r.Context()), referenceKey{}, r.URL.Query().Get(referenceParameter))
+	status, err := h.deliver(ctx, event)
+	if err != nil {
+		h.warn(ctx, "creatify: webhook event not delivered", slog.String("job_id", event.JobID),
+			slog.String("reason", Reason(err)), slog.Int("status", status), slog.String("error", err.Error()))
 	}
-	answer(w, status)
+	return status
 }
 
 // enter admits one event of a job at a time.
@@ -191,8 +169,8 @@ func (h *webhookHandler) enter(ctx context.Context, id string) (leave func(), ok
 	}
 }
 
-// handle returns the status to answer with, and the reason if it is worth a warning.
-func (h *webhookHandler) handle(ctx context.Context, event *WebhookEvent) (status int, _ error) {
+// deliver returns the status to answer with, and the reason if it is worth a warning.
+func (h *webhookHandler) deliver(ctx context.Context, event *WebhookEvent) (status int, _ error) {
 	switch {
 	case h.delivered.has(foldID(event.JobID)):
 		return http.StatusNoContent, nil
@@ -232,9 +210,8 @@ func stateOf(id string, status Status, preview, video bool) string {
 // behind reports whether the job does not show yet what the event says.
 //
 // A job is done when its preview is ready, and may read as done again before its rendered video is there. The
-// event of the render then looks like a duplicate of the preview's. It counts as the render's while a render
-// is known of: one that this client started, or a job that the handler saw at work after its preview was
-// delivered.
+// event of the render then looks like a duplicate of the preview's. It counts as the render's if this client
+// has started one, or if the handler saw the job at work after its preview was delivered.
 func (h *webhookHandler) behind(job *Job, event *WebhookEvent) bool {
 	if !job.Status.Terminal() && h.delivered.has(stateOf(job.ID, StatusDone, true, false)) {
 		h.jobs.api.rendering.add(foldID(job.ID))
@@ -246,93 +223,102 @@ func (h *webhookHandler) behind(job *Job, event *WebhookEvent) bool {
 		(event.Status.Terminal() || job.Status.Terminal()) && !ended
 }
 
-// WebhookHandler returns a handler that expedites the job of each event. Free. The sender gets 204, or 404
-// for a job that is not tracked. Polls continue as scheduled, so a lost event loses nothing but time.
+// WebhookHandler returns a handler that expedites the job of each event. Free. The sender gets 204, also if
+// the job is not tracked, such as after its end. Polls continue as scheduled: a lost event costs only time.
 func (t *Tracker) WebhookHandler(options WebhookOptions) http.Handler {
-	receiver := t.jobs.newReceiver(options)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		event := receiver.receive(w, r)
-		switch {
-		case event == nil:
-		case !receiver.mayRead(r.Context()):
-			answer(w, http.StatusServiceUnavailable)
-		case !t.Expedite(event.JobID):
-			answer(w, http.StatusNotFound)
-		default:
-			answer(w, http.StatusNoContent)
+	var c *receiver
+	c = t.jobs.newReceiver(options, func(r *http.Request, event *WebhookEvent) int {
+		if !c.mayRead(r.Context()) {
+			return http.StatusServiceUnavailable
 		}
+		t.Expedite(event.JobID)
+		return http.StatusNoContent
 	})
+	return c
 }
 
-// receiver is what both handlers have in common.
+// receiver is what both handlers have in common: it authenticates and parses events, and answers by handle.
 type receiver struct {
 	secret [sha256.Size]byte
 	open   bool // without a secret
 	reads  *rate.Limiter
+	handle func(*http.Request, *WebhookEvent) (status int)
 	logger *slog.Logger
 	seldom rate.Sometimes // for warnings that a hostile sender can cause without end
 }
 
-func (s *JobsService) newReceiver(options WebhookOptions) *receiver {
+func (s *JobsService) newReceiver(options WebhookOptions, handle func(*http.Request, *WebhookEvent) int) *receiver {
 	perSecond := options.ReadsPerSecond
 	if !(perSecond > 0) {
-		perSecond = defaultReads
+		perSecond = 5
 	}
-	return &receiver{sha256.Sum256([]byte(options.Secret)), options.Secret == "",
-		rate.NewLimiter(rate.Limit(perSecond), int(min(10*perSecond, 1e6))+1), s.api.logger, rate.Sometimes{Interval: time.Second}}
+	return &receiver{
+		secret: sha256.Sum256([]byte(options.Secret)),
+		open:   options.Secret == "",
+		reads:  rate.NewLimiter(rate.Limit(perSecond), int(min(10*perSecond, 1e6))+1),
+		handle: handle,
+		logger: s.api.Logger,
+		seldom: rate.Sometimes{Interval: time.Second},
+	}
 }
 
-// receive returns the event of a request, or nil if it has answered the request itself.
-func (c *receiver) receive(w http.ResponseWriter, r *http.Request) *WebhookEvent {
-	refuse := func(status int) *WebhookEvent {
-		answer(w, status)
-		return nil
+func (c *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	event, status := c.receive(w, r)
+	if event != nil {
+		status = c.handle(r, event)
 	}
+	switch status {
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "10") // seconds
+	}
+	w.WriteHeader(status)
+}
+
+// receive returns the event of a request, or the status that refuses it.
+func (c *receiver) receive(w http.ResponseWriter, r *http.Request) (event *WebhookEvent, refusal int) {
 	// Before refusals too, since net/http then reads the rest of the body, for a while. The deadline ends
 	// with the body. Where the writer supports none, the server's ReadTimeout is the only limit.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stepWithin))
+	if r.Method != http.MethodPost {
+		return nil, http.StatusMethodNotAllowed
+	}
 	secret := sha256.Sum256([]byte(r.URL.Query().Get(secretParameter)))
-	switch {
-	case r.Method != http.MethodPost:
-		w.Header().Set("Allow", http.MethodPost)
-		return refuse(http.StatusMethodNotAllowed)
-	case !c.open && subtle.ConstantTimeCompare(secret[:], c.secret[:]) != 1:
-		c.warn(r.Context(), "creatify: webhook with a wrong secret", "from", r.RemoteAddr)
-		return refuse(http.StatusForbidden)
+	if !c.open && subtle.ConstantTimeCompare(secret[:], c.secret[:]) != 1 {
+		c.warnSeldom(r.Context(), "creatify: webhook with a wrong secret", slog.String("from", r.RemoteAddr))
+		return nil, http.StatusForbidden
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEvent))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return refuse(http.StatusRequestEntityTooLarge)
+		return nil, http.StatusRequestEntityTooLarge
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
-		return refuse(http.StatusRequestTimeout)
+		return nil, http.StatusRequestTimeout
 	}
 	event, parseErr := ParseWebhook(body)
 	if err != nil || parseErr != nil {
-		return refuse(http.StatusBadRequest)
+		return nil, http.StatusBadRequest
 	}
-	return event
+	return event, 0
 }
 
 func (c *receiver) mayRead(ctx context.Context) bool {
 	allowed := c.reads.Allow()
 	if !allowed {
-		c.warn(ctx, "creatify: more webhook events than ReadsPerSecond allows")
+		c.warnSeldom(ctx, "creatify: more webhook events than ReadsPerSecond allows")
 	}
 	return allowed
 }
 
-func (c *receiver) warn(ctx context.Context, text string, args ...any) {
-	c.seldom.Do(func() { c.logger.WarnContext(ctx, text, args...) })
+func (c *receiver) warnSeldom(ctx context.Context, message string, attrs ...slog.Attr) {
+	c.seldom.Do(func() { c.warn(ctx, message, attrs...) })
 }
 
-func answer(w http.ResponseWriter, status int) {
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", tryAgainIn)
-	}
-	w.WriteHeader(status)
+func (c *receiver) warn(ctx context.Context, message string, attrs ...slog.Attr) {
+	c.logger.LogAttrs(ctx, slog.LevelWarn, message, append([]slog.Attr{slog.String("call", "webhook")}, attrs...)...)
 }
 
-// memory remembers the last 10,000 strings added, and when. The zero value is ready for use.
+// memory remembers the last 10,000 strings added, and when last. The zero value is ready for use.
 type memory struct {
 	mu    sync.Mutex
 	added map[string]time.Time
@@ -348,16 +334,15 @@ func (m *memory) add(s string) {
 		m.added = make(map[string]time.Time)
 	}
 	if m.added[s].IsZero() {
-		if len(m.order) >= maxMemory {
-			delete(m.added, m.order[0])
-			m.order = m.order[1:]
-		}
 		m.order = append(m.order, s)
 	}
 	m.added[s] = time.Now()
+	if len(m.order) > maxMemory {
+		delete(m.added, m.order[0])
+		m.order = m.order[1:]
+	}
 }
 
-// latest returns the time of the latest add, zero for none.
 func (m *memory) latest(s string) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -301,7 +301,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 			assert.Equal(t, 503, got.StatusCode)
 			assert.Equal(t, "10", got.Header.Get("Retry-After"))
 		}
-		assert.Contains(t, h.log.String(), `level=WARN msg="creatify: webhook event not delivered" job=`+jobID)
+		assert.Contains(t, h.log.String(), `level=WARN msg="creatify: webhook event not delivered" call=webhook job_id=`+jobID)
 		assert.Contains(t, h.log.String(), "404 Not Found")
 		assert.Equal(t, 204, h.post(event(jobID, "done")).StatusCode, "at once, without a memory of unknown IDs")
 		assert.Len(t, h.jobs, 1)
@@ -395,7 +395,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			h.err = errors.New("the database is down")
 			assert.Equal(t, 500, h.post(event(job.ID, "done")).StatusCode)
-			assert.Contains(t, h.log.String(), `level=WARN msg="creatify: webhook event not delivered" job=`+job.ID+` error="the database is down"`)
+			assert.Contains(t, h.log.String(), `level=WARN msg="creatify: webhook event not delivered" call=webhook job_id=`+job.ID+` reason=other status=500 error="the database is down"`)
 			assert.NotContains(t, h.log.String(), "right")
 			h.err = nil
 			assert.Equal(t, 204, h.post(event(job.ID, "done")).StatusCode)
@@ -412,7 +412,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 			h.post(event(jobID, "done"), forged)
-			assert.Equal(t, 2, strings.Count(h.log.String(), `level=WARN msg="creatify: webhook with a wrong secret" from=192.0.2.1:1234`))
+			assert.Equal(t, 2, strings.Count(h.log.String(), `level=WARN msg="creatify: webhook with a wrong secret" call=webhook from=192.0.2.1:1234`))
 			for _, private := range []string{"right", "=wrong", "order-7", jobID} {
 				assert.NotContains(t, h.log.String(), private)
 			}
@@ -872,12 +872,29 @@ func TestTracker_WebhookHandler(t *testing.T) {
 		})
 	})
 
-	t.Run("refuses_what_is_not_for_it", func(t *testing.T) {
+	t.Run("has_no_event_sent_again_for_a_job_that_it_has_delivered", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
+			tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
+			defer tracker.Close()
+			h := &hook{t: t, handler: tracker.WebhookHandler(creatify.WebhookOptions{})}
+			job := create(t, api, client, creatifytest.Life{})
+			require.NoError(t, tracker.Add(creatify.PendingJob{ID: job.ID}))
+			tracker.Finish()
+			for r := range tracker.Results(t.Context()) {
+				assert.NoError(t, r.Err)
+			}
+			reads := api.Calls(get)
+			assert.Equal(t, 204, h.post(event(job.ID, "done")).StatusCode, "a late duplicate")
+			assert.Equal(t, 204, h.post(event(jobID, "done")).StatusCode, "a job that was never tracked")
+			assert.Equal(t, reads, api.Calls(get))
+		})
+	})
+
+	t.Run("refuses_what_is_not_an_event", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, api *creatifytest.API, client *creatify.Client) {
 			tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 			defer tracker.Close()
 			h := &hook{t: t, handler: tracker.WebhookHandler(creatify.WebhookOptions{Secret: "right"})}
-			assert.Equal(t, 404, h.post(event(jobID, "done")).StatusCode, "a job that is not tracked")
 			assert.Equal(t, 400, h.post(`{}`).StatusCode)
 			assert.Equal(t, 403, h.post(event(jobID, "done"), func(r *http.Request) { r.URL.RawQuery = "" }).StatusCode)
 			assert.Zero(t, api.Calls(""))

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,93 +15,80 @@ import (
 )
 
 const (
-	// maxBody bounds a successful response. A job is some kilobytes, a list of templates some hundred.
-	maxBody = 8 << 20
-	// maxErrorBody bounds what is read of any other response.
-	maxErrorBody = 64 << 10
+	maxBody      = 8 << 20  // bytes of a successful response. A job is some kilobytes, a list of templates some hundred
+	maxErrorBody = 64 << 10 // read of any other response
 )
 
-// exchange is one call under way: the RoundTripper of each of its attempts, and the result of the latest one.
+// exchange is one call under way: the RoundTripper of its attempts, and the rule for whether another follows.
 type exchange struct {
 	client *Client
 	call   Call
+	limit  time.Duration // of an attempt
 
-	tries  int           // finished ones, redirects followed included
-	queued time.Duration // in the rate limit's queue
-
-	response *Response // of the latest request; whole if err is nil
-	err      error
-	unsent   bool          // err came before a byte could leave
-	final    bool          // err would be the same the next time
-	pausing  bool          // until the next try
-	pause    time.Duration // before the next try
+	Error        // of the latest attempt; if Err is nil, its Response is whole
+	final   bool // Err would be the same the next time
+	tries   int  // finished ones, redirects followed included
+	pausing bool
+	pause   time.Duration // before the next try
 }
 
-// RoundTrip makes one attempt and reads its response to the end, so that the limits and the retries cover the
-// body as well.
-func (x *exchange) RoundTrip(req *http.Request) (resp *http.Response, _ error) {
-	x.response, x.err, x.unsent, x.final, x.pausing = nil, nil, false, false, false
+// RoundTrip makes one attempt and reads its response to the end, so that limits and retries cover the body.
+func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
+	x.Error, x.final, x.pausing = Error{Reached: true}, false, false
 	start := time.Now()
-	resp, x.err = x.attempt(req)
+	resp, err := x.attempt(req)
+	x.Err = err
 	x.log(req.Context(), slog.LevelDebug, "creatify: request", x.tries+1, slog.Duration("took", time.Since(start)))
-	if x.err != nil {
-		return nil, x.err
+	if err != nil {
+		return nil, err
 	}
-	resp.Body = http.NoBody // it is in x.response
+	resp.Body = http.NoBody // it is in x.Response
 	return resp, nil
 }
 
 func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
-	parent := req.Context()
+	parent, client := req.Context(), x.client
 	if err := x.wait(parent); err != nil {
-		x.unsent, x.final = true, true
-		if req.Body != nil {
-			req.Body.Close()
-		}
+		x.Reached, x.final = false, true
+		closeBody(req)
 		return nil, err
 	}
 	s := new(sending)
-	start := time.Now()
 	ctx, end := x.bound(parent, s)
 	defer end()
-	resp, err := x.client.chain.RoundTrip(req.WithContext(ctx))
+	used := client.wire.ours.Load()
+	resp, err := client.chain.RoundTrip(req.WithContext(ctx))
 	switch {
 	case err != nil:
 		_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 		x.final = badCertificate || errors.Is(err, errOrigin)
-		x.unsent = s.neverLeft() || errors.Is(err, errOrigin)
+		x.Reached = !s.neverLeft() && !errors.Is(err, errOrigin)
 	case resp == nil:
 		err = errors.New("the HTTP transport returned neither a response nor an error")
 	default:
 		err = x.read(parent, resp)
 	}
-	if err != nil {
-		if !x.call.Paid && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			x.client.wire.timedOut(start)
-		}
-		return nil, x.explain(err, parent, ctx)
+	if err == nil {
+		return resp, nil
 	}
-	return resp, nil
+	if !x.call.Paid && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		client.wire.timedOut(used)
+	}
+	return nil, x.explain(err, parent, ctx)
 }
 
-// wait holds the request until its turn. After the context's end there is none: the pause before it may have
-// ended at the same time.
+// wait holds the request until its turn, which never comes after the context's end.
 func (x *exchange) wait(ctx context.Context) error {
 	queue := x.client.config.Queue
-	switch {
-	case queue == nil && ctx.Err() != nil:
+	if queue == nil {
 		return ContextError(ctx)
-	case queue == nil:
-		return nil
 	}
-	start := time.Now()
 	err := queue.wait(ctx, x.call.Background)
-	x.queued += time.Since(start)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ErrQueue, ContextError(ctx))
-	case err != nil:
-		return fmt.Errorf("%w: %w", ErrQueue, x.client.creds.foreign(err))
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrQueue, x.client.config.Credentials.foreign(err))
 	}
 	return nil
 }
@@ -108,80 +96,65 @@ func (x *exchange) wait(ctx context.Context) error {
 // bound limits an attempt in time. The function that it returns must be called.
 func (x *exchange) bound(parent context.Context, s *sending) (context.Context, func()) {
 	if x.call.Paid {
-		return s.withGrace(parent, x.limit(), x.client.config.Grace)
+		return s.withGrace(parent, x.limit, x.client.config.Grace)
 	}
-	return context.WithTimeout(parent, x.limit())
+	return context.WithTimeout(parent, x.limit)
 }
 
-func (x *exchange) limit() time.Duration {
-	limit := max(x.client.config.Timeout, x.call.Patience)
-	if x.client.timeout > 0 {
-		limit = min(limit, x.client.timeout)
-	}
-	return limit
-}
-
-// explain makes the error of an attempt, whose context was ctx. Where the call's context has ended, that is
-// the error.
+// explain makes the error of an attempt, whose context was ctx. If parent, the call's, has ended, that is it.
 func (x *exchange) explain(err error, parent, ctx context.Context) error {
+	foreign := x.client.config.Credentials.foreign
 	switch {
-	case parent.Err() == nil && ctx.Err() != nil && x.unsent:
-		return fmt.Errorf("no connection within %v: %w", x.limit(), os.ErrDeadlineExceeded)
+	case parent.Err() == nil && ctx.Err() != nil && !x.Reached:
+		return fmt.Errorf("no connection within %v: %w", x.limit, os.ErrDeadlineExceeded)
 	case parent.Err() == nil && ctx.Err() != nil:
-		return fmt.Errorf("no whole response within %v: %w", x.limit(), os.ErrDeadlineExceeded)
+		return fmt.Errorf("no whole response within %v: %w", x.limit, os.ErrDeadlineExceeded)
 	case parent.Err() == nil:
-		return x.client.creds.foreign(err)
-	case !x.call.Paid || x.unsent || ctx.Err() != nil:
+		return foreign(err)
+	case !x.call.Paid || !x.Reached || ctx.Err() != nil:
 		return ContextError(parent)
 	}
-	return fmt.Errorf("%w, and then: %w", ContextError(parent), x.client.creds.foreign(err))
+	return fmt.Errorf("%w, and then: %w", ContextError(parent), foreign(err))
 }
 
+// read reads a response. The status of a refusal is the answer, whether or not its body is whole.
 func (x *exchange) read(parent context.Context, resp *http.Response) error {
 	if resp.Body == nil { // from a transport of the caller's
 		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
-	x.response = &Response{Status: resp.StatusCode, Header: resp.Header, RequestID: x.client.creds.requestID(resp.Header)}
+	creds := x.client.config.Credentials
+	requestID := cmp.Or(resp.Header.Get("X-Request-Id"), resp.Header.Get("Cf-Ray"), resp.Header.Get("Traceparent"))
+	x.Response = &Response{Status: resp.StatusCode, Header: resp.Header, RequestID: creds.redactLine(requestID)}
 	if resp.StatusCode < 200 {
 		return nil // 101, whose body is the connection and does not end with the context
 	}
-	if resp.StatusCode > 299 {
-		// The status is the answer: a body that is truncated, or does not end, takes nothing from it.
-		body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-		x.response.Body = x.client.creds.redactBody(resp.StatusCode, body)
-		if err != nil && !x.call.Paid && parent.Err() != nil {
-			return err
-		}
+	success, limit, shortest := x.Response.Success(), maxErrorBody, minSecret
+	if success {
+		limit, shortest = maxBody, minSecretInData
+	}
+	var buf bytes.Buffer
+	buf.Grow(bytes.MinRead + int(min(max(resp.ContentLength, 0), 64<<10))) // one allocation for most responses
+	_, err := buf.ReadFrom(io.LimitReader(resp.Body, int64(limit)+1))
+	body, tooLarge := buf.Bytes(), buf.Len() > limit
+	// The URLs of a success stay as they are: an API ID may be part of a video's URL, which works only so.
+	x.Response.Body = creds.redact(body[:min(len(body), limit)], shortest, !success)
+	switch {
+	case !success && (x.call.Paid || parent.Err() == nil):
 		return nil
-	}
-	body, err := readBody(resp.Body, resp.ContentLength)
-	x.response.Body = x.client.creds.redactBody(resp.StatusCode, body[:min(len(body), maxBody)])
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("the response is truncated: %w", err)
-	}
-	if len(body) > maxBody {
+	case success && tooLarge:
 		x.final = true
 		return fmt.Errorf("the response is larger than %d MiB", maxBody>>20)
 	}
 	return nil
 }
 
-// readBody reads at most one byte more than maxBody, into one allocation where the length is known and not
-// outlandish.
-func readBody(r io.Reader, length int64) ([]byte, error) {
-	var buf bytes.Buffer
-	if length > 0 && length < 64<<10 {
-		buf.Grow(int(length) + bytes.MinRead)
-	}
-	_, err := buf.ReadFrom(io.LimitReader(r, maxBody+1))
-	return buf.Bytes(), err
-}
-
 // checkRetry decides whether the try that has just ended is followed by another.
 func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) {
 	x.tries++
-	refused := err != nil && x.err == nil // by net/http itself: a redirect it could not or must not follow
+	refused := err != nil && x.Err == nil // by net/http itself: a redirect it could not or must not follow
 	if ctx.Err() != nil || refused || x.call.Once || x.tries >= x.client.config.Retry.MaxAttempts || !x.mayRepeat() {
 		return false, nil
 	}
@@ -194,12 +167,12 @@ func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, err error) 
 
 // mayRepeat is the rule about money. A paid call is repeated only when the server cannot have acted on it.
 func (x *exchange) mayRepeat() bool {
-	if x.err != nil {
-		return !x.final && (x.unsent || !x.call.Paid)
+	if x.Err != nil {
+		return !x.final && (!x.Reached || !x.call.Paid)
 	}
-	switch status := x.response.Status; status {
+	switch status := x.Response.Status; status {
 	case http.StatusTooManyRequests:
-		return x.call.TookEffect == nil || !x.call.TookEffect(x.response.Body)
+		return x.call.TookEffect == nil || !x.call.TookEffect(x.Response.Body)
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
 		return false
 	default:
@@ -211,20 +184,20 @@ func (x *exchange) mayRepeat() bool {
 // outcome names the result of the latest request where it is not a whole response.
 func (x *exchange) outcome() string {
 	switch {
-	case x.err == nil:
-		return fmt.Sprintf("status %d", x.response.Status)
-	case x.unsent:
+	case x.Err == nil:
+		return fmt.Sprintf("status %d", x.Response.Status)
+	case !x.Reached:
 		return "not sent"
-	case x.response != nil:
+	case x.Response != nil:
 		return "response truncated"
 	}
 	return "no response"
 }
 
-// log writes a line about the latest request. It never holds an error's text: net/http's errors quote what
-// the server sent.
+// log writes a line about the latest request, without an error's text: net/http's quote what the server sent.
 func (x *exchange) log(ctx context.Context, level slog.Level, message string, attempt int, last slog.Attr) {
-	if !x.client.logger.Enabled(ctx, level) {
+	logger := x.client.config.Logger
+	if !logger.Enabled(ctx, level) {
 		return
 	}
 	attrs := append(make([]slog.Attr, 0, 5), slog.String("call", x.call.Name))
@@ -232,8 +205,8 @@ func (x *exchange) log(ctx context.Context, level slog.Level, message string, at
 		attrs = append(attrs, slog.String("job_id", x.call.JobID))
 	}
 	outcome := slog.String("outcome", x.outcome())
-	if x.err == nil {
-		outcome = slog.Int("status", x.response.Status)
+	if x.Err == nil {
+		outcome = slog.Int("status", x.Response.Status)
 	}
-	x.client.logger.LogAttrs(ctx, level, message, append(attrs, slog.Int("attempt", attempt), outcome, last)...)
+	logger.LogAttrs(ctx, level, message, append(attrs, slog.Int("attempt", attempt), outcome, last)...)
 }

@@ -149,10 +149,10 @@ func TestRoundTripAfterTheContextsEnd(t *testing.T) {
 	cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://api.test/", strings.NewReader("{}"))
 	require.NoError(t, err)
-	x := &exchange{client: newClient(t, s), call: paid}
+	x := &exchange{client: newClient(t, s), call: paid, limit: time.Minute}
 	_, err = x.RoundTrip(req)
 	assert.EqualError(t, err, "context canceled")
-	assert.True(t, x.unsent)
+	assert.False(t, x.Reached)
 	assert.Zero(t, s.calls)
 }
 

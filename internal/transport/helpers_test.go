@@ -2,6 +2,7 @@ package transport
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -123,6 +124,7 @@ func newConfig(rt http.RoundTripper) Config {
 		HTTPClient:  &http.Client{Transport: rt},
 		Timeout:     time.Minute,
 		Grace:       10 * time.Second,
+		Logger:      slog.New(slog.DiscardHandler),
 		Retry:       Retry{MaxAttempts: 4, MinBackoff: 500 * time.Millisecond, MaxBackoff: 30 * time.Second},
 	}
 }
@@ -133,7 +135,7 @@ func newClient(t testing.TB, rt http.RoundTripper, change ...func(*Config)) *Cli
 	for _, f := range change {
 		f(&config)
 	}
-	client, err := New(config)
+	client, err := New(config, nil)
 	require.NoError(t, err)
 	return client
 }

@@ -1,10 +1,8 @@
-// Package transport makes one call of the API: credentials, rate limit, time limit, retries, redirect guard,
-// size limit and logging. It knows HTTP and nothing of jobs.
+// Package transport makes one call of the API. It knows HTTP and nothing of jobs.
 //
 // A call is [Client.Do]: go-retryablehttp runs the attempts and rewinds the body, an exchange makes each of
-// them and decides whether another follows, and a wire is the last step of an attempt, below the caller's
-// middleware. Every decision that go-retryablehttp would take by default is replaced, because its defaults
-// would send a paid request twice.
+// them and decides whether another follows, and a wire sends it, below the caller's middleware. Each default
+// decision of go-retryablehttp is replaced, because its defaults would send a paid request twice.
 package transport
 
 import (
@@ -14,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,11 +26,11 @@ type Config struct {
 	UserAgent   string
 	HTTPClient  *http.Client                                // copied, never changed; nil means one of our own
 	Middleware  []func(http.RoundTripper) http.RoundTripper // the first one sees a request first
-	Timeout     time.Duration                               // per attempt, body included; not from the rate limit's queue
-	Grace       time.Duration                               // for which a paid request that has left outlives its context
+	Timeout     time.Duration                               // per attempt, body included and the queue left out
+	Grace       time.Duration                               // in which a paid request that has left outlives its context
 	Retry       Retry
-	Queue       *Queue       // asked before every attempt; nil means no limit
-	Logger      *slog.Logger // nil means silence
+	Queue       *Queue // asked before every attempt; nil means no limit
+	Logger      *slog.Logger
 }
 
 // Retry bounds the attempts of one call.
@@ -42,55 +41,29 @@ type Retry struct {
 
 // Client makes calls. It is safe for concurrent use.
 type Client struct {
-	config  Config
-	base    string // BaseURL without a slash at its end
-	http    http.Client
-	wire    *wire
-	chain   http.RoundTripper // the middleware around the wire
-	agent   []string
-	timeout time.Duration // of the caller's http.Client; 0 is none
-	creds   *Credentials
-	logger  *slog.Logger
-
-	veto func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
+	config Config
+	caller http.Client // a copy of HTTPClient, or empty
+	base   string      // BaseURL without a slash at its end
+	agent  []string
+	wire   *wire
+	chain  http.RoundTripper // the middleware around the wire
 }
 
-// New makes a client from a checked configuration.
-func New(config Config) (*Client, error) {
-	return assemble(config, nil)
-}
-
-// With makes a client from another configuration of the same account. It shares the connections of c where
-// the HTTPClient and the origin are the same.
-func (c *Client) With(config Config) (*Client, error) {
-	return assemble(config, c)
-}
-
-func assemble(config Config, from *Client) (*Client, error) {
-	c := &Client{
-		config: config,
-		base:   strings.TrimRight(config.BaseURL.String(), "/"),
-		agent:  []string{config.UserAgent},
-		creds:  config.Credentials,
-		logger: config.Logger,
-	}
-	if c.logger == nil {
-		c.logger = slog.New(slog.DiscardHandler)
-	}
+// New makes a client from a checked configuration. If from is not nil, it is a client of the same account,
+// whose connections are shared where the HTTPClient and the origin are the same.
+func New(config Config, from *Client) (*Client, error) {
+	c := &Client{config: config, base: strings.TrimRight(config.BaseURL.String(), "/"), agent: []string{config.UserAgent}}
 	if config.HTTPClient != nil {
-		c.http = *config.HTTPClient
+		c.caller = *config.HTTPClient
 	}
-	c.timeout, c.http.Timeout = c.http.Timeout, 0 // net/http would count the time in the rate limit's queue
-	c.veto = c.http.CheckRedirect
-	c.http.CheckRedirect = c.checkRedirect
 	if from != nil && from.config.HTTPClient == config.HTTPClient && SameOrigin(from.config.BaseURL, config.BaseURL) {
 		c.wire = from.wire
 	} else {
 		c.wire = newWire(config)
 	}
 	c.chain = c.wire
-	for i := range config.Middleware {
-		if c.chain = config.Middleware[len(config.Middleware)-1-i](c.chain); c.chain == nil {
+	for _, middleware := range slices.Backward(config.Middleware) {
+		if c.chain = middleware(c.chain); c.chain == nil {
 			return nil, errors.New("returned no http.RoundTripper")
 		}
 	}
@@ -98,7 +71,11 @@ func assemble(config Config, from *Client) (*Client, error) {
 }
 
 // CloseIdleConnections closes the connections that no call is using.
-func (c *Client) CloseIdleConnections() { c.wire.closeIdle() }
+func (c *Client) CloseIdleConnections() {
+	if t, ok := c.wire.kept.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
 
 // Call is one request to the API.
 type Call struct {
@@ -108,60 +85,50 @@ type Call struct {
 	Path   string // escaped, from the base URL on, with its leading slash
 	Body   []byte // JSON; nil for none
 
-	// Paid is set for a call that costs credits. It is retried only when it provably never left, or was
-	// answered 429.
-	Paid bool
-	// TookEffect reports whether the body of a refusal shows that the call took effect all the same; nil is
-	// never.
-	TookEffect func(body []byte) bool
-	// Once turns retries off, for a caller with a schedule of its own.
-	Once bool
-	// Background calls wait for their turn in the rate limit's queue one at a time, so that any other call
-	// waits for one of them at most.
-	Background bool
-	// Patience lengthens the time limit of an attempt, for a call that is slow by nature; 0 leaves it as it
-	// is. The caller's http.Client has the last word.
-	Patience time.Duration
+	Paid       bool                   // costs credits: retried only if it provably never left, or was answered 429
+	TookEffect func(body []byte) bool // reports whether the body of a 429 shows that the call took effect; nil is never
+	Once       bool                   // without retries, for a caller with a schedule of its own
+	Background bool                   // waits in the queue behind all others, with at most one in front of them
+	Patience   time.Duration          // lengthens Timeout, but not that of the caller's http.Client; 0 leaves it
 }
 
 // Response is a response of any status.
 type Response struct {
 	Status    int
 	Header    http.Header
-	Body      []byte        // at most maxBody bytes of a success, maxErrorBody of anything else
-	RequestID string        // by which support finds the request; empty if the response has none
-	Queued    time.Duration // that the call spent in the rate limit's queue
+	Body      []byte // at most maxBody bytes of a success, maxErrorBody of anything else
+	RequestID string // by which support finds the request; empty if the response has none
 }
+
+// Success reports whether the status is of the 2xx.
+func (r *Response) Success() bool { return r.Status >= 200 && r.Status <= 299 }
 
 // Error is the end of a call without a whole response.
 type Error struct {
-	// Reached is false when the server provably has nothing of the call that it could act on.
-	Reached bool
-	// Response is what came of the last response, truncated or too large; nil when nothing came.
-	Response *Response `json:"-"`
-	// Queued is the time that the call spent in the rate limit's queue.
-	Queued time.Duration
-	Err    error
+	Reached  bool      // false if the server provably has nothing of the call that it could act on
+	Response *Response `json:"-"` // what came of the latest response, truncated or too large; nil if nothing came
+	Err      error
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Do makes the call. The error is nil for a whole response of any status, a redirect that was not followed
-// among them; else it is an [*Error].
+// Do makes the call. The error is nil for a whole response of any status, an unfollowed redirect included;
+// otherwise it is an [*Error].
 func (c *Client) Do(ctx context.Context, call Call) (*Response, error) {
 	if ctx.Err() != nil {
 		return nil, &Error{Err: ContextError(ctx)}
 	}
 	req, err := c.request(ctx, call)
 	if err != nil {
-		return nil, &Error{Err: c.creds.foreign(err)}
+		return nil, &Error{Err: c.config.Credentials.foreign(err)}
 	}
-	x := &exchange{client: c, call: call}
-	sender := c.http
-	sender.Transport = x
+	x := &exchange{client: c, call: call, limit: max(c.config.Timeout, call.Patience)}
+	if c.caller.Timeout > 0 { // in x, since net/http would count the time in the rate limit's queue
+		x.limit = min(x.limit, c.caller.Timeout)
+	}
 	attempts := retryablehttp.Client{
-		HTTPClient:   &sender,
+		HTTPClient:   &http.Client{Transport: x, CheckRedirect: c.checkRedirect, Jar: c.caller.Jar},
 		RetryMax:     c.config.Retry.MaxAttempts - 1,
 		CheckRetry:   x.checkRetry,
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return x.pause },
@@ -171,14 +138,13 @@ func (c *Client) Do(ctx context.Context, call Call) (*Response, error) {
 	_, err = attempts.Do(req) //nolint:bodyclose // the exchange has read the body and closed it
 	switch {
 	case x.pausing:
-		return nil, &Error{Queued: x.queued, Err: fmt.Errorf("%w (while waiting to retry after: %s)", ContextError(ctx), x.outcome())}
-	case x.err != nil:
-		return nil, &Error{Reached: !x.unsent, Response: x.response, Queued: x.queued, Err: x.err}
-	case err != nil: // not from an attempt but of net/http itself: the caller's CheckRedirect, or a Location that is no URL
-		return nil, &Error{Reached: true, Response: x.response, Queued: x.queued, Err: c.creds.foreign(err)}
+		return nil, &Error{Err: fmt.Errorf("%w (while waiting to retry after: %s)", ContextError(ctx), x.outcome())}
+	case x.Err != nil:
+		return nil, &x.Error
+	case err != nil: // by net/http itself, not an attempt: the caller's CheckRedirect, or a Location that is no URL
+		return nil, &Error{Reached: true, Response: x.Response, Err: c.config.Credentials.foreign(err)}
 	}
-	x.response.Queued = x.queued
-	return x.response, nil
+	return x.Response, nil
 }
 
 // dropCookies undoes what the caller's Jar has added, which it will add again.
@@ -200,8 +166,7 @@ func (c *Client) request(ctx context.Context, call Call) (*retryablehttp.Request
 	}
 	// With GetBody, net/http would send a request again by itself when an HTTP/2 server refuses its stream.
 	req.GetBody = nil
-	req.Header["User-Agent"] = c.agent
-	req.Header["Accept"] = typeJSON
+	req.Header["User-Agent"], req.Header["Accept"] = c.agent, typeJSON
 	if call.Body != nil {
 		req.Header["Content-Type"] = typeJSON
 	}
@@ -216,25 +181,10 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	if via[0].Method != http.MethodGet || len(via) >= maxRedirects || !SameOrigin(req.URL, c.config.BaseURL) {
 		return http.ErrUseLastResponse
 	}
-	if c.veto != nil {
-		return c.veto(req, via)
+	if c.caller.CheckRedirect != nil {
+		return c.caller.CheckRedirect(req, via)
 	}
 	return nil
 }
 
 const maxRedirects = 10 // as net/http's own policy
-
-// SameOrigin reports whether two URLs have the same scheme, host and port.
-func SameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
-}
-
-func port(u *url.URL) string {
-	if p := u.Port(); p != "" {
-		return p
-	}
-	if u.Scheme == "https" {
-		return "443"
-	}
-	return "80"
-}

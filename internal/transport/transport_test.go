@@ -269,11 +269,11 @@ func TestDoPrintsNothing(t *testing.T) {
 func TestNewRefusesAMiddlewareThatReturnsNothing(t *testing.T) {
 	config := newConfig(scripted(respond(200, "")))
 	config.Middleware = []func(http.RoundTripper) http.RoundTripper{func(http.RoundTripper) http.RoundTripper { return nil }}
-	_, err := New(config)
+	_, err := New(config, nil)
 	assert.ErrorContains(t, err, "returned no http.RoundTripper")
 }
 
-func TestWithSharesWhatStaysTheSame(t *testing.T) {
+func TestNewSharesWhatStaysTheSame(t *testing.T) {
 	queue := NewQueue(rate.NewLimiter(1, 1))
 	client := newClient(t, nil, func(c *Config) { c.HTTPClient, c.Queue = nil, queue })
 	for _, tt := range []struct {
@@ -292,7 +292,7 @@ func TestWithSharesWhatStaysTheSame(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			config := client.config
 			tt.change(&config)
-			other, err := client.With(config)
+			other, err := New(config, client)
 			require.NoError(t, err)
 			assert.Equal(t, tt.shares, client.wire == other.wire)
 			assert.Same(t, queue, other.config.Queue)

@@ -2,10 +2,12 @@ package transport
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -13,44 +15,22 @@ import (
 	"time"
 )
 
-// wire is the last step of an attempt, below the caller's middleware: it adds the credentials, and sends the
-// request over a kept connection or one of its own.
+// wire is the last step of an attempt, below the caller's middleware: it adds the credentials and sends.
 type wire struct {
 	origin *url.URL
 	creds  *Credentials
 	kept   http.RoundTripper // for calls that may be repeated
 	own    http.RoundTripper // for those that may not: a copy of kept, or kept itself if it cannot be copied
 	traced bool              // own is a copy, so that net/http reports each connection
+	ours   pool              // kept, unless that is the caller's
 }
 
 // pool is our own transport. After a time-out another one takes its place, so that no connection that may be
 // dead is used again: an HTTP/2 connection that is in use could not be closed.
-type pool struct{ current atomic.Pointer[generation] }
+type pool struct{ atomic.Pointer[http.Transport] }
 
-type generation struct {
-	*http.Transport
-	since time.Time
-}
-
-func newPool(t *http.Transport) *pool {
-	p := new(pool)
-	p.current.Store(&generation{t, time.Now()})
-	return p
-}
-
-func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
-	return p.current.Load().RoundTrip(req)
-}
-
-func (p *pool) CloseIdleConnections() { p.current.Load().CloseIdleConnections() }
-
-// renew replaces the transport that a request used which was made at start.
-func (p *pool) renew(start time.Time) {
-	used := p.current.Load()
-	if !used.since.After(start) && p.current.CompareAndSwap(used, &generation{used.Clone(), time.Now()}) {
-		used.CloseIdleConnections()
-	}
-}
+func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) { return p.Load().RoundTrip(req) }
+func (p *pool) CloseIdleConnections()                               { p.Load().CloseIdleConnections() }
 
 var errOrigin = errors.New("refused to send credentials to another origin than the base URL's")
 
@@ -63,15 +43,15 @@ func newWire(c Config) *wire {
 	if t, ok := w.kept.(*http.Transport); ok && t != nil {
 		if c.HTTPClient == nil {
 			t = newTransport(t, c.BaseURL)
-			w.kept = newPool(t)
+			w.ours.Store(t)
+			w.kept = &w.ours
 		}
 		w.own, w.traced = ownConnections(t), true
 	}
 	return w
 }
 
-// newTransport returns a copy of net/http's default transport with room for the polls of many jobs on one
-// host.
+// newTransport returns a copy of a transport with room for the polls of many jobs on one host.
 func newTransport(t *http.Transport, base *url.URL) *http.Transport {
 	t = t.Clone()
 	t.MaxIdleConnsPerHost = 16
@@ -89,9 +69,8 @@ func newTransport(t *http.Transport, base *url.URL) *http.Transport {
 	return t
 }
 
-// ownConnections returns a copy of a transport that makes an HTTP/1.1 connection for each request and closes
-// it thereafter: a kept one may be dead, and one of HTTP/2 may be told to go away, when the request is
-// already on it.
+// ownConnections returns a copy of a transport that makes an HTTP/1.1 connection for each request: a kept one
+// may be dead, and one of HTTP/2 may be told to go away, when the request is already on it.
 func ownConnections(t *http.Transport) *http.Transport {
 	t = t.Clone()
 	t.DisableKeepAlives = true
@@ -109,18 +88,9 @@ func ownConnections(t *http.Transport) *http.Transport {
 	return t
 }
 
-// IsLoopback reports whether a URL's host is this machine, whoever resolves it: localhost, or an address in
-// the form that Go reads. Spellings such as 127.1 are names to some resolvers.
-func IsLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
-}
-
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !SameOrigin(req.URL, w.origin) {
-		if req.Body != nil {
-			req.Body.Close()
-		}
+		closeBody(req)
 		return nil, errOrigin
 	}
 	authorized := req.WithContext(req.Context())
@@ -129,21 +99,95 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodGet {
 		return w.kept.RoundTrip(authorized)
 	}
-	if s, ok := req.Context().Value(sendingKey{}).(*sending); ok {
-		s.handOver(w.traced)
+	if s, ok := req.Context().Value(sendingKey{}).(*sending); ok && w.traced {
+		s.traced.Store(true)
+	} else if ok {
+		s.untraced.Store(true)
 	}
 	return w.own.RoundTrip(authorized)
 }
 
-// timedOut hears of a request that was made at start. A transport of the caller's is left alone.
-func (w *wire) timedOut(start time.Time) {
-	if p, ok := w.kept.(*pool); ok {
-		p.renew(start)
+// closeBody closes the body of a request that is not sent, as a RoundTripper must.
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
 	}
 }
 
-func (w *wire) closeIdle() {
-	if t, ok := w.kept.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
+// timedOut hears of a request on used, the pool's transport at its start, which is nil for the caller's own.
+func (w *wire) timedOut(used *http.Transport) {
+	if used != nil && w.ours.CompareAndSwap(used, used.Clone()) {
+		used.CloseIdleConnections()
 	}
+}
+
+// sending watches a paid request leave. Only net/http's reports prove that it did not: a transport that
+// reports nothing proves nothing.
+type sending struct {
+	traced   atomic.Bool // net/http has the request, and reports the connection that it gets
+	untraced atomic.Bool // a RoundTripper of the caller's has it, which may be silent
+	gone     atomic.Bool // a connection was got, or something was written to it
+}
+
+type sendingKey struct{}
+
+func (s *sending) neverLeft() bool { return s.traced.Load() && !s.gone.Load() }
+
+func (s *sending) mayHaveLeft() bool {
+	return s.gone.Load() || s.untraced.Load() && !s.traced.Load()
+}
+
+func (s *sending) watch(ctx context.Context) context.Context {
+	gone := func() { s.gone.Store(true) }
+	return httptrace.WithClientTrace(context.WithValue(ctx, sendingKey{}, s), &httptrace.ClientTrace{
+		GetConn:              func(string) { s.traced.Store(true) },
+		GotConn:              func(httptrace.GotConnInfo) { gone() },
+		WroteHeaderField:     func(string, []string) { gone() },
+		WroteHeaders:         gone,
+		WroteRequest:         func(httptrace.WroteRequestInfo) { gone() },
+		GotFirstResponseByte: gone,
+	})
+}
+
+// withGrace returns a context that is watched by s and ends after limit, or with parent as long as the
+// request has not left. After that it outlives parent by the grace, so that a response on its way is not
+// thrown away. The grace begins when parent's end is noticed: a process that was stopped meanwhile still
+// reads the response.
+func (s *sending) withGrace(parent context.Context, limit, grace time.Duration) (ctx context.Context, end func()) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(parent), limit)
+	var timer *time.Timer
+	noticed := make(chan struct{})
+	stop := context.AfterFunc(parent, func() {
+		defer close(noticed)
+		if grace > 0 && s.mayHaveLeft() {
+			timer = time.AfterFunc(grace, cancel)
+		} else {
+			cancel()
+		}
+	})
+	return s.watch(ctx), func() {
+		if !stop() {
+			<-noticed
+			if timer != nil {
+				timer.Stop()
+			}
+		}
+		cancel()
+	}
+}
+
+// SameOrigin reports whether two URLs have the same scheme, host and port.
+func SameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+func port(u *url.URL) string { return cmp.Or(u.Port(), defaultPort[u.Scheme]) }
+
+var defaultPort = map[string]string{"http": "80", "https": "443"}
+
+// IsLoopback reports whether a URL's host is this machine, whoever resolves it: localhost, or an address in
+// the form that Go reads. Spellings such as 127.1 are names to some resolvers.
+func IsLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
 }

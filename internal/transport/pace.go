@@ -1,0 +1,116 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// ErrQueue is the error of a call that ended in the rate limit's queue: the request was not made.
+var ErrQueue = errors.New("in the rate limit's queue")
+
+// Queue stands before a limiter, which knows no order. Clients may share it.
+type Queue struct {
+	limiter    limiter
+	background chan struct{} // holds the one background call that is at the limiter
+}
+
+type limiter interface {
+	Wait(ctx context.Context) error
+}
+
+// NewQueue returns a queue before a limiter.
+func NewQueue(l limiter) *Queue { return &Queue{l, make(chan struct{}, 1)} }
+
+// wait returns when it is the call's turn. A background call comes to the limiter when no other one is there.
+func (q *Queue) wait(ctx context.Context, background bool) error {
+	if background {
+		select {
+		case q.background <- struct{}{}:
+			defer func() { <-q.background }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	err := q.limiter.Wait(ctx)
+	if _, ok := ctx.Deadline(); ok && err != nil && ctx.Err() == nil {
+		if _, ok := q.limiter.(*rate.Limiter); ok { // whose error has no type
+			return fmt.Errorf("its turn comes after the deadline: %w", context.DeadlineExceeded)
+		}
+	}
+	return err
+}
+
+// maxRetryAfter is the longest wait that a server is granted inside a call. Beyond it the call returns.
+const maxRetryAfter = time.Minute
+
+// nextPause returns the wait before the next attempt, and whether it is worth it: not for a Retry-After above
+// maxRetryAfter, nor when the deadline would pass first.
+func (x *exchange) nextPause(ctx context.Context, now time.Time) (time.Duration, bool) {
+	wait := x.client.config.Retry.Backoff(x.tries)
+	if x.Err == nil {
+		if after, ok := RetryAfter(x.Response, now); ok {
+			if after > maxRetryAfter {
+				return 0, false
+			}
+			// All clients were told the same: come back spread out, and never early.
+			wait = after + rand.N(max(wait, after/4)+1)
+		}
+	}
+	if deadline, ok := ctx.Deadline(); ok && now.Add(wait).After(deadline) {
+		return 0, false
+	}
+	return wait, true
+}
+
+// Backoff is the wait after so many tries: it doubles with each, up to MaxBackoff, half of it random.
+func (r Retry) Backoff(tries int) time.Duration {
+	wait := r.MaxBackoff
+	if shift := tries - 1; r.MinBackoff <= r.MaxBackoff>>shift {
+		wait = r.MinBackoff << shift
+	}
+	return wait/2 + rand.N(wait/2+1)
+}
+
+// RetryAfter returns the wait for which a 429 or 503 asks: in the header, in seconds or as a date of the
+// server's clock, or in a sentence of Django REST Framework. A wait that makes no sense counts as absent.
+func RetryAfter(r *Response, now time.Time) (time.Duration, bool) {
+	if r.Status != http.StatusTooManyRequests && r.Status != http.StatusServiceUnavailable {
+		return 0, false
+	}
+	value := strings.TrimSpace(r.Header.Get("Retry-After"))
+	if value == "" && r.Status == http.StatusTooManyRequests {
+		if m := throttled.FindSubmatch(r.Body); m != nil {
+			value = string(m[1])
+		}
+	}
+	if decimal.MatchString(value) {
+		seconds, _ := strconv.ParseFloat(value, 64) // of too many digits, infinity
+		if seconds = math.Ceil(seconds); seconds > float64(math.MaxInt64/time.Second) {
+			return math.MaxInt64, true
+		}
+		return time.Duration(seconds) * time.Second, true
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0, false
+	}
+	if sent, err := http.ParseTime(r.Header.Get("Date")); err == nil {
+		now = sent
+	}
+	return max(at.Sub(now), 0), true
+}
+
+var (
+	throttled = regexp.MustCompile(`Expected available in ([0-9.]+) second`)
+	decimal   = regexp.MustCompile(`^[0-9]+(\.[0-9]*)?$`)
+)
