@@ -383,7 +383,7 @@ func ExampleTracker_Expedite() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{Wait: []creatify.WaitOption{creatify.WithSchedule(creatify.FixedInterval(time.Hour))}})
+	tracker := client.Jobs.NewTracker(creatify.TrackerOptions{})
 	defer tracker.Close()
 	if err := tracker.Add(creatify.NewPendingJob(job, creatify.JobParams{}), creatify.PendingJob{ID: "7"}); err != nil {
 		log.Fatal(err)

@@ -78,7 +78,8 @@ func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 		v, rest = cut(trimLeft(rest), ",]}")
 		// Digits, true, false and null at the very end may have been longer.
 		complete := len(rest) > 0 || len(v) > 0 && bytes.IndexByte([]byte(`"}]`), v[len(v)-1]) >= 0
-		if complete && json.Valid(name) && json.Valid(v) {
+		plain := bytes.IndexAny(name[1:], `"\`) == len(name)-2 // as most names are, which need no parser
+		if complete && (plain || json.Valid(name)) && json.Valid(v) {
 			f(name.text(), v)
 		}
 		rest = bytes.TrimPrefix(rest, []byte(",")) // otherwise the brace comes, or nothing
