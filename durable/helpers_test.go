@@ -235,10 +235,11 @@ func newClient(url string, options ...creatify.Option) (*creatify.Client, error)
 		creatify.WithHTTPClient(&http.Client{Transport: transport})}, options...)...)
 }
 
-// quick are times for tests, a tenth of the real ones or less.
+// quick are times for tests: most are a tenth of the real ones, and those of work leave room for a loaded
+// machine.
 func quick() *timing {
-	return &timing{call: 2 * time.Second, grace: time.Second, slack: 500 * time.Millisecond, transaction: 5 * time.Second,
-		block: 2 * time.Second, poll: 2 * time.Second, pollTurn: time.Second, pollTimeout: 4 * time.Second, rescue: 5 * time.Second, margin: time.Second, fetch: 50 * time.Millisecond,
+	return &timing{call: 4 * time.Second, grace: time.Second, slack: 500 * time.Millisecond, transaction: 8 * time.Second,
+		block: 2 * time.Second, poll: 4 * time.Second, pollTurn: time.Second, pollTimeout: 6 * time.Second, rescue: 7 * time.Second, margin: time.Second, fetch: 50 * time.Millisecond,
 		sweep: time.Second, overdue: 3 * time.Second, probe: time.Second, softStop: 5 * time.Second, lostSwap: 100 * time.Millisecond, refused: time.Second,
 		afterFail: time.Second}
 }
