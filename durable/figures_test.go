@@ -144,6 +144,10 @@ func TestFigures(t *testing.T) {
 	started := time.Now()
 	require.NoError(t, q.reviveLost(t.Context()))
 	t.Log("a sweep with 110,000 orders: ", time.Since(started))
+	started = time.Now()
+	_, err := q.Counts(t.Context())
+	require.NoError(t, err)
+	t.Log("Counts of 110,000 orders: ", time.Since(started))
 	var size int64
 	require.NoError(t, db.QueryRow("SELECT pg_database_size(current_database())").Scan(&size))
 	t.Log("database: ", size>>20, " MB")

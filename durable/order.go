@@ -28,8 +28,6 @@ func (k Kind) waits() creatify.JobKind {
 	return creatify.KindVideo
 }
 
-func (k Kind) operation() creatify.Operation { return creatify.Operation(k) }
-
 // State is the state of an order.
 type State string
 

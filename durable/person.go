@@ -86,14 +86,12 @@ func (q *Queue) unclaimed(ctx context.Context, r *row, jobID string) error {
 		if err != nil {
 			return err
 		}
-		if other.ID != r.ID && other.waitsLike(r) {
+		if other.ID != r.ID && other.Kind.waits() == r.Kind.waits() {
 			return fmt.Errorf("%w: order %q has the job", ErrConflict, other.ID)
 		}
 	}
 	return nil
 }
-
-func (r *row) waitsLike(other *row) bool { return r.Kind.waits() == other.Kind.waits() }
 
 // adopt makes an order wait for a job that was found for it.
 func (q *Queue) adopt(ctx context.Context, t transition, r *row, job *creatify.Job, who string) error {

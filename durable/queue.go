@@ -54,16 +54,16 @@ type Options struct {
 	Retention time.Duration
 	// Logger logs what goes wrong, without parameters or URLs. nil logs nothing.
 	Logger *slog.Logger
-	// OnCounts is called by [Queue.Run] with what [Queue.Counts] returns, at its start and then each
-	// CountsEvery: for gauges, which then ask no database when they are read. It is called once at a time, and
-	// never after Run has returned: while it blocks, it delays the next call and the end of Run. A panic ends
-	// the process.
+	// OnCounts is called by [Queue.Run] with the result of [Queue.Counts], at its start and then each
+	// CountsEvery: for gauges that ask no database when they are read. It is called once at a time, and not
+	// after Run has returned: while it blocks, it delays the next call and the end of Run. A panic ends the
+	// process.
 	OnCounts func(Counts)
 	// CountsEvery is the interval of OnCounts. 0 is 30 s.
 	CountsEvery time.Duration
-	// Listener, on Postgres, makes the database tell of work, so that Run asks each second and not four times
-	// a second. Each process takes one connection of the pool, until Run ends. The pool reaches the same
-	// database, not through PgBouncer in transaction mode. nil only asks.
+	// Listener receives Postgres notifications of new work: orders are sent at once, and Run asks for work
+	// once a second, not four times. Run takes one connection of the pool until it ends. The pool is of the
+	// same database, without PgBouncer in transaction mode. nil asks only.
 	Listener *pgxpool.Pool
 	// Authorize lets [Queue.StatusHandler] show buttons that change orders, and names the person for the
 	// history. With nil the page is read-only.
@@ -291,10 +291,11 @@ func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handle
 const longestStop = time.Hour
 
 // SetClient replaces the client of [Options], for a key that has changed. Calls that are under way end with
-// the old one. A client with a rate limit of its own is a [*creatify.ValidationError].
+// the old one. nil is a [*creatify.ValidationError].
 //
-// The queue uses copies that make one attempt for each call and take their turns from the database. Paid
-// calls have a limit of 60 s and a grace of 10 s, free ones of 15 s, whatever the client's own limits are.
+// The queue uses copies that make one attempt for each call and take their turns by
+// [Options.RequestsPerSecond]. Paid calls have a limit of 60 s and a grace of 10 s, free ones of 15 s. The
+// client's own limits of time and rate, and its retries, do not apply.
 func (q *Queue) SetClient(c *creatify.Client) error {
 	if c == nil {
 		return &creatify.ValidationError{Problems: []creatify.Problem{{Field: "Client", Message: "is nil"}}}

@@ -113,7 +113,7 @@ func (q *Queue) estimate(ctx context.Context, r *row) (float64, error) {
 		}
 		model = of.Params.ModelVersion
 	}
-	credits, _ := creatify.EstimateCredits(r.Kind.operation(), model, 30*time.Second)
+	credits, _ := creatify.EstimateCredits(creatify.Operation(r.Kind), model, 30*time.Second)
 	return credits, nil
 }
 

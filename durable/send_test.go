@@ -280,11 +280,12 @@ func TestQueue_SetClient_rotated_key(t *testing.T) {
 			counts, err := q.Counts(t.Context())
 			return err == nil && counts.Paused == "unauthorized"
 		}, patience, 20*time.Millisecond)
-		rotated, err := creatify.New(creatifytest.APIID, "second", creatify.WithBaseURL(fake.url))
+		rotated, err := creatify.New(creatifytest.APIID, "second", creatify.WithBaseURL(fake.url),
+			creatify.WithRateLimit(0.001, 1), creatify.WithTimeout(time.Nanosecond)) // which do not apply
 		require.NoError(t, err)
 		require.NoError(t, q.SetClient(rotated))
 		reaches(t, q, "a", StateDone)
-		require.Error(t, q.SetClient(nil))
+		assert.ErrorIs(t, q.SetClient(nil), creatify.ErrInvalidParams)
 	})
 }
 
