@@ -290,7 +290,7 @@ func (e *APIError) sentinel() error {
 func (e *APIError) inOwnWords() bool { return e.Detail != "" && !e.bare }
 
 // lacksCredits reports whether a message about the call as a whole says that credits are lacking. The names
-// of fields, and messages about one field, such as a variable credit_card_offer, say nothing of the account.
+// of fields, and messages about one field, such as a variable credit_card_offer, are not about the account.
 func (e *APIError) lacksCredits() bool {
 	messages := []string{e.Detail}
 	for _, field := range []string{"non_field_errors", "error", "message", "credits", "remaining_credits"} {

@@ -503,7 +503,7 @@ func ExampleJobsService_Get() {
 
 // A job can be stored as JSON, in the API's form. RawJSON has the fields that this version does not know.
 func ExampleJob() {
-	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Reply: func(job map[string]any) { job["thumbnail"] = "1.jpg" }}})
+	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Edit: func(job map[string]any) { job["thumbnail"] = "1.jpg" }}})
 	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
 	if err != nil {
 		log.Fatal(err)

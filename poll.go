@@ -400,7 +400,7 @@ func (p *Poller) observation(job *Job, err error) wait.Observation {
 	switch status := refusal.StatusCode; {
 	case status == http.StatusTooManyRequests:
 		o.Class = wait.Throttled
-	case !refusal.inOwnWords(): // a proxy's page says nothing of the job
+	case !refusal.inOwnWords(): // a proxy's page is not about the job
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		o.Class = wait.Unauthorized
 	case status == http.StatusNotFound:

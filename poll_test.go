@@ -414,7 +414,7 @@ func TestWaitForPreviewRefusals(t *testing.T) {
 func TestWaitForPreviewDone(t *testing.T) {
 	late := func(after time.Duration) creatifytest.Life {
 		created := time.Now()
-		return creatifytest.Life{Duration: 10 * time.Second, Reply: func(job map[string]any) {
+		return creatifytest.Life{Duration: 10 * time.Second, Edit: func(job map[string]any) {
 			if time.Since(created) < after {
 				job["preview"] = nil
 			}
@@ -434,7 +434,7 @@ func TestWaitForPreviewDone(t *testing.T) {
 		}, 5*time.Minute + 26*time.Second, nil},
 		{"the grace begins anew when the job is active again", func() creatifytest.Life {
 			created := time.Now()
-			return creatifytest.Life{Duration: 10 * time.Second, Reply: func(job map[string]any) {
+			return creatifytest.Life{Duration: 10 * time.Second, Edit: func(job map[string]any) {
 				switch age := time.Since(created); {
 				case age > 50*time.Second && age < 4*time.Minute:
 					job["status"] = "running"

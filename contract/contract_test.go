@@ -322,7 +322,7 @@ func TestValidator(t *testing.T) {
 	withoutID.Header.Del("X-API-ID")
 	withoutType := request("POST", previewPath, validBody)
 	withoutType.Header.Del("Content-Type")
-	edit := func(edit func(map[string]any)) creatifytest.Life { return creatifytest.Life{Reply: edit} }
+	edit := func(edit func(map[string]any)) creatifytest.Life { return creatifytest.Life{Edit: edit} }
 
 	for _, test := range []struct {
 		name   string

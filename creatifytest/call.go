@@ -9,7 +9,7 @@ import (
 type Call string
 
 // The calls that the API serves. CallPreviewSync responds when its job has ended; for a job that never ends,
-// when the request's context does: the job exists and is charged even if the client has gone. CallCreateVideo
+// when the request's context does: the job exists and is charged even if the client has left. CallCreateVideo
 // makes the final video at once, CallRender that of a job with a preview. CallVideo fetches a video, from
 // another host than the API's: without a [Config.BaseURL] its path begins with the ID.
 const (

@@ -26,7 +26,7 @@ type Job struct {
 }
 
 // Job returns a job as the API shows it now, and whether there is one of that ID. It does not count as a
-// request or a read, and [Life.Reply] does not edit it.
+// request or a read, and [Life.Edit] does not edit it.
 func (a *API) Job(id string) (Job, bool) {
 	j := a.job(id)
 	if j == nil {
@@ -168,7 +168,7 @@ func unknownJob() response {
 // response returns the response that shows the job as it is at the time now.
 func (j *job) response(status int, now time.Time) response {
 	shown := j.show(now)
-	if j.life.Reply == nil {
+	if j.life.Edit == nil {
 		return jsonResponse(status, shown)
 	}
 	encoded, err := json.Marshal(shown)
@@ -179,7 +179,7 @@ func (j *job) response(status int, now time.Time) response {
 	if err := json.Unmarshal(encoded, &edited); err != nil {
 		return unencodable(err)
 	}
-	j.life.Reply(edited)
+	j.life.Edit(edited)
 	return jsonResponse(status, edited)
 }
 

@@ -177,8 +177,8 @@ func TestGetJob(t *testing.T) {
 		})
 	})
 
-	t.Run("Reply edits what is shown", func(t *testing.T) {
-		life := creatifytest.Life{Reply: func(job map[string]any) {
+	t.Run("Edit edits what is shown", func(t *testing.T) {
+		life := creatifytest.Life{Edit: func(job map[string]any) {
 			job["progress"] = "0.5"
 			delete(job, "name")
 		}}
@@ -192,8 +192,8 @@ func TestGetJob(t *testing.T) {
 		}
 	})
 
-	t.Run("a Reply that JSON cannot express is an error", func(t *testing.T) {
-		life := creatifytest.Life{Reply: func(job map[string]any) { job["progress"] = func() {} }}
+	t.Run("a Edit that JSON cannot express is an error", func(t *testing.T) {
+		life := creatifytest.Life{Edit: func(job map[string]any) { job["progress"] = func() {} }}
 		api := creatifytest.New(creatifytest.Config{Life: life})
 		got := roundTrip(t, api, newRequest(t.Context(), "POST", previewURL, validBody))
 		equal(t, "the status", got.status, 500)
@@ -307,7 +307,7 @@ func TestPreviewSync(t *testing.T) {
 
 func TestJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		life := creatifytest.Life{Reply: func(job map[string]any) { clear(job) }}
+		life := creatifytest.Life{Edit: func(job map[string]any) { clear(job) }}
 		api := creatifytest.New(creatifytest.Config{Life: life})
 		roundTrip(t, api, newRequest(t.Context(), "POST", previewURL, bodyWith(t, map[string]any{"name": "Spring"})))
 		id := api.Jobs()[0]

@@ -39,10 +39,10 @@ type Life struct {
 	// at once then, and the job sends no webhook events.
 	PerRead time.Duration
 
-	// Reply, if not nil, edits each response that shows the job before it is encoded, to make it malformed:
+	// Edit, if not nil, edits each response that shows the job before it is encoded, to make it malformed:
 	// with a string as progress, a missing key or an unknown status, for example. Numbers in the map are
 	// float64. It may be called by several goroutines at once.
-	Reply func(job map[string]any)
+	Edit func(job map[string]any)
 }
 
 // Step is what a job shows from a time until the next step.

@@ -217,11 +217,11 @@ func TestStartRender(t *testing.T) {
 		})
 	})
 
-	t.Run("allows a Reply to call the API", func(t *testing.T) {
+	t.Run("allows a Edit to call the API", func(t *testing.T) {
 		var api *creatifytest.API
 		life := creatifytest.Life{
 			Steps: []creatifytest.Step{{Status: "done"}},
-			Reply: func(job map[string]any) { job["name"] = api.Charged() },
+			Edit:  func(job map[string]any) { job["name"] = api.Charged() },
 		}
 		api = creatifytest.New(creatifytest.Config{Life: life})
 		equal(t, "the name", render(t, api, create(t, api)["id"])["name"], any(5.0))

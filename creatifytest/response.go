@@ -92,7 +92,7 @@ func (resp *response) write(w http.ResponseWriter, cut int) {
 	w.Header().Set("Content-Length", strconv.FormatInt(resp.length, 10))
 	w.WriteHeader(resp.status)
 	if !resp.isCut(cut) {
-		_, _ = io.Copy(w, resp.body) // an error means that the client has gone
+		_, _ = io.Copy(w, resp.body) // an error means that the client has left
 		return
 	}
 	_, _ = io.CopyN(w, resp.body, int64(cut))

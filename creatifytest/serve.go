@@ -17,7 +17,7 @@ import (
 // with [http.ErrAbortHandler].
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault := a.receive(r)
-	// The body comes first: until it is read, the server does not notice that a client has gone.
+	// The body comes first: until it is read, the server does not notice that a client has left.
 	body, err := readBody(r)
 	if err != nil || sleep(r.Context(), fault.Delay) != nil {
 		panic(http.ErrAbortHandler)

@@ -20,7 +20,7 @@ import (
 // [API.RunWebhooksTo] runs. Which statuses the real API sends is not documented in full, nor whether it tries
 // again: these are guesses.
 //
-// An event is an object with the keys id, status, failed_reason and video_output. [Life.Reply] does not edit
+// An event is an object with the keys id, status, failed_reason and video_output. [Life.Edit] does not edit
 // it.
 type Webhooks struct {
 	// Client sends the events of [API.RunWebhooks].

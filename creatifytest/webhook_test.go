@@ -168,7 +168,7 @@ func TestRunWebhooks(t *testing.T) {
 			{"a video", jobsURL, creatifytest.Life{}, "", map[string]any{"status": "done", "failed_reason": nil, "video_output": "video"}},
 			{"a video by the other name", jobsURL, creatifytest.Life{}, "output", map[string]any{"status": "done", "failed_reason": nil, "output": "video"}},
 			{"a failure", previewURL, creatifytest.Life{End: "failed", Reason: "no such voice"}, "", map[string]any{"status": "failed", "failed_reason": "no such voice", "video_output": nil}},
-			{"a job whose answers are edited", previewURL, creatifytest.Life{Reply: func(job map[string]any) { clear(job) }}, "",
+			{"a job whose answers are edited", previewURL, creatifytest.Life{Edit: func(job map[string]any) { clear(job) }}, "",
 				map[string]any{"status": "done", "failed_reason": nil, "video_output": nil}},
 		}
 		for _, test := range tests {
@@ -228,7 +228,7 @@ func TestRunWebhooks(t *testing.T) {
 		}
 		hooked(t, config, func(t *testing.T, api *creatifytest.API, box *inbox) {
 			id := createHooked(t, api)
-			time.Sleep(3 * s) // what was, is told later nevertheless
+			time.Sleep(3 * s) // events of the past are sent all the same
 			render(t, api, id)
 			time.Sleep(time.Hour)
 			box.wants(t, "5s done", "38s done")

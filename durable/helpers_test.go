@@ -304,7 +304,7 @@ func reaches(t testing.TB, q *Queue, id string, state State) *Order {
 	}
 }
 
-// worker is what a worker process of a test is told.
+// worker configures a worker process of a test.
 type worker struct {
 	Place   place
 	URL     string

@@ -380,7 +380,7 @@ func (q *Queue) riverConfig(workers *river.Workers) *river.Config {
 	}
 }
 
-// fetchInterval is how often River asks for work. With a listener it is told of most.
+// fetchInterval is how often River asks for work. A listener reports most of it sooner.
 func (q *Queue) fetchInterval() time.Duration {
 	if q.options.Listener != nil {
 		return 4 * q.timing.fetch

@@ -196,7 +196,7 @@ func respond(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(v) // an error means that the client has gone
+	_ = encoder.Encode(v) // an error means that the client has left
 }
 
 func refuse(w http.ResponseWriter, status int, text string) {

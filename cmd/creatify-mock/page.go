@@ -75,7 +75,7 @@ func (p *indexPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(page.Bytes()) // an error means that the client has gone
+	_, _ = w.Write(page.Bytes()) // an error means that the client has left
 }
 
 func (p *indexPage) index() index {

@@ -172,7 +172,7 @@ func TestRun_reports_how_jobs_end(t *testing.T) {
 func TestRun_waits_again_for_a_wait_that_was_given_up(t *testing.T) {
 	var hidden atomic.Bool
 	hidden.Store(true)
-	withoutPreview := creatifytest.Life{Reply: func(job map[string]any) {
+	withoutPreview := creatifytest.Life{Edit: func(job map[string]any) {
 		if hidden.Load() {
 			job["preview"] = nil
 		}

@@ -88,5 +88,9 @@ func writeResults(name string, orders []durable.Order) error {
 		_ = table.Write(record)
 	}
 	table.Flush()
-	return os.WriteFile(name, text.Bytes(), 0o600)
+	part := name + ".part"
+	if err := os.WriteFile(part, text.Bytes(), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(part, name) // a kill leaves the results as they were
 }

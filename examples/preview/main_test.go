@@ -111,7 +111,7 @@ func TestRun_with_an_account(t *testing.T) {
 		},
 		{
 			name: "ID that cannot be polled",
-			life: creatifytest.Life{Reply: func(job map[string]any) { job["id"] = "a b" }},
+			life: creatifytest.Life{Edit: func(job map[string]any) { job["id"] = "a b" }},
 			code: 3, says: []string{resumeIt + "a b"}, charged: 1, creates: 1,
 		},
 		{
@@ -209,7 +209,7 @@ func TestRun_without_an_account(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var variables any
 			api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{
-				Reply: func(job map[string]any) { variables = job["variables"] },
+				Edit: func(job map[string]any) { variables = job["variables"] },
 			}})
 			got := preview(t, t.Context(), api)
 			assert.Equal(t, 0, got.code, got.stderr)

@@ -65,7 +65,7 @@ func TestShop_states(t *testing.T) {
 			says: "It did not work Your preview could not be made. Nothing was charged for it.", details: "refused"},
 		{name: "unknown", fault: creatifytest.Fault{Drop: creatifytest.DropAfter}, charged: 1,
 			says: "Taking too long We do not know yet whether your preview is being made, and are finding out. Please do not order it again.", details: "outcome_unknown"},
-		{name: "expired", life: creatifytest.Life{Reply: func(job map[string]any) { job["preview"] = nil }}, charged: 1,
+		{name: "expired", life: creatifytest.Life{Edit: func(job map[string]any) { job["preview"] = nil }}, charged: 1,
 			says: "Taking too long Your preview has not arrived yet, and we are looking into it. Please do not order it again.", details: "no_output"},
 		{name: "queued", fault: creatifytest.Fault{Status: 402, Times: -1, Body: `{"detail":"Not enough credits."}`},
 			says: "In the queue Your preview has to wait a little longer. Nothing was charged for it so far."},
@@ -257,7 +257,7 @@ func TestShop_hostile_requests(t *testing.T) {
 
 func TestShop_escapes_what_others_wrote(t *testing.T) {
 	const evil = `"><script>alert(1)</script>`
-	life := creatifytest.Life{End: "failed", Reason: evil, Reply: func(job map[string]any) { job["preview"] = "javascript:alert(1)" }}
+	life := creatifytest.Life{End: "failed", Reason: evil, Edit: func(job map[string]any) { job["preview"] = "javascript:alert(1)" }}
 	visit(t, creatifytest.Config{Life: life}, &shop{}, func(c *customer) {
 		path := c.order(evil)
 		c.sees(path, "It did not work")

@@ -51,7 +51,7 @@ func preview(ctx context.Context, api *creatifytest.API, client *creatify.Client
 	api.NextJob(creatifytest.Life{
 		Duration: end,
 		Steps:    []creatifytest.Step{{Status: "running"}, {At: end, Status: "done"}},
-		Reply:    func(job map[string]any) { job["progress"], job["updated_at"] = 0, job["created_at"] },
+		Edit:     func(job map[string]any) { job["progress"], job["updated_at"] = 0, job["created_at"] },
 	})
 	before, start := api.Calls(creatifytest.CallGetJob), time.Now()
 	_, err := client.Jobs.CreatePreviewAndWait(ctx, creatify.JobParams{

@@ -62,7 +62,7 @@ func (x *exchange) nextPause(ctx context.Context, now time.Time) (time.Duration,
 			if after > maxRetryAfter {
 				return 0, false
 			}
-			// All clients were told the same: come back spread out, and never early.
+			// All clients got the same Retry-After: spread them, and never come early.
 			wait = after + rand.N(max(wait, after/4)+1)
 		}
 	}

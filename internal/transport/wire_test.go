@@ -220,7 +220,7 @@ func TestATimeOutReplacesOurTransport(t *testing.T) {
 		defer cancel()
 		_, err = client.Do(ctx, once)
 		assert.ErrorIs(t, err, context.Canceled)
-		assert.Same(t, first, ours.Load(), "a cancellation says nothing of the connection")
+		assert.Same(t, first, ours.Load(), "a cancellation is no sign of a dead connection")
 
 		var both sync.WaitGroup
 		for range 2 {

@@ -191,7 +191,7 @@ func (s *State) See(o Observation, now time.Time, t Terms) Decision {
 	end := s.judge(o, t)
 	if end == Continues {
 		s.Alive = s.age(since)
-		s.foresee(o.Progress)
+		s.predict(o.Progress)
 		end = s.schedule(s.interval(o, since, t), now, t)
 	}
 	return Decision{end, changed}
@@ -333,8 +333,8 @@ func (s *State) BornAt() time.Time {
 	return s.Started.Add(s.Born)
 }
 
-// foresee estimates the job's end from its progress.
-func (s *State) foresee(progress float64) {
+// predict estimates the job's end from its progress.
+func (s *State) predict(progress float64) {
 	if progress == s.Progress {
 		return
 	}
