@@ -395,7 +395,8 @@ func TestOptions_Sends(t *testing.T) {
 		for i := range 12 {
 			reaches(t, queues[0], fmt.Sprint("order-", i), StateDone)
 		}
-		assert.Equal(t, int32(2), most.Load())
+		assert.Positive(t, most.Load())
+		assert.LessOrEqual(t, most.Load(), int32(2))
 	})
 }
 

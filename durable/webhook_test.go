@@ -140,7 +140,7 @@ func TestQueue_WebhookHandler_resolves(t *testing.T) {
 func TestQueue_WebhookHandler_after_the_deadline(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
 		r := newReplicas(t, at, creatifytest.Webhooks{}, nil)
-		r.fake.NextJob(creatifytest.Life{Duration: 4 * time.Second})
+		r.fake.NextJob(creatifytest.Life{Duration: 10 * time.Second})
 		order := previewOrder("a")
 		order.MaxWait = time.Second
 		mustSubmit(t, r.runs, order)
