@@ -37,7 +37,7 @@ func TestQueue_Run_lost_river_jobs(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, at place) {
-				fake := newAPI(t, creatifytest.Config{Life: creatifytest.Life{Duration: 3 * time.Second}})
+				fake := newAPI(t, creatifytest.Config{Life: creatifytest.Life{Duration: 20 * time.Second, PerRead: time.Second}}) // 20 polls
 				q := at.queue(t, quickOptions(fake.client(t)))
 				mustSubmit(t, q, previewOrder("a"))
 				for _, state := range []State{StateQueued, StateWaiting} {
