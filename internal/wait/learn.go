@@ -31,10 +31,9 @@ type Learner struct {
 
 // learned is the knowledge about one key.
 type learned struct {
-	seen     []Seen
-	fresh    int // how many of seen the plan does not reflect
-	learning bool
-	plan     *Plan
+	seen  []Seen
+	fresh int // how many of seen the plan does not reflect
+	plan  *Plan
 }
 
 // Plan returns when to poll jobs of this key.
@@ -45,13 +44,8 @@ func (l *Learner) Plan(key Key) *Plan {
 		key = key.all()
 	}
 	set := l.set(key)
-	if set.fresh > len(set.seen)/relearns && !set.learning {
-		seen := slices.Clone(set.seen)
-		set.learning, set.fresh = true, 0
-		l.mu.Unlock() // learning takes milliseconds, during which others use the old plan
-		plan := l.prior.Learn(seen)
-		l.mu.Lock()
-		set.learning, set.plan = false, plan
+	if set.fresh > len(set.seen)/relearns {
+		set.plan, set.fresh = l.prior.Learn(set.seen), 0
 	}
 	return set.plan
 }

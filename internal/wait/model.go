@@ -7,27 +7,22 @@ import (
 )
 
 // Prior returns the plan before any job was seen to end. Jobs of a sibling API were seen to take from 6 s to
-// 5 min, and nine tenths of the prior lie there. It is a sum of lognormal kernels, evenly spread in log time,
-// so that neither end is sharp.
+// 5 min, and nine tenths of the prior lie there: it is even in log time between two durations, smoothed so
+// that neither end is sharp. Any other duration is unlikely, but not impossible.
 func Prior() *Plan {
-	const (
-		shortest, longest = 6, 160 // seconds, the medians of the outer kernels
-		kernels           = 12
-		sigma             = 0.6
-	)
+	const shortest, longest, smoothing, unlikely = 6, 160, 48, 1e-4
 	edges, mass := make([]float64, cells+1), make([]float64, cells)
 	for i := 1; i <= cells; i++ {
 		edges[i] = firstEdge * math.Pow(step, float64(i-1))
 	}
-	for k := range kernels {
-		mu := math.Log(shortest) + math.Log(longest/float64(shortest))*float64(k)/(kernels-1)
-		before := 0.0
-		for i := range mass {
-			upTo := math.Erfc((mu-math.Log(edges[i+1]))/(sigma*math.Sqrt2)) / 2
-			mass[i] += (upTo - before) / kernels
-			before = upTo
+	first, last := cellOf(edges, shortest), cellOf(edges, longest)
+	for i := range mass {
+		mass[i] = unlikely / cells
+		if i >= first && i <= last {
+			mass[i] += (1 - unlikely) / float64(last-first+1)
 		}
 	}
+	smooth(mass, smoothing)
 	return newPlan(edges, mass, 1)
 }
 
@@ -37,71 +32,19 @@ type Seen struct {
 	After, By time.Duration
 }
 
-// bandwidths are the candidates for smoothing, in cells: a standard deviation of 60 % of the time down to 1
-// %. The widest comes first and wins a tie.
-var bandwidths = [...]int{48, 24, 14, 8, 4, 2, 1}
-
 // Learn returns the plan after these jobs, for the plan before any.
 //
 // Each of them is known to an interval only. Expectation-maximization finds the distribution that explains
-// the intervals best; each round is followed by smoothing in log time. The bandwidth is the one that predicts
-// intervals best that were left out, so two peaks stay two and a constant stays one.
+// the intervals best; each round is followed by smoothing in log time. The prior keeps the weight of two jobs,
+// so that an unusually late one is still polled.
 func (p *Plan) Learn(seen []Seen) *Plan {
+	const rounds, weight = 15, 2 // of the prior, in jobs
 	spans := make([]span, len(seen))
 	for i, s := range seen {
 		spans[i] = p.spanOf(s)
 	}
-	bandwidth, best := bandwidths[0], math.Inf(-1)
-	for _, candidate := range bandwidths {
-		if likelihood := p.crossValidate(spans, candidate); likelihood > best {
-			bandwidth, best = candidate, likelihood
-		}
-	}
-	mass, prior := p.explain(spans, bandwidth, 15)
-	return newPlan(p.edges, mass, prior)
-}
-
-// span is a range of cells, both ends included.
-type span struct{ first, last int }
-
-func (p *Plan) spanOf(s Seen) span {
-	first, by := cellOf(p.edges, s.After.Seconds()), s.By.Seconds()
-	last := cellOf(p.edges, by)
-	if p.edges[last] == by { // the cell begins where the interval ends
-		last--
-	}
-	return span{first, max(first, last)}
-}
-
-// crossValidate returns the log likelihood of each part of the spans by what the other parts teach.
-func (p *Plan) crossValidate(spans []span, bandwidth int) float64 {
-	const parts, rounds = 4, 6
-	sum := 0.0
-	for part := range min(parts, len(spans)) {
-		var others, these []span
-		for i, s := range spans {
-			if i%parts == part {
-				these = append(these, s)
-			} else {
-				others = append(others, s)
-			}
-		}
-		mass, _ := p.explain(others, bandwidth, rounds)
-		upTo := sums(mass)
-		for _, s := range these {
-			sum += math.Log(max(upTo[s.last+1]-upTo[s.first], 1e-12))
-		}
-	}
-	return sum
-}
-
-// explain returns the distribution that explains the spans, and the part of it that is the prior. That keeps
-// the weight of two spans, so that an unusually late job is still polled.
-func (p *Plan) explain(spans []span, bandwidth, rounds int) (mass []float64, prior float64) {
-	const weight = 2
-	n := float64(len(spans))
-	mass = slices.Clone(p.mass)
-	share := make([]float64, cells+1)
+	n, width := float64(len(spans)), bandwidth(spans)
+	mass, share := slices.Clone(p.mass), make([]float64, cells+1)
 	for range rounds {
 		upTo := sums(mass)
 		clear(share)
@@ -115,13 +58,44 @@ func (p *Plan) explain(spans []span, bandwidth, rounds int) (mass []float64, pri
 			factor += share[i]
 			mass[i] *= max(factor, 0)
 		}
-		smooth(mass, bandwidth)
+		smooth(mass, width)
 	}
-	prior = weight / (weight + n)
+	prior := weight / (weight + n)
 	for i, m := range p.mass {
 		mass[i] = prior*m + (1-prior)*mass[i]
 	}
-	return mass, prior
+	return newPlan(p.edges, mass, prior)
+}
+
+// span is a range of cells, both ends included.
+type span struct{ first, last int }
+
+func (s span) twiceMiddle() int { return s.first + s.last }
+
+func (p *Plan) spanOf(s Seen) span {
+	first, by := cellOf(p.edges, s.After.Seconds()), s.By.Seconds()
+	last := cellOf(p.edges, by)
+	if p.edges[last] == by { // the cell begins where the interval ends
+		last--
+	}
+	return span{first, max(first, last)}
+}
+
+// bandwidth returns the width for smoothing, in cells: half the range in which an eighth of the jobs ended, as
+// the median over the jobs. So two peaks stay two, and a constant stays one.
+func bandwidth(spans []span) int {
+	const narrowest, widest = 1, 48
+	slices.SortFunc(spans, func(a, b span) int { return a.twiceMiddle() - b.twiceMiddle() })
+	eighth := len(spans)/8 + 1
+	var ranges []int // twice their lengths
+	for i := eighth; i < len(spans); i++ {
+		ranges = append(ranges, spans[i].twiceMiddle()-spans[i-eighth].twiceMiddle())
+	}
+	if ranges == nil {
+		return widest
+	}
+	slices.Sort(ranges)
+	return min(max(ranges[len(ranges)/2]/4, narrowest), widest)
 }
 
 // smooth applies three running means, which come close to a normal kernel with a standard deviation of width

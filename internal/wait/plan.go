@@ -70,17 +70,17 @@ func cellOf(edges []float64, t float64) int {
 }
 
 // Next returns the time from age to the next poll, between Floor and Ceiling, for a job that had not ended by
-// age. A forecast sharpens the distribution; the zero Forecast leaves it as it is.
+// age. The zero Forecast changes nothing. Another moves the poll behind the end that it expects, but never
+// makes the time more than mostTrust times as long, since progress may mislead.
 func (p *Plan) Next(age time.Duration, forecast Forecast) time.Duration {
+	const mostTrust = 3
 	t := max(age, 0).Seconds()
 	poll := t + Ceiling.Seconds()
 	if t < p.edges[cells] {
-		cell := cellOf(p.edges, t)
-		if forecast.holds(t) {
-			poll = p.bestWith(forecast, t, cell)
-		} else {
-			poll, _ = p.best(t, cell)
-		}
+		poll, _ = p.best(t, cellOf(p.edges, t))
+	}
+	if forecast.holds(t) {
+		poll = min(max(forecast.end+forecast.width/4, t+forecast.width/2), t+mostTrust*(poll-t))
 	}
 	delay := time.Duration((poll - t) * float64(time.Second))
 	return min(max(delay, Floor), Ceiling)
@@ -90,9 +90,10 @@ func (p *Plan) Next(age time.Duration, forecast Forecast) time.Duration {
 // on, times the probability that a job lasts that long. The poll is at an edge: the first one after Floor, or
 // one before Ceiling and the bound for what rests on the prior.
 func (p *Plan) best(t float64, cell int) (poll, cost float64) {
-	rest := p.rest(t, cell)
+	from, to := max(t, p.edges[cell]), p.edges[cell+1]
+	rest := p.mass[cell] * (to - from) / (to - p.edges[cell]) // of the cell, after t
 	before := p.upTo[cell+1] - rest
-	meanBefore := p.mean[cell+1] - rest*p.middle(t, cell)
+	meanBefore := p.mean[cell+1] - rest*(from+to)/2
 	alive := p.upTo[cells] - before
 
 	bound := (max(firstPoll, pollGrowth*t) - t) / p.prior
@@ -112,17 +113,6 @@ func (p *Plan) best(t float64, cell int) (poll, cost float64) {
 		}
 	}
 	return poll, cost
-}
-
-// rest returns the probability of the part of a cell after t.
-func (p *Plan) rest(t float64, cell int) float64 {
-	from, to := max(t, p.edges[cell]), p.edges[cell+1]
-	return p.mass[cell] * (to - from) / (to - p.edges[cell])
-}
-
-// middle returns the middle of the part of a cell after t.
-func (p *Plan) middle(t float64, cell int) float64 {
-	return (max(t, p.edges[cell]) + p.edges[cell+1]) / 2
 }
 
 // Forecast is an estimate of a job's end from its progress. The zero Forecast is none.
@@ -147,40 +137,3 @@ func NewForecast(fromAge time.Duration, from float64, age time.Duration, progres
 
 // holds reports whether the forecast may still come true at t.
 func (f Forecast) holds(t float64) bool { return f.width > 0 && t < f.end+2*f.width }
-
-// weight returns how well t agrees with the forecast, from 0 to 1.
-func (f Forecast) weight(t float64) float64 {
-	z := (t - f.end) / f.width
-	return 1 / (1 + z*z*z*z)
-}
-
-// unswayed is the part of the distribution that a forecast does not change, since progress may mislead.
-const unswayed = 0.1
-
-// bestWith returns the next poll for the distribution weighted by the forecast. The best polls are not known
-// for that, so the poll comes by the continuous rule: when the integral of sqrt(hazard/2) has grown by one.
-func (p *Plan) bestWith(f Forecast, t float64, cell int) float64 {
-	believed, weighted := 0.0, 0.0
-	for i := cell; i < cells; i++ {
-		m := p.rest(t, i)
-		believed += m
-		weighted += m * f.weight(p.middle(t, i))
-	}
-	if !(weighted > 0) {
-		poll, _ := p.best(t, cell)
-		return poll
-	}
-	polls, alive := 0.0, 1.0
-	for i := cell; i < cells; i++ {
-		m := p.rest(t, i) * (unswayed/believed + (1-unswayed)*f.weight(p.middle(t, i))/weighted)
-		from, to := max(t, p.edges[i]), p.edges[i+1]
-		hazard := m / (to - from) / max(alive-m/2, 1e-12)
-		grows := (to - from) * math.Sqrt(hazard/2)
-		if polls+grows >= 1 {
-			return from + (to-from)*(1-polls)/grows
-		}
-		polls += grows
-		alive -= m
-	}
-	return p.edges[cells]
-}

@@ -191,7 +191,10 @@ func (s *State) See(o Observation, now time.Time, t Terms) Decision {
 	end := s.judge(o, t)
 	if end == Continues {
 		s.Alive = s.age(since)
-		s.predict(o.Progress)
+		if o.Progress != s.Progress {
+			s.Forecast = NewForecast(s.At, s.Progress, s.Alive, o.Progress)
+			s.Progress, s.At = o.Progress, s.Alive
+		}
 		end = s.schedule(s.interval(o, since, t), now, t)
 	}
 	return Decision{end, changed}
@@ -331,15 +334,6 @@ func (s *State) BornAt() time.Time {
 		return time.Time{}
 	}
 	return s.Started.Add(s.Born)
-}
-
-// predict estimates the job's end from its progress.
-func (s *State) predict(progress float64) {
-	if progress == s.Progress {
-		return
-	}
-	s.Forecast = NewForecast(s.At, s.Progress, s.Alive, progress)
-	s.Progress, s.At = progress, s.Alive
 }
 
 func (s *State) since(now time.Time) time.Duration     { return now.Sub(s.Started) }
