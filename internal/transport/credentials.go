@@ -85,40 +85,38 @@ func (c *Credentials) inChain(err error) bool {
 // a URL. Of a secret that the text's end cuts, a beginning of minSecret characters is enough. Unless inURLs,
 // it stays where it is part of a URL. The time is linear in the text's length, whatever a server sends.
 func redact(text []byte, secret string, inURLs bool) []byte {
-	text = replace(text, text, secret, inURLs, plainByte)
-	if bytes.ContainsAny(text, `\%`) {
-		text = replace(text, spelling(escapedByte).decode(text), secret, inURLs, escapedByte)
-	}
-	if bytes.Contains(text, []byte(`\\`)) {
-		text = replace(text, spelling(pairedByte).decode(text), secret, inURLs, pairedByte)
+	text = replace(text, text, func(at int) int { return at }, secret, inURLs)
+	for _, paired := range []bool{false, true} {
+		if !bytes.ContainsAny(text, `\%`) || paired && !bytes.Contains(text, []byte(`\\`)) {
+			break
+		}
+		plain, begins := decode(text, paired)
+		text = replace(text, plain, func(at int) int { return begins[at] }, secret, inURLs)
 	}
 	return text
 }
 
-// replace replaces a secret in one spelling, in which the text reads as plain.
-func replace(text, plain []byte, secret string, inURLs bool, spelled spelling) []byte {
+// replace replaces a secret in a text that reads as plain, whose characters begin in it where begin says.
+func replace(text, plain []byte, begin func(at int) int, secret string, inURLs bool) []byte {
 	var clean []byte
-	inURL := false
+	inURL, done, copied := false, 0, 0
 	for {
-		at, n := find(plain, secret)
+		at, n := find(plain[done:], secret)
 		if n == 0 {
 			break
 		}
-		from := spelled.length(text, at)
-		to := from + spelled.length(text[from:], n)
-		inURL = !inURLs && endsInURL(text[:from], inURL)
-		clean = append(clean, text[:from]...)
-		if inURL {
-			clean = append(clean, text[from:to]...)
-		} else {
-			clean = append(clean, redacted...)
+		from, to := begin(done+at), begin(done+at+n)
+		inURL = !inURLs && endsInURL(text[begin(done):from], inURL)
+		if !inURL {
+			clean = append(append(clean, text[copied:from]...), redacted...)
+			copied = to
 		}
-		text, plain = text[to:], plain[at+n:]
+		done += at + n
 	}
-	if clean == nil {
+	if copied == 0 {
 		return text
 	}
-	return append(clean, text...)
+	return append(clean, text[copied:]...)
 }
 
 // find returns where a secret is first, and its length there: the text's end may cut it. 0 is for none.
@@ -154,54 +152,34 @@ func endsInURL(text []byte, before bool) bool {
 	return cutURL.Match(text)
 }
 
-// spelling returns the character with which a text begins, and how many bytes spell it.
-type spelling func(text []byte) (c byte, length int)
-
-func (s spelling) decode(text []byte) []byte {
-	plain := make([]byte, 0, len(text))
-	for len(text) > 0 {
-		c, n := s(text)
-		plain, text = append(plain, c), text[n:]
+// decode reads \u0041, %41, \" and \/, and returns where each character begins. A \\ is one character if paired,
+// and else two, the second of which may begin an escape.
+func decode(text []byte, paired bool) (plain []byte, begins []int) {
+	plain, begins = make([]byte, 0, len(text)), make([]int, 0, len(text)+1)
+	for at := 0; at < len(text); {
+		rest := text[at:]
+		c, length := rest[0], 1
+		switch {
+		case c == '\\' && len(rest) > 1 && (rest[1] == '"' || rest[1] == '/' || paired && rest[1] == '\\'):
+			c, length = rest[1], 2
+		case c == '%':
+			c, length = unescape(rest, len(`%41`))
+		case bytes.HasPrefix(rest, []byte(`\u00`)):
+			c, length = unescape(rest, len(`\u0041`))
+		}
+		plain, begins = append(plain, c), append(begins, at)
+		at += length
 	}
-	return plain
+	return plain, append(begins, len(text))
 }
 
-// length returns how many bytes spell the first characters of a text.
-func (s spelling) length(text []byte, characters int) int {
-	length := 0
-	for range characters {
-		_, n := s(text[length:])
-		length += n
-	}
-	return length
-}
-
-func plainByte(text []byte) (byte, int) { return text[0], 1 }
-
-// escapedByte reads \u0041, %41, \" and \/. A \\ is two characters, the second of which may begin an escape.
-func escapedByte(text []byte) (byte, int) {
-	length := len(`%41`)
-	switch {
-	case text[0] == '\\' && len(text) >= 2 && (text[1] == '"' || text[1] == '/'):
-		return text[1], 2
-	case bytes.HasPrefix(text, []byte(`\u00`)):
-		length = len(`\u0041`)
-	case text[0] != '%':
-		return text[0], 1
-	}
+// unescape reads an escape of some length that ends in two digits, or else one character.
+func unescape(text []byte, length int) (byte, int) {
+	var c [1]byte
 	if len(text) >= length {
-		var c [1]byte
 		if _, err := hex.Decode(c[:], text[length-2:length]); err == nil {
 			return c[0], length
 		}
 	}
 	return text[0], 1
-}
-
-// pairedByte is escapedByte, but a \\ is one character.
-func pairedByte(text []byte) (byte, int) {
-	if bytes.HasPrefix(text, []byte(`\\`)) {
-		return '\\', 2
-	}
-	return escapedByte(text)
 }
