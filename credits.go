@@ -199,13 +199,13 @@ func (b *Budget) reserve(operation Operation, job *Job) (func(*Job, error), erro
 	s.videos += videos
 	s.calls++
 	return func(result *Job, err error) {
+		defer b.settle(result)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		s.calls--
 		switch {
 		case err == nil:
 			b.remember(result.ID, s)
-			b.settleLocked(result)
 		case Charged(err) == ChargedNo: // else a render may still be settled, by its video
 			b.spent -= credits
 			s.credits -= credits
@@ -240,15 +240,11 @@ func (b *Budget) remember(id string, s *jobSpending) {
 // settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than
 // before may be charged later, so its estimate stays.
 func (b *Budget) settle(job *Job) {
-	if b == nil {
+	if b == nil || job == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.settleLocked(job)
-}
-
-func (b *Budget) settleLocked(job *Job) {
 	s, kind := b.find(job.ID), KindPreview
 	if s == nil || s.calls > 0 || job.broken || job.CreditsUsed <= s.baseline {
 		return

@@ -339,21 +339,19 @@ func (p *Poller) poll(ctx context.Context, tracker *Tracker) {
 // apply takes what an observation led to. The caller holds mu.
 func (p *Poller) apply(d wait.Decision, now time.Time) {
 	p.news, p.over = d.Changed, d.End != wait.Continues
-	switch d.End {
-	case wait.JobEnded:
+	if d.End == wait.JobEnded {
 		p.failure = &JobError{p.last}
-	case wait.TimedOut:
-		p.failure = p.waitError(ErrWaitTimeout)
-	case wait.Stalled:
-		p.failure = p.waitError(ErrStalled)
-	case wait.NoOutput:
-		p.failure = p.waitError(ErrNoOutput)
-	case wait.PollsFailed:
-		p.failure = p.waitError(ErrPollsFailed)
+	} else if reason := endings[d.End]; reason != nil {
+		p.failure = p.waitError(reason)
 	}
 	if seen, ok := p.state.Lived(now); ok && (d.End == wait.Ready || d.End == wait.JobEnded) {
 		p.jobs.api.learned.Add(p.key(), seen)
 	}
+}
+
+// endings are the ends that a wait has before its job.
+var endings = map[wait.End]error{
+	wait.TimedOut: ErrWaitTimeout, wait.Stalled: ErrStalled, wait.NoOutput: ErrNoOutput, wait.PollsFailed: ErrPollsFailed,
 }
 
 // giveUp ends the wait for another reason than a poll.

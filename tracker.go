@@ -320,7 +320,10 @@ func (t *Tracker) schedule() {
 		j := heap.Pop(&t.ends).(*tracked)
 		if j.place >= 0 { // else a poll is under way, which ends by the same deadline
 			t.queue.remove(j)
-			t.idle.Go(func() { t.expire(j) })
+			t.idle.Go(func() {
+				defer t.settle(j, 0)
+				j.giveUp(t.ctx, ErrWaitTimeout)
+			})
 		}
 	}
 	next := now.Add(time.Hour)
@@ -335,7 +338,10 @@ func (t *Tracker) schedule() {
 		burst := now.Add(-time.Duration(t.slots-1) * t.interval)
 		t.turn = slices.MaxFunc([]time.Time{t.turn, burst}, time.Time.Compare).Add(t.interval)
 		t.brake.Started(now, len(t.queue.jobs)+t.polling)
-		t.idle.Go(func() { t.poll(j) })
+		t.idle.Go(func() {
+			defer t.settle(j, 1)
+			j.poll(t.ctx, t)
+		})
 	}
 	if len(t.ends.jobs) > 0 && t.ends.jobs[0].deadline().Before(next) {
 		next = t.ends.jobs[0].deadline()
@@ -345,25 +351,12 @@ func (t *Tracker) schedule() {
 	}
 }
 
-func (t *Tracker) poll(j *tracked) {
-	defer func() { // also after a panic in a callback
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.polling--
-		t.settle(j)
-	}()
-	j.poll(t.ctx, t)
-}
-
-func (t *Tracker) expire(j *tracked) {
-	j.giveUp(t.ctx, ErrWaitTimeout)
+// settle puts a job back into the queue, or its result where Results finds it, also after a panic in a
+// callback. So many of its polls have ended.
+func (t *Tracker) settle(j *tracked, polls int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.settle(j)
-}
-
-// settle puts a job back into the queue, or its result where Results finds it. The caller holds mu.
-func (t *Tracker) settle(j *tracked) {
+	t.polling -= polls
 	switch {
 	case t.tracked[j.key()] != j: // removed
 	case j.isOver():

@@ -10,7 +10,7 @@ import (
 // 5 min, and nine tenths of the prior lie there: it is even in log time between two durations, smoothed so
 // that neither end is sharp. Any other duration is unlikely, but not impossible.
 func Prior() *Plan {
-	const shortest, longest, smoothing, unlikely = 6, 160, 48, 1e-4
+	const shortest, longest, smoothing, unlikely = 6, 160, 48, 0.005
 	edges, mass := make([]float64, cells+1), make([]float64, cells)
 	for i := 1; i <= cells; i++ {
 		edges[i] = firstEdge * math.Pow(step, float64(i-1))

@@ -72,15 +72,15 @@ func cellOf(edges []float64, t float64) int {
 // Next returns the time from age to the next poll, between Floor and Ceiling, for a job that had not ended by
 // age. The zero Forecast changes nothing. Another moves the poll behind the end that it expects, but never
 // makes the time more than mostTrust times as long, since progress may mislead.
-func (p *Plan) Next(age time.Duration, forecast Forecast) time.Duration {
+func (p *Plan) Next(age time.Duration, f Forecast) time.Duration {
 	const mostTrust = 3
 	t := max(age, 0).Seconds()
 	poll := t + Ceiling.Seconds()
 	if t < p.edges[cells] {
 		poll, _ = p.best(t, cellOf(p.edges, t))
 	}
-	if forecast.holds(t) {
-		poll = min(max(forecast.end+forecast.width/4, t+forecast.width/2), t+mostTrust*(poll-t))
+	if f.width > 0 && t < f.end+2*f.width { // it may still come true
+		poll = min(max(f.end+f.width/4, t+f.width/2), t+mostTrust*(poll-t))
 	}
 	delay := time.Duration((poll - t) * float64(time.Second))
 	return min(max(delay, Floor), Ceiling)
@@ -134,6 +134,3 @@ func NewForecast(fromAge time.Duration, from float64, age time.Duration, progres
 	left := math.Sqrt(recent * overall)
 	return Forecast{age.Seconds() + left, left * min(0.15+apart, 2)}
 }
-
-// holds reports whether the forecast may still come true at t.
-func (f Forecast) holds(t float64) bool { return f.width > 0 && t < f.end+2*f.width }
