@@ -139,10 +139,9 @@ func WithBaseURL(baseURL string) Option {
 
 // WithHTTPClient sends the calls through an HTTP client of your own, which is copied.
 //
-// Its Timeout bounds one attempt, its CheckRedirect may refuse the redirect of a GET, and its Proxy sees the
-// key if the base URL is http. Paid calls use a copy of its [*http.Transport] that makes an HTTP/1.1
-// connection for each request. Any other RoundTripper is used as it is, and must not resend a request; to
-// observe calls, use [WithMiddleware]. The default is a copy of [http.DefaultTransport].
+// Paid calls use a copy of its [*http.Transport] that makes an HTTP/1.1 connection for each request. Any other
+// RoundTripper is used as it is, and must not resend a request; to observe calls, use [WithMiddleware].
+// docs/reliability.md says what else counts. The default is a copy of [http.DefaultTransport].
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) {
 		c.require(client != nil, "WithHTTPClient", "the client is nil")
@@ -222,10 +221,9 @@ func WithLogger(logger *slog.Logger) Option {
 
 // RetryPolicy bounds the attempts of one call. The zero value of each field means its default.
 //
-// A free call is retried after a network error, a truncated response, and the statuses 408, 425, 429 and 5xx
-// except 501 and 505. A paid call is retried only if it provably never left, or was answered 429. The wait
-// between attempts doubles from MinBackoff to MaxBackoff, half of it random, or is the server's Retry-After
-// of at most a minute. A longer wait, or one past the context's deadline, ends the call.
+// A paid call is retried only if it provably never left, or was answered 429. The wait between attempts
+// doubles from MinBackoff to MaxBackoff, half of it random, or is the server's Retry-After of at most a
+// minute. docs/reliability.md says which failures of a free call are retried.
 type RetryPolicy struct {
 	MaxAttempts int           // in all; 1 turns retries off, the default is 4
 	MinBackoff  time.Duration // wait before the second attempt; the default is 500 ms

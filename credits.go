@@ -90,9 +90,8 @@ func EstimateCredits(operation Operation, model ModelVersion, length time.Durati
 // Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may
 // exceed it is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
 //
-// A call reserves its estimate. A call that was refused or not sent releases it; otherwise it counts as
-// spent, until a read within 24 h shows the job at its end and the credits that it used. A Budget does not
-// see spending by others: the API's own accounting is authoritative.
+// A call reserves its estimate, which counts as spent until the call is refused or not sent, or a read within
+// 24 h shows what the job has used. Spending by others is not seen: the API's accounting is authoritative.
 type Budget struct {
 	options BudgetOptions
 	mu      sync.Mutex

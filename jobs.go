@@ -41,8 +41,7 @@ func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job
 // CreatePreviewSync makes a preview with one call that blocks for minutes. Costs 1 credit per 30 s of video.
 // A job that ends badly is a [*JobError]; one that is returned before it is Terminal can be waited for.
 //
-// Prefer [JobsService.CreatePreviewAndWait]: if this call's response is lost, so is the job's ID. An attempt
-// may take ten minutes, or longer by [WithTimeout].
+// Prefer [JobsService.CreatePreviewAndWait]: if this call's response is lost, so is the job's ID.
 func (s *JobsService) CreatePreviewSync(ctx context.Context, params JobParams) (*Job, error) {
 	call := transport.Call{Name: "create_preview_sync", Path: jobsPath + "preview/", Patience: 10 * time.Minute}
 	job, err := s.create(ctx, call, OperationPreview, params)
@@ -66,9 +65,8 @@ func (s *JobsService) CreateVideo(ctx context.Context, params JobParams) (*Job, 
 // Render starts rendering the final video of a job whose preview is ready. Costs 4 credits per 30 s of video.
 // Right after it the job may still read as done, from its preview, without VideoOutput.
 //
-// [Charged] tells what an error means. After [ErrOutcomeUnknown], [JobsService.Get] of the same job settles
-// it a minute later: a job that is being rendered is no longer done, or has a VideoOutput. Do not call Render
-// twice at once for one job.
+// [Charged] tells what an error means; [ErrOutcomeUnknown] is settled by [JobsService.Get] a minute later, as
+// docs/reliability.md says. Do not call Render twice at once for one job.
 func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
 	return s.render(ctx, id)
 }

@@ -133,21 +133,7 @@ type sendingKey struct{}
 
 func (s *sending) neverLeft() bool { return s.traced.Load() && !s.gone.Load() }
 
-func (s *sending) mayHaveLeft() bool {
-	return s.gone.Load() || s.untraced.Load() && !s.traced.Load()
-}
-
-func (s *sending) watch(ctx context.Context) context.Context {
-	gone := func() { s.gone.Store(true) }
-	return httptrace.WithClientTrace(context.WithValue(ctx, sendingKey{}, s), &httptrace.ClientTrace{
-		GetConn:              func(string) { s.traced.Store(true) },
-		GotConn:              func(httptrace.GotConnInfo) { gone() },
-		WroteHeaderField:     func(string, []string) { gone() },
-		WroteHeaders:         gone,
-		WroteRequest:         func(httptrace.WroteRequestInfo) { gone() },
-		GotFirstResponseByte: gone,
-	})
-}
+func (s *sending) mayHaveLeft() bool { return s.gone.Load() || s.untraced.Load() && !s.traced.Load() }
 
 // withGrace returns a context that is watched by s and ends after limit, or with parent as long as the
 // request has not left. After that it outlives parent by the grace, so that a response on its way is not
@@ -165,7 +151,16 @@ func (s *sending) withGrace(parent context.Context, limit, grace time.Duration) 
 			cancel()
 		}
 	})
-	return s.watch(ctx), func() {
+	gone := func() { s.gone.Store(true) }
+	watched := httptrace.WithClientTrace(context.WithValue(ctx, sendingKey{}, s), &httptrace.ClientTrace{
+		GetConn:              func(string) { s.traced.Store(true) },
+		GotConn:              func(httptrace.GotConnInfo) { gone() },
+		WroteHeaderField:     func(string, []string) { gone() },
+		WroteHeaders:         gone,
+		WroteRequest:         func(httptrace.WroteRequestInfo) { gone() },
+		GotFirstResponseByte: gone,
+	})
+	return watched, func() {
 		if !stop() {
 			<-noticed
 			if timer != nil {

@@ -41,7 +41,11 @@ func (p *Plan) Learn(seen []Seen) *Plan {
 	const rounds, weight = 15, 2 // of the prior, in jobs
 	spans := make([]span, len(seen))
 	for i, s := range seen {
-		spans[i] = p.spanOf(s)
+		first, last := cellOf(p.edges, s.After.Seconds()), cellOf(p.edges, s.By.Seconds())
+		if p.edges[last] == s.By.Seconds() { // the cell begins where the interval ends
+			last--
+		}
+		spans[i] = span{first, max(first, last)}
 	}
 	n, width := float64(len(spans)), bandwidth(spans)
 	mass, share := slices.Clone(p.mass), make([]float64, cells+1)
@@ -71,15 +75,6 @@ func (p *Plan) Learn(seen []Seen) *Plan {
 type span struct{ first, last int }
 
 func (s span) twiceMiddle() int { return s.first + s.last }
-
-func (p *Plan) spanOf(s Seen) span {
-	first, by := cellOf(p.edges, s.After.Seconds()), s.By.Seconds()
-	last := cellOf(p.edges, by)
-	if p.edges[last] == by { // the cell begins where the interval ends
-		last--
-	}
-	return span{first, max(first, last)}
-}
 
 // bandwidth returns the width for smoothing, in cells: half the range in which an eighth of the jobs ended, as
 // the median over the jobs. So two peaks stay two, and a constant stays one.

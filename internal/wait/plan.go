@@ -15,11 +15,9 @@ const (
 	step      = 1.0125
 )
 
-// A duration that ends right after a poll is the worst: its lag is a whole interval. While nothing is
-// learned, intervals are bounded, so that the mean lag of each duration from 2 s to 10 min is at most 0.60 ×
-// max(duration, 6 s). The first poll may come at (2 s + 0.60 × 6 s) / 1.025, since jitter adds 2.5 % on
-// average. The growth is found by trying: pollbench measures a worst of 0.594 with it, and of 0.603 with
-// 1.655. Polls fall on edges, so another step needs another growth.
+// While nothing is learned, intervals are bounded, so that the mean lag of each duration from 2 s to 10 min is
+// at most 0.60 × max(duration, 6 s). The first poll may come at (2 s + 0.60 × 6 s) / 1.025, since jitter adds
+// 2.5 % on average. The growth is found by trying, and another step needs another one: polls fall on edges.
 const (
 	firstPoll  = 5.46 // seconds since the job's creation
 	pollGrowth = 1.65 // the age at a poll over the age at the poll before, at most
@@ -38,9 +36,7 @@ type Plan struct {
 }
 
 // newPlan finds the best polls by dynamic programming from the last edge backwards. Each edge weighs every
-// next poll by the lag that it leaves and by the cost from there on. That is optimal to the width of a cell,
-// also at narrow peaks and in the gaps between them, where the continuous rule of one poll for each unit of
-// the integral of sqrt(hazard/2) is not.
+// next poll by the lag that it leaves and by the cost from there on. That is optimal to the width of a cell.
 func newPlan(edges, mass []float64, prior float64) *Plan {
 	p := &Plan{edges, mass, prior, sums(mass), make([]float64, cells+1), make([]float64, cells+1)}
 	for i, m := range mass {
