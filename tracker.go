@@ -17,8 +17,7 @@ import (
 // Tracker waits for many jobs at once, a hundred thousand as well as one, with a few connections and
 // goroutines. Make it with [JobsService.NewTracker]. It is safe for concurrent use. Free.
 //
-// Polls that fail together slow down together, to one a second in an outage, and no wait ends because of it.
-// The tracker finds the rate that the API allows from its 429s.
+// Polls that fail together slow down together and end no wait: see docs/reliability.md.
 type Tracker struct {
 	jobs     *JobsService
 	config   *waitConfig

@@ -22,7 +22,7 @@ var all = []mutant{
 	{"money: a paid call goes over a kept connection", transport, "ownConnections",
 		"t.DisableKeepAlives = true", "t.DisableKeepAlives = false", transport, "^TestPaidCallsHaveAConnectionOfTheirOwn$"},
 	{"money: the end of the context throws the response of a paid call away", transport, "sending.withGrace",
-		"grace > 0 && s.mayHaveLeft()", "false", transport, "^TestDoWaitsForAPaidResponse"},
+		"s.grace > 0 && s.mayHaveLeft()", "false", transport, "^TestDoWaitsForAPaidResponse"},
 	{"money: a call whose outcome is unknown gives its credits back to the budget", root, "Budget.reserve",
 		"Charged(err) == ChargedNo", "err != nil", root, "^TestWithBudget$"},
 	{"money: an unknown outcome is also what caused it", root, "OutcomeUnknownError.Is",

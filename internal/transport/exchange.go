@@ -53,8 +53,11 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	s := new(sending)
-	ctx, end := x.bound(parent, s)
+	s, bound := &sending{grace: client.config.Grace}, context.WithTimeout
+	if x.call.Paid {
+		bound = s.withGrace
+	}
+	ctx, end := bound(parent, x.limit)
 	defer end()
 	used := client.wire.ours.Load()
 	resp, err := client.chain.RoundTrip(req.WithContext(ctx))
@@ -91,14 +94,6 @@ func (x *exchange) wait(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrQueue, x.client.config.Credentials.foreign(err))
 	}
 	return nil
-}
-
-// bound limits an attempt in time. The function that it returns must be called.
-func (x *exchange) bound(parent context.Context, s *sending) (context.Context, func()) {
-	if x.call.Paid {
-		return s.withGrace(parent, x.limit, x.client.config.Grace)
-	}
-	return context.WithTimeout(parent, x.limit)
 }
 
 // explain makes the error of an attempt, whose context was ctx. If parent, the call's, has ended, that is it.

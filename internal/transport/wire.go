@@ -124,6 +124,7 @@ func (w *wire) timedOut(used *http.Transport) {
 // sending watches a paid request leave. Only net/http's reports prove that it did not: a transport that
 // reports nothing proves nothing.
 type sending struct {
+	grace    time.Duration
 	traced   atomic.Bool // net/http has the request, and reports the connection that it gets
 	untraced atomic.Bool // a RoundTripper of the caller's has it, which may be silent
 	gone     atomic.Bool // a connection was got, or something was written to it
@@ -139,14 +140,14 @@ func (s *sending) mayHaveLeft() bool { return s.gone.Load() || s.untraced.Load()
 // request has not left. After that it outlives parent by the grace, so that a response on its way is not
 // thrown away. The grace begins when parent's end is noticed: a process that was stopped meanwhile still
 // reads the response.
-func (s *sending) withGrace(parent context.Context, limit, grace time.Duration) (ctx context.Context, end func()) {
+func (s *sending) withGrace(parent context.Context, limit time.Duration) (ctx context.Context, end context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(parent), limit)
 	var timer *time.Timer
 	noticed := make(chan struct{})
 	stop := context.AfterFunc(parent, func() {
 		defer close(noticed)
-		if grace > 0 && s.mayHaveLeft() {
-			timer = time.AfterFunc(grace, cancel)
+		if s.grace > 0 && s.mayHaveLeft() {
+			timer = time.AfterFunc(s.grace, cancel)
 		} else {
 			cancel()
 		}

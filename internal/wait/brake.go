@@ -10,9 +10,8 @@ import (
 // Brake slows the polls of many jobs down when they fail together, and finds the rate that a server allows.
 // It is safe for concurrent use. Its zero value does not slow.
 //
-// In an outage one poll a second is made as a probe; afterwards the rate doubles with each good poll. A 429
-// holds all polls for as long as the server asks. The next one is a probe as well, and from there the rate
-// approaches the one that has succeeded before the 429.
+// In an outage one poll a second is made as a probe; afterwards the rate doubles with each good poll. After a
+// 429 and its Retry-After, the rate approaches the one that has succeeded before.
 type Brake struct {
 	mu sync.Mutex
 	n  int // jobs that are polled

@@ -1,11 +1,6 @@
 // Package wait holds the state of one wait, its judgment and its schedule. It has no clock and does no I/O:
 // observations go in, decisions come out. [State] is a wait, [Brake] what many waits share, [Learner] what
-// they learn.
-//
-// Polling for the end of a job is an inspection problem (Barlow, Hunter and Proschan 1963; Keller 1974): a
-// poll costs something, and so does every second between the end and the poll that notices it. The best times
-// for the polls follow from what is believed of the job's duration, and from nothing else: a [Plan] starts
-// from a broad belief and learns from the jobs that were seen to end.
+// they learn. docs/waiting.md says how a [Plan] finds the best times for polls, and by which sources.
 package wait
 
 import "time"
