@@ -3,7 +3,6 @@ package creatify
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -57,11 +56,9 @@ func New(apiID, apiKey string, opts ...Option) (*Client, error) {
 // NewFromEnv is [New] with the environment's CREATIFY_API_ID, CREATIFY_API_KEY and, if it is set,
 // CREATIFY_BASE_URL. An option wins over the environment.
 func NewFromEnv(opts ...Option) (*Client, error) {
-	var missing []Problem
+	var missing problemList
 	for _, name := range []string{"CREATIFY_API_ID", "CREATIFY_API_KEY"} {
-		if os.Getenv(name) == "" {
-			missing = append(missing, Problem{name, "is not set in the environment"})
-		}
+		missing.require(os.Getenv(name) != "", name, "is not set in the environment")
 	}
 	if err := validation(missing); err != nil {
 		return nil, err
@@ -93,32 +90,15 @@ type config struct {
 	templates *templateReads // nil without [WithTemplateCheck]
 
 	limitedBy string // the option that set Config.Queue, of those being applied
-	problems  []Problem
-}
-
-func (c *config) refuse(field, format string, args ...any) {
-	c.problems = append(c.problems, Problem{field, fmt.Sprintf(format, args...)})
-}
-
-// require refuses a value unless it is good.
-func (c *config) require(good bool, field, format string, args ...any) {
-	if !good {
-		c.refuse(field, format, args...)
-	}
+	problemList
 }
 
 // client makes a client from a copy of a with further options. It shares with a what they leave as it is.
 func (a api) client(opts []Option) (*Client, error) {
 	a.limitedBy = ""
-	for i, opt := range opts {
-		if opt == nil {
-			a.refuse(fmt.Sprintf("option %d", i+1), "is nil")
-			continue
-		}
-		opt(&a.config)
-	}
+	applyOptions(opts, &a.config, &a.problemList, "option")
 	a.parseBaseURL()
-	if err := validation(a.problems); err != nil {
+	if err := validation(a.problemList); err != nil {
 		return nil, err
 	}
 	var err error
@@ -243,11 +223,9 @@ func WithRetry(policy RetryPolicy) Option {
 	return func(c *config) {
 		c.Retry = policy.withDefaults()
 		least, most := c.Retry.MinBackoff, c.Retry.MaxBackoff
-		if policy.MaxAttempts < 0 || least < 0 || most < 0 {
-			c.refuse("WithRetry", "a negative value has no meaning")
-		} else if least > most {
-			c.refuse("WithRetry", "MinBackoff %v is above MaxBackoff %v", least, most)
-		}
+		valid := policy.MaxAttempts >= 0 && least >= 0 && most >= 0
+		c.require(valid, "WithRetry", "a negative value has no meaning")
+		c.require(!valid || least <= most, "WithRetry", "MinBackoff %v is above MaxBackoff %v", least, most)
 	}
 }
 

@@ -142,9 +142,7 @@ func NewBudget(options BudgetOptions) *Budget {
 // model and duration decide the price. Several clients may share a budget.
 func WithBudget(budget *Budget) Option {
 	return func(c *config) {
-		if budget == nil || budget.jobs == nil {
-			c.refuse("WithBudget", "the budget was not made by NewBudget")
-		}
+		c.require(budget != nil && budget.jobs != nil, "WithBudget", "the budget was not made by NewBudget")
 		c.budget = budget
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -17,11 +16,9 @@ import (
 // is resumed if the host allows it and the file is unchanged. The error is a [*DownloadError]; what was
 // written stays in w.
 func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts ...DownloadOption) (int64, error) {
-	target := Problem{Field: "w"}
-	if w == nil {
-		target.Message = "is nil"
-	}
-	return s.download(ctx, id, target, opts, func(video fetch.File) (int64, error) {
+	problems := problemList(jobIDProblems(id))
+	problems.require(w != nil, "w", "is nil")
+	return s.download(ctx, id, problems, opts, func(video fetch.File) (int64, error) {
 		return s.api.files.ToWriter(ctx, video, w)
 	})
 }
@@ -30,8 +27,9 @@ func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts
 // stays as it was. Free. A replaced file passes on its permissions; a symbolic link is replaced itself. A
 // process that is killed leaves a file named .creatify-*.part in the folder.
 func (s *JobsService) DownloadFile(ctx context.Context, id, path string, opts ...DownloadOption) (int64, error) {
-	target := Problem{"path", fetch.PathProblem(path)}
-	return s.download(ctx, id, target, opts, func(video fetch.File) (int64, error) {
+	problems := problemList(jobIDProblems(id))
+	problems.add("path", fetch.PathProblem(path))
+	return s.download(ctx, id, problems, opts, func(video fetch.File) (int64, error) {
 		return s.api.files.ToFile(ctx, video, path)
 	})
 }
@@ -65,27 +63,15 @@ func WithPrivateAddresses() DownloadOption {
 	return func(c *downloadConfig) { c.Private = true }
 }
 
-// download checks the arguments, and turns the error of fetching the video into a [*DownloadError]. Target is
-// the problem with the argument that receives the video, if it has a message.
-func (s *JobsService) download(ctx context.Context, id string, target Problem, opts []DownloadOption,
+// download checks the options, and turns the error of fetching the video into a [*DownloadError]. Problems are
+// those of the other arguments.
+func (s *JobsService) download(ctx context.Context, id string, problems problemList, opts []DownloadOption,
 	fetchTo func(fetch.File) (int64, error)) (int64, error) {
 	video := fetch.File{MaxSize: 4 << 30, Idle: 30 * time.Second}
 	video.Locate = func(ctx context.Context) (string, error) { return s.videoURL(ctx, id) }
-	problems := problemList(jobIDProblems(id))
-	problems.add(target.Field, target.Message)
-	for i, opt := range opts {
-		if opt == nil {
-			problems.add(fmt.Sprintf("download option %d", i+1), "is nil")
-			continue
-		}
-		opt(&video)
-	}
-	if video.MaxSize <= 0 {
-		problems.add("WithMaxSize", fmt.Sprintf("must be above zero, not %d", video.MaxSize))
-	}
-	if video.Idle <= 0 {
-		problems.add("WithIdleTimeout", fmt.Sprintf("must be above zero, not %v", video.Idle))
-	}
+	applyOptions(opts, &video, &problems, "download option")
+	problems.require(video.MaxSize > 0, "WithMaxSize", "must be above zero, not %d", video.MaxSize)
+	problems.require(video.Idle > 0, "WithIdleTimeout", "must be above zero, not %v", video.Idle)
 	if err := s.api.check(ctx, problems...); err != nil {
 		return 0, err
 	}

@@ -170,12 +170,8 @@ func (p JobParams) Validate() error { return validation(p.problems(false)) }
 // problems lists what the API would refuse, or charge for nothing. Loopback is as in [urlProblem].
 func (p JobParams) problems(loopback bool) []Problem {
 	var all problemList
-	if !isUUID(p.TemplateID) {
-		all.add("template_id", "must be a UUID, such as 3c90c3cc-0d44-4b50-8888-8dd25736052a")
-	}
-	if p.Variables == nil {
-		all.add("variables", "is nil; use creatify.Variables{} for a template without variables")
-	}
+	all.require(isUUID(p.TemplateID), "template_id", "must be a UUID, such as 3c90c3cc-0d44-4b50-8888-8dd25736052a")
+	all.require(p.Variables != nil, "variables", "is nil; use creatify.Variables{} for a template without variables")
 	all = append(all, p.Variables.problems(loopback)...)
 	all.add("name", cmp.Or(textProblem(p.Name), lengthProblem(p.Name, maxName)))
 	all.add("model_version", textProblem(string(p.ModelVersion)))
@@ -185,12 +181,35 @@ func (p JobParams) problems(loopback bool) []Problem {
 	return all
 }
 
+// problemList collects what is wrong with parameters or options.
 type problemList []Problem
 
 // add appends a problem unless its message is empty.
 func (l *problemList) add(field, message string) {
 	if message != "" {
 		*l = append(*l, Problem{field, message})
+	}
+}
+
+func (l *problemList) refuse(field, format string, args ...any) {
+	l.add(field, fmt.Sprintf(format, args...))
+}
+
+// require refuses a value unless it is good.
+func (l *problemList) require(good bool, field, format string, args ...any) {
+	if !good {
+		l.refuse(field, format, args...)
+	}
+}
+
+// applyOptions sets what options say. One that is nil is a problem.
+func applyOptions[C any, O ~func(*C)](opts []O, config *C, problems *problemList, name string) {
+	for i, opt := range opts {
+		if opt == nil {
+			problems.refuse(fmt.Sprint(name, " ", i+1), "is nil")
+			continue
+		}
+		opt(config)
 	}
 }
 

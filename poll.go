@@ -79,7 +79,7 @@ func (s *JobsService) watch(ctx context.Context, job PendingJob, opts []WaitOpti
 func (s *JobsService) waitFor(ctx context.Context, job PendingJob, opts []WaitOption,
 	yield func(*Job) bool) (*Job, error) {
 	config := newWaitConfig(shortWait, opts)
-	if err := s.api.check(ctx, append(config.problems, jobIDProblems(job.ID)...)...); err != nil {
+	if err := s.api.check(ctx, append(config.problemList, jobIDProblems(job.ID)...)...); err != nil {
 		return nil, err
 	}
 	return s.newPoller(job, config, time.Now()).follow(ctx, yield)
@@ -156,9 +156,8 @@ func (p PendingJob) LogValue() slog.Value {
 
 func (p PendingJob) problems() []Problem {
 	all := problemList(jobIDProblems(p.ID))
-	if p.Kind != KindPreview && p.Kind != KindVideo && p.Kind != "" {
-		all.add("kind", "is neither preview nor video")
-	}
+	known := p.Kind == KindPreview || p.Kind == KindVideo || p.Kind == ""
+	all.require(known, "kind", "is neither preview nor video")
 	all.add("key", storedProblem(p.Key, 500))
 	all.add("trace", storedProblem(p.Trace, 500))
 	all.add("template_id", storedProblem(p.TemplateID, 100))
@@ -205,7 +204,7 @@ type Poller struct {
 // default 24 h. The error is a [*ValidationError].
 func (s *JobsService) NewPoller(job PendingJob, opts ...WaitOption) (*Poller, error) {
 	config := newWaitConfig(longWait, opts)
-	if err := validation(append(config.problems, job.problems()...)); err != nil {
+	if err := validation(append(config.problemList, job.problems()...)); err != nil {
 		return nil, err
 	}
 	return s.newPoller(job, config, time.Now()), nil
@@ -257,7 +256,7 @@ func (s *JobsService) ResumePoller(state []byte, opts ...WaitOption) (*Poller, e
 		stored.Version == stateVersion && (json.Unmarshal(stored.Wait, &facts) != nil || !facts.Resume(now)) {
 		config.refuse("state", "is not a Poller's JSON, or was cut or edited")
 	}
-	if err := validation(append(config.problems, stored.Job.problems()...)); err != nil {
+	if err := validation(append(config.problemList, stored.Job.problems()...)); err != nil {
 		return nil, err
 	}
 	p := s.newPoller(stored.Job, config, now)
@@ -493,22 +492,12 @@ type waitConfig struct {
 	rules     wait.Rules
 	onCreated func(*Job) error
 	onUpdate  func(*Job)
-	problems  []Problem
-}
-
-func (c *waitConfig) refuse(option, format string, args ...any) {
-	c.problems = append(c.problems, Problem{option, fmt.Sprintf(format, args...)})
+	problemList
 }
 
 func newWaitConfig(maxWait time.Duration, opts []WaitOption) *waitConfig {
 	c := &waitConfig{maxWait: maxWait}
-	for i, opt := range opts {
-		if opt == nil {
-			c.refuse(fmt.Sprintf("wait option %d", i+1), "is nil")
-			continue
-		}
-		opt(c)
-	}
+	applyOptions(opts, c, &c.problemList, "wait option")
 	return c
 }
 
@@ -517,9 +506,7 @@ func newWaitConfig(maxWait time.Duration, opts []WaitOption) *waitConfig {
 // deadline ends the wait as itself.
 func WithMaxWait(d time.Duration) WaitOption {
 	return func(c *waitConfig) {
-		if d <= 0 {
-			c.refuse("WithMaxWait", "must be above zero, not %v", d)
-		}
+		c.require(d > 0, "WithMaxWait", "must be above zero, not %v", d)
 		c.maxWait = d
 	}
 }
@@ -528,9 +515,7 @@ func WithMaxWait(d time.Duration) WaitOption {
 // without good polls does not count. By default a wait does not stall.
 func WithStallTimeout(d time.Duration) WaitOption {
 	return func(c *waitConfig) {
-		if d <= 0 {
-			c.refuse("WithStallTimeout", "must be above zero, not %v", d)
-		}
+		c.require(d > 0, "WithStallTimeout", "must be above zero, not %v", d)
 		c.rules.StallTimeout = d
 	}
 }
@@ -540,9 +525,7 @@ func WithStallTimeout(d time.Duration) WaitOption {
 // words does, three times over ten seconds.
 func WithMaxPollErrors(n int) WaitOption {
 	return func(c *waitConfig) {
-		if n < 1 {
-			c.refuse("WithMaxPollErrors", "must be at least 1, not %d", n)
-		}
+		c.require(n >= 1, "WithMaxPollErrors", "must be at least 1, not %d", n)
 		c.rules.MaxPollErrors = n
 	}
 }
@@ -557,9 +540,7 @@ func FixedInterval(d time.Duration) func(waited time.Duration, polls int) time.D
 // the delay, and the last poll is made before the deadline.
 func WithSchedule(schedule func(waited time.Duration, polls int) time.Duration) WaitOption {
 	return func(c *waitConfig) {
-		if schedule == nil {
-			c.refuse("WithSchedule", "the schedule is nil")
-		}
+		c.require(schedule != nil, "WithSchedule", "the schedule is nil")
 		c.rules.Schedule = schedule
 	}
 }

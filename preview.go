@@ -28,7 +28,7 @@ func (s *JobsService) CreateVideoAndWait(ctx context.Context, params JobParams, 
 // [JobsService.Render] and [JobsService.WaitForVideo].
 func (s *JobsService) RenderAndWait(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
 	config := newWaitConfig(shortWait, opts)
-	job, err := s.render(ctx, id, config.problems...)
+	job, err := s.render(ctx, id, config.problemList...)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (s *JobsService) RenderAndWait(ctx context.Context, id string, opts ...Wait
 func (s *JobsService) createAndWait(ctx context.Context, call transport.Call, operation Operation, params JobParams,
 	opts []WaitOption) (*Job, error) {
 	config := newWaitConfig(shortWait, opts)
-	job, err := s.create(ctx, call, operation, params, config.problems...)
+	job, err := s.create(ctx, call, operation, params, config.problemList...)
 	if err != nil {
 		return nil, err
 	}

@@ -58,14 +58,13 @@ func (t *Template) mismatches(vars Variables) []Problem {
 		case !ok:
 			all.add(variableField(name), "is not in the template"+suggestion(name, names))
 		case want != got && properties[want] != "" && properties[got] != "":
-			all.add(variableField(name), fmt.Sprintf("is of type %q; the template has %q", got, want))
+			all.refuse(variableField(name), "is of type %q; the template has %q", got, want)
 		}
 	}
 	for _, name := range names {
-		if _, ok := vars[name]; !ok && t.Variables[name].isNeeded() {
-			all.add(variableField(name),
-				fmt.Sprintf("is missing; the template has it with type %q and no default", t.Variables[name].kind))
-		}
+		_, given := vars[name]
+		all.require(given || !t.Variables[name].isNeeded(), variableField(name),
+			"is missing; the template has it with type %q and no default", t.Variables[name].kind)
 	}
 	return all
 }
@@ -160,9 +159,7 @@ func (t *Template) read(body lenient.Value) error {
 // tries again. At most 1,000 templates are kept.
 func WithTemplateCheck(maxAge time.Duration) Option {
 	return func(c *config) {
-		if maxAge <= 0 {
-			c.refuse("WithTemplateCheck", "must be above zero, not %v", maxAge)
-		}
+		c.require(maxAge > 0, "WithTemplateCheck", "must be above zero, not %v", maxAge)
 		c.templates = &templateReads{maxAge: maxAge, latest: make(map[string]chan templateRead)}
 	}
 }

@@ -128,7 +128,7 @@ func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
 // polled when it is due, any other at once. All bad jobs are reported in one [*ValidationError], and the
 // others are tracked.
 func (t *Tracker) Add(jobs ...PendingJob) error {
-	if err := validation(t.config.problems); err != nil {
+	if err := validation(t.config.problemList); err != nil {
 		return err
 	}
 	var problems []Problem

@@ -125,9 +125,7 @@ func (v *Variable) UnmarshalJSON(b []byte) error {
 func (vs Variables) problems(loopback bool) []Problem {
 	var all problemList
 	for _, name := range slices.Sorted(maps.Keys(vs)) {
-		if name == "" {
-			all.add("variables", "a name is empty")
-		}
+		all.require(name != "", "variables", "a name is empty")
 		if problem := textProblem(name); problem != "" {
 			all.add(variableField(name), "its name "+problem)
 		}
