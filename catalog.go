@@ -93,12 +93,9 @@ func readList[T any](ctx context.Context, a *api, call transport.Call, read func
 	if err != nil {
 		return nil, err
 	}
-	items, ok := lenient.Items(response.Body)
-	if !ok {
-		var results lenient.Value
-		_ = lenient.Read(response.Body, lenient.Fields{"results": &results})
-		items, ok = lenient.Items(results)
-	}
+	list := lenient.Value(response.Body)
+	_ = lenient.Read(response.Body, lenient.Fields{"results": &list}) // none, unless it is a page
+	items, ok := lenient.Items(list)
 	if !ok {
 		return nil, unreadable(call, "the response is not a list")
 	}

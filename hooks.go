@@ -69,17 +69,14 @@ func WithHooks(hooks Hooks) Option {
 }
 
 // polled tells the hooks of a poll. The function that it returns takes the result.
-func (p *Poller) polled(ctx context.Context, number int, due time.Time) (context.Context, func(made time.Time, job *Job, err error)) {
-	hook := p.jobs.api.hooks.Poll
-	if hook == nil {
-		return ctx, func(time.Time, *Job, error) {}
+func (p *Poller) polled(ctx context.Context, number int, due time.Time) (_ context.Context, end func(PollResult)) {
+	if hook := p.jobs.api.hooks.Poll; hook != nil {
+		ctx, end = hook(ctx, PollCall{p.Pending(), number, due})
 	}
-	ctx, end := hook(ctx, PollCall{p.Pending(), number, due})
-	return ctx, func(made time.Time, job *Job, err error) {
-		if end != nil {
-			end(PollResult{made, job, err})
-		}
+	if end == nil {
+		end = func(PollResult) {}
 	}
+	return ctx, end
 }
 
 // ended tells the hooks of the end of the wait.

@@ -55,7 +55,7 @@ func TestHooks_nil_allocate_nothing(t *testing.T) {
 	poller := &Poller{jobs: &JobsService{&api{}}}
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		ctx, polled := poller.polled(t.Context(), 1, time.Time{})
-		polled(time.Time{}, nil, nil)
+		polled(PollResult{})
 		poller.ended(ctx)
 	}))
 }

@@ -256,16 +256,13 @@ func decodeJob(body []byte) (*Job, error) {
 
 // decodeVariables reads an object of at most [lenient.MaxEntries] variables. Anything else is nil.
 func decodeVariables(v lenient.Value) Variables {
-	if !v.IsObject() {
-		return nil
-	}
 	all := make(Variables)
-	lenient.Members(v, func(name []byte, v lenient.Value) {
+	ended := lenient.Members(v, func(name []byte, v lenient.Value) {
 		if len(all) <= lenient.MaxEntries {
 			all[string(name)] = RawVariable(json.RawMessage(v))
 		}
 	})
-	if len(all) > lenient.MaxEntries {
+	if !ended || len(all) > lenient.MaxEntries {
 		return nil
 	}
 	return all

@@ -299,7 +299,7 @@ func (p *Poller) poll(ctx context.Context, tracker *Tracker) {
 	}
 	job, err := p.jobs.read(limited, transport.Call{JobID: p.job.ID, Once: true, Background: true})
 	now := time.Now()
-	end(started, job, err)
+	end(PollResult{started, job, err})
 
 	var decision wait.Decision
 	switch {

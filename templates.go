@@ -19,11 +19,11 @@ import (
 )
 
 // TemplatesService reads the account's custom templates. It is [Client.Templates].
+//
+// API page: https://docs.creatify.ai/api-reference/custom-templates
 type TemplatesService struct{ api *api }
 
 // Template is a custom template. Null and absent values read as the zero value.
-//
-// API page: https://docs.creatify.ai/api-reference/custom-templates
 type Template struct {
 	ID          string    // for JobParams.TemplateID
 	Name        string    // for people
@@ -79,12 +79,10 @@ func (v Variable) isNeeded() bool {
 	var required, optional, fallback, inside lenient.Value
 	err := lenient.Read(definition, lenient.Fields{"required": &required, "optional": &optional, "default": &fallback,
 		"properties": &inside})
-	filled := err != nil || required.Text() == "false" || optional.Text() == "true" || !isBlank(fallback)
-	ended := lenient.Members(inside, func(_ []byte, v lenient.Value) { filled = filled || !isBlank(v) })
+	filled := err != nil || required.Text() == "false" || optional.Text() == "true" || fallback.Text() != ""
+	ended := lenient.Members(inside, func(_ []byte, v lenient.Value) { filled = filled || v.Text() != "" })
 	return !filled && (ended || inside.IsNull())
 }
-
-func isBlank(v lenient.Value) bool { return v.Text() == "" }
 
 // suggestion returns the name that is nearest to a misspelt one, if it is near enough. Beyond the limits, the
 // comparison could take seconds.
@@ -117,15 +115,11 @@ const templatesPath = "/api/custom_templates/"
 
 // List returns the account's templates, without their variables. Free. Of a paginated response it returns the
 // first page. More than 10,000 are an error.
-//
-// API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
 	return readList(ctx, s.api, transport.Call{Name: "list_templates", Path: templatesPath}, (*Template).read)
 }
 
 // Get returns a template with its variables. Free. An ID that the API does not know is [ErrNotFound].
-//
-// API page: https://docs.creatify.ai/api-reference/custom-templates
 func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Template, error) {
 	if err := s.api.check(ctx, idProblems("template_id", templateID)...); err != nil {
 		return nil, err
@@ -164,12 +158,6 @@ func WithTemplateCheck(maxAge time.Duration) Option {
 	}
 }
 
-const (
-	maxTemplateReads    = 1000
-	templateReadTimeout = 10 * time.Second
-	templateRetryAfter  = time.Minute
-)
-
 // templateReads holds the latest read of each template, by ID. Creates with one template take it in turns.
 type templateReads struct {
 	maxAge time.Duration
@@ -190,7 +178,7 @@ func (r *templateReads) of(id string) chan templateRead {
 	defer r.mu.Unlock()
 	id = foldID(id)
 	if r.latest[id] == nil {
-		if len(r.latest) >= maxTemplateReads {
+		if len(r.latest) >= 1000 {
 			clear(r.latest)
 		}
 		r.latest[id] = make(chan templateRead, 1)
@@ -212,22 +200,20 @@ func (a *api) checkTemplate(ctx context.Context, params JobParams) error {
 	case <-ctx.Done(): // which the create will find, too
 		return nil
 	}
-	due := !time.Now().Before(read.goodUntil)
-	if due {
-		read = a.readTemplate(ctx, params.TemplateID)
+	if time.Now().Before(read.goodUntil) {
+		problems := read.template.mismatches(params.Variables)
+		if len(problems) == 0 || read.begun.After(start) { // otherwise the template may have changed
+			return validation(problems)
+		}
 	}
-	problems := read.template.mismatches(params.Variables)
-	if len(problems) > 0 && !due && !read.begun.After(start) { // the template may have changed
-		read = a.readTemplate(ctx, params.TemplateID)
-		problems = read.template.mismatches(params.Variables)
-	}
-	return validation(problems)
+	read = a.readTemplate(ctx, params.TemplateID)
+	return validation(read.template.mismatches(params.Variables))
 }
 
 // readTemplate reads a template, and keeps its variables alone.
 func (a *api) readTemplate(ctx context.Context, id string) templateRead {
 	read := templateRead{begun: time.Now()}
-	limited, cancel := context.WithTimeout(ctx, templateReadTimeout)
+	limited, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	template, err := (&TemplatesService{a}).Get(limited, id)
 	if err == nil && !sameID(template.ID, id) {
@@ -238,7 +224,7 @@ func (a *api) readTemplate(ctx context.Context, id string) templateRead {
 		read.template.Variables = template.Variables
 		read.goodUntil = read.begun.Add(a.templates.maxAge)
 	case ctx.Err() == nil: // otherwise the create has ended, and the next one reads
-		read.goodUntil = read.begun.Add(min(a.templates.maxAge, templateRetryAfter))
+		read.goodUntil = read.begun.Add(min(a.templates.maxAge, time.Minute))
 		a.Logger.LogAttrs(ctx, slog.LevelWarn, "creatify: template not checked",
 			slog.String("call", "get_template"), slog.String("template_id", id), slog.String("reason", Reason(err)))
 	}

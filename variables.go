@@ -192,9 +192,9 @@ func textProblem(text string) string {
 // urlProblem returns why Creatify's servers cannot fetch or call a URL, or "". It resolves no names. Loopback
 // says that the API is a fake on this machine, which may reach any host.
 func urlProblem(text string, loopback bool) string {
-	u, err := url.Parse(text)
+	u := webURL(text)
 	switch {
-	case err != nil || !isWebURL(text) || strings.TrimSpace(text) != text:
+	case u == nil || strings.TrimSpace(text) != text:
 		return "must be an absolute http or https URL"
 	case u.User != nil:
 		return "must not contain a user name or password"
@@ -204,14 +204,17 @@ func urlProblem(text string, loopback bool) string {
 	return ""
 }
 
-// isWebURL reports whether text is an absolute http or https URL.
-func isWebURL(text string) bool {
+// webURL parses an absolute http or https URL. Of any other text it returns nil.
+func webURL(text string) *url.URL {
 	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return nil
+	}
+	return u
 }
 
 // isOutputURL reports whether text is a URL that a server may show. Only scheme and host are judged: the path
 // may have an invalid escape, such as in /100%.mp4.
-func isOutputURL(text string) bool { return isWebURL(origin.FindString(text)) }
+func isOutputURL(text string) bool { return webURL(origin.FindString(text)) != nil }
 
 var origin = regexp.MustCompile(`^[^:/?#]+://[^/?#]*`)

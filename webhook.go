@@ -3,8 +3,8 @@ package creatify
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -69,13 +69,13 @@ const referenceParameter, secretParameter = "ref", "secret" // of the query, add
 // A base that is not absolute, has a fragment, has one of the parameters "ref" and "secret" already, or
 // becomes longer than the API's 200 characters is [ErrInvalidParams].
 func (o WebhookOptions) URL(base, reference string) (string, error) {
+	u := webURL(base)
 	switch {
-	case !isWebURL(base):
+	case u == nil:
 		return "", invalid("base", "must be an absolute http or https URL")
 	case strings.Contains(base, "#"):
 		return "", invalid("base", "must not have a fragment, which is never sent")
 	}
-	u, _ := url.Parse(base)
 	present := u.Query() // as the handler will parse it
 	for _, p := range []struct{ name, value string }{{referenceParameter, reference}, {secretParameter, o.Secret}} {
 		switch {
@@ -112,12 +112,11 @@ const (
 )
 
 // WebhookHandler returns a handler that reads the job of each event and calls f with it, once for each status
-// and set of outputs. Free.
+// and set of outputs. Free. f must be idempotent: the last 10,000 deliveries are remembered, in memory only.
 //
-// The context of f holds the [WebhookReference] and ends after a minute, not when the sender hangs up. f must
-// be idempotent: the last 10,000 deliveries are remembered, in memory only. The sender gets 204 once f has
-// returned nil, 500 if f fails, and 503 with Retry-After while the job cannot be read or does not show yet
-// what the event says. Failures are logged at warn level.
+// The context of f holds the [WebhookReference] and ends after a minute, not when the sender hangs up. The
+// sender gets 204 once f has returned nil, 500 if f fails, and 503 with Retry-After while the job cannot be
+// read or does not show yet what the event says. Failures are logged at warn level.
 func (s *JobsService) WebhookHandler(options WebhookOptions, f func(context.Context, *Job) error) http.Handler {
 	if f == nil {
 		f = func(context.Context, *Job) error { return errors.New("creatify: WebhookHandler was given no function") }
@@ -136,8 +135,8 @@ type webhookHandler struct {
 }
 
 func (h *webhookHandler) handle(r *http.Request, event *WebhookEvent) (status int) {
-	leave, ok := h.enter(r.Context(), foldID(event.JobID))
-	if !ok {
+	leave := h.enter(r.Context(), foldID(event.JobID))
+	if leave == nil {
 		return http.StatusServiceUnavailable
 	}
 	defer leave()
@@ -151,20 +150,20 @@ func (h *webhookHandler) handle(r *http.Request, event *WebhookEvent) (status in
 	return status
 }
 
-// enter admits one event of a job at a time.
-func (h *webhookHandler) enter(ctx context.Context, id string) (leave func(), ok bool) {
+// enter admits one event of a job at a time. It returns nil if the one before takes too long.
+func (h *webhookHandler) enter(ctx context.Context, id string) (leave func()) {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
 	done := make(chan struct{})
 	for {
 		before, busy := h.busy.LoadOrStore(id, done)
 		if !busy {
-			return func() { h.busy.Delete(id); close(done) }, true
+			return func() { h.busy.Delete(id); close(done) }
 		}
 		select {
 		case <-before.(chan struct{}):
 		case <-ctx.Done():
-			return nil, false
+			return nil
 		}
 	}
 }
@@ -239,8 +238,7 @@ func (t *Tracker) WebhookHandler(options WebhookOptions) http.Handler {
 
 // receiver is what both handlers have in common: it authenticates and parses events, and answers by handle.
 type receiver struct {
-	secret [sha256.Size]byte
-	open   bool // without a secret
+	secret string
 	reads  *rate.Limiter
 	handle func(*http.Request, *WebhookEvent) (status int)
 	logger *slog.Logger
@@ -253,8 +251,7 @@ func (s *JobsService) newReceiver(options WebhookOptions, handle func(*http.Requ
 		perSecond = 5
 	}
 	return &receiver{
-		secret: sha256.Sum256([]byte(options.Secret)),
-		open:   options.Secret == "",
+		secret: options.Secret,
 		reads:  rate.NewLimiter(rate.Limit(perSecond), int(min(10*perSecond, 1e6))+1),
 		handle: handle,
 		logger: s.api.Logger,
@@ -284,9 +281,12 @@ func (c *receiver) receive(w http.ResponseWriter, r *http.Request) (event *Webho
 	if r.Method != http.MethodPost {
 		return nil, http.StatusMethodNotAllowed
 	}
-	secret := sha256.Sum256([]byte(r.URL.Query().Get(secretParameter)))
-	if !c.open && subtle.ConstantTimeCompare(secret[:], c.secret[:]) != 1 {
-		c.warnSeldom(r.Context(), "creatify: webhook with a wrong secret", slog.String("from", r.RemoteAddr))
+	// Hashes are compared, since the time that it takes would tell the length of the secret.
+	got, want := sha256.Sum256([]byte(r.URL.Query().Get(secretParameter))), sha256.Sum256([]byte(c.secret))
+	if c.secret != "" && !hmac.Equal(got[:], want[:]) {
+		c.seldom.Do(func() {
+			c.warn(r.Context(), "creatify: webhook with a wrong secret", slog.String("from", r.RemoteAddr))
+		})
 		return nil, http.StatusForbidden
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEvent))
@@ -305,13 +305,9 @@ func (c *receiver) receive(w http.ResponseWriter, r *http.Request) (event *Webho
 func (c *receiver) mayRead(ctx context.Context) bool {
 	allowed := c.reads.Allow()
 	if !allowed {
-		c.warnSeldom(ctx, "creatify: more webhook events than ReadsPerSecond allows")
+		c.seldom.Do(func() { c.warn(ctx, "creatify: more webhook events than ReadsPerSecond allows") })
 	}
 	return allowed
-}
-
-func (c *receiver) warnSeldom(ctx context.Context, message string, attrs ...slog.Attr) {
-	c.seldom.Do(func() { c.warn(ctx, message, attrs...) })
 }
 
 func (c *receiver) warn(ctx context.Context, message string, attrs ...slog.Attr) {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/creatify-community/creatify-go/internal/transport"
@@ -27,8 +28,8 @@ const (
 type download struct {
 	*Client
 	File
-	out    io.Writer
-	rewind func() error // empties out; nil if that is impossible
+	out  io.Writer
+	part *os.File // out, if it can be emptied; else nil
 
 	url      *url.URL
 	secrets  []string // the queries of the URLs of the latest attempt, which may be signed
@@ -56,7 +57,7 @@ func (d *download) run(ctx context.Context) error {
 			p.missing = time.Now()
 			err = cmp.Or(d.locate(ctx), err)
 		}
-		if err.again() && d.done > 0 && d.version == "" && d.rewind == nil {
+		if err.again() && d.done > 0 && d.version == "" && d.part == nil {
 			err.Kind = Failed
 			err.Reason += "; it cannot be resumed, since the host sends nothing to recognize the file by"
 		}
@@ -240,23 +241,33 @@ func (d *download) acceptWhole(resp *http.Response, body *bufio.Reader) error {
 		return failf(Failed, "the host sent it in the coding %s, which was not asked for", coding)
 	}
 	version, total := versionOf(resp.Header), max(resp.ContentLength, 0)
-	same := version != "" && version == d.version && (total == 0 || d.total == 0 || total == d.total)
-	if !same && d.done > 0 {
-		if d.rewind == nil {
-			return failf(Failed, "the connection broke, and the file at the host has changed or cannot be recognized")
+	if version == "" || version != d.version || total != 0 && d.total != 0 && total != d.total {
+		if err := d.startOver(); err != nil {
+			return err
 		}
-		if err := d.rewind(); err != nil {
-			return notWritten(err)
-		}
-	}
-	if !same {
-		d.done, d.total = 0, 0
 	}
 	d.version, d.total = version, cmp.Or(total, d.total)
 	d.at, d.end = 0, d.total
-	if d.total == 0 && endsWithConnection(resp) {
+	// Chunks and streams have an end of their own; the end of a connection may be a truncation.
+	ends := resp.ContentLength >= 0 || resp.ProtoMajor != 1 || len(resp.TransferEncoding) > 0 || resp.Uncompressed
+	if d.total == 0 && !ends {
 		return failf(Failed, "the host sent neither a length nor an end: if truncated, it would look complete")
 	}
+	return nil
+}
+
+// startOver empties out, for another file.
+func (d *download) startOver() error {
+	if d.done > 0 && d.part == nil {
+		return failf(Failed, "the connection broke, and the file at the host has changed or cannot be recognized")
+	}
+	if d.done > 0 {
+		_, err := d.part.Seek(0, io.SeekStart)
+		if err = cmp.Or(err, d.part.Truncate(0)); err != nil {
+			return notWritten(err)
+		}
+	}
+	d.done, d.total = 0, 0
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,11 +33,7 @@ func (c *Client) ToFile(ctx context.Context, f File, path string) (int64, error)
 	if err != nil {
 		return 0, d.fail(ctx, notWritten(err))
 	}
-	d.out = part
-	d.rewind = func() error {
-		_, err := part.Seek(0, io.SeekStart)
-		return errors.Join(err, part.Truncate(0))
-	}
+	d.out, d.part = part, part
 	if err := d.run(ctx); err != nil {
 		return 0, err
 	}

@@ -14,42 +14,39 @@ import (
 
 // refusal judges a status without a file.
 func refusal(resp *http.Response) *Error {
-	status := resp.StatusCode
-	e := failf(Failed, "the host answered %d %s", status, http.StatusText(status))
-	e.Status = status
-	e.after, _ = transport.RetryAfter(&transport.Response{Status: status, Header: resp.Header}, time.Now())
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone,
-		http.StatusBadRequest: // by which some storage services refuse a token that has expired
+	e := failf(Failed, "the host answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	e.Status = resp.StatusCode
+	e.after, _ = transport.RetryAfter(&transport.Response{Status: e.Status, Header: resp.Header}, time.Now())
+	switch {
+	case e.after > maxRetryAfter || e.Status == http.StatusNotImplemented || e.Status == http.StatusHTTPVersionNotSupported:
+	case slices.Contains(missing, e.Status):
 		e.Kind = Missing
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
-		http.StatusRequestedRangeNotSatisfiable: // of which the next request asks for none
+	case slices.Contains(passing, e.Status) || e.Status/100 == 5:
 		e.Kind = Broken
-	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
-	default:
-		if status/100 == 5 {
-			e.Kind = Broken
-		}
-	}
-	if e.after > maxRetryAfter {
-		e.Kind = Failed
 	}
 	return e
 }
+
+var (
+	missing = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone,
+		http.StatusBadRequest} // by which some storage services refuse a token that has expired
+	passing = []int{http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
+		http.StatusRequestedRangeNotSatisfiable} // of which the next request asks for none
+)
 
 // otherThanVideo returns the type of a body that is a page or a message, as declared or by its head; else "".
 // The groups of types are those of https://mimesniff.spec.whatwg.org/#mime-type-groups.
 func otherThanVideo(header http.Header, head []byte) string {
 	head = bytes.TrimPrefix(head, []byte("\uFEFF"))
 	sniffed := http.DetectContentType(head)
-	if strings.HasPrefix(sniffed, "video/") {
-		return "" // whatever it is declared as
-	}
 	declared, _, _ := strings.Cut(strings.ToLower(header.Get("Content-Type")), ";")
-	if declared = strings.TrimSpace(declared); textType.MatchString(declared) {
+	declared = strings.TrimSpace(declared)
+	switch {
+	case strings.HasPrefix(sniffed, "video/"): // whatever it is declared as
+		return ""
+	case textType.MatchString(declared):
 		return declared
-	}
-	if strings.HasPrefix(sniffed, "text/") && markup.Match(head) {
+	case strings.HasPrefix(sniffed, "text/") && markup.Match(head):
 		return sniffed
 	}
 	return ""
@@ -74,12 +71,6 @@ func codingOf(header http.Header) string {
 		}
 	}
 	return ""
-}
-
-// endsWithConnection reports whether the body is delimited only by connection close, so that a truncated body
-// looks complete. Chunks and streams have an end of their own.
-func endsWithConnection(resp *http.Response) bool {
-	return resp.ContentLength < 0 && resp.ProtoMajor == 1 && len(resp.TransferEncoding) == 0 && !resp.Uncompressed
 }
 
 // versionOf returns what identifies a file byte by byte, or "": a strong ETag, or a date of change that had

@@ -134,9 +134,6 @@ type Value []byte
 // IsString reports whether v is a string.
 func (v Value) IsString() bool { return bytes.HasPrefix(v, []byte(`"`)) }
 
-// IsObject reports whether v is an object.
-func (v Value) IsObject() bool { return bytes.HasPrefix(v, []byte("{")) }
-
 // IsNull reports whether v is null.
 func (v Value) IsNull() bool { return len(v) == 0 || v[0] == 'n' }
 
