@@ -32,33 +32,20 @@
 // # Time
 //
 // A wait is a value. A [Poller] makes one poll, says when the next is worth making, and can be stored as JSON
-// and resumed in any process. [JobsService.WaitForPreview] and its siblings are a loop around a Poller; a
-// [Tracker] is a heap of them for many jobs. Every wait ends by itself: after 30 minutes for calls that
-// block, 24 hours for a Poller or Tracker, or [WithMaxWait]. Failed polls slow a wait down; they do not end
-// it.
-//
-// The API's webhook events carry no signature, so [JobsService.WebhookHandler] takes them as a hint to read
-// the job.
-//
-// # From preview to video
-//
-// [JobsService.Render] renders the video of a job whose preview has been approved, [JobsService.WaitForVideo]
-// waits for it, and [JobsService.DownloadFile] leaves the whole file or none, from public addresses only.
-//
-// # Templates
-//
-// [TemplatesService.Get] reads a template with its variables, and [Template.Validate] compares yours with
-// them, free. [PersonasService.List] and [VoicesService.List] have the IDs for [Avatar] and [Voiceover].
-// cmd/creatify-gen writes a Go type for each template.
+// and resumed in any process. [JobsService.WaitForPreview] and its siblings are a loop around a Poller, a
+// [Tracker] is a heap of them. Every wait ends by itself: after 30 minutes for calls that block, 24 hours for
+// a Poller or Tracker, or [WithMaxWait]. Failed polls slow a wait down; they do not end it. Webhook events
+// carry no signature: [JobsService.WebhookHandler] takes them as a hint to read the job.
 //
 // # Keys
 //
 // The API ID and key go to the base URL's origin only, over https, and into no log, error or print of this
-// library. Redirects to another origin are refused, and downloads carry no credentials.
+// library. Downloads carry no credentials and come from public addresses only.
 //
-// # Tests and services
+// # Around it
 //
-// Package creatifytest is a fake of the API that can lose responses, fail jobs and count what was charged.
-// Module creatify-go/durable keeps orders in a database, so that a crash at any instruction neither pays
-// twice nor loses a job. Module creatify-go/otelcreatify turns [Hooks] into OpenTelemetry traces and metrics.
+// [Template.Validate] compares variables with a template's, and cmd/creatify-gen writes a Go type for it.
+// Package creatifytest is a fake of the API that can lose responses and counts what was charged. Module
+// creatify-go/durable keeps orders in a database, so that a crash at any instruction neither pays twice nor
+// loses a job. Module creatify-go/otelcreatify turns [Hooks] into OpenTelemetry traces and metrics.
 package creatify

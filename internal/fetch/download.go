@@ -143,6 +143,7 @@ func (d *download) attempt(parent context.Context) *Error {
 	defer idle.Stop()
 	err := d.receive(ctx, idle)
 	failure, judged := errors.AsType[*Error](err)
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
 	case err == nil:
 		return nil
@@ -150,11 +151,7 @@ func (d *download) attempt(parent context.Context) *Error {
 		return failure
 	case errors.Is(context.Cause(ctx), errIdle):
 		return failf(Broken, "no byte came for %v", d.Idle)
-	}
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+	case untrusted:
 		return failf(Failed, "%v", err)
 	}
 	return failf(Broken, "%v", err)
@@ -164,7 +161,7 @@ func (d *download) attempt(parent context.Context) *Error {
 func (d *download) receive(ctx context.Context, idle *time.Timer) error {
 	resp, err := d.get(ctx)
 	if err != nil {
-		return err
+		return errors.Unwrap(err) // of a *url.Error, which has the whole URL
 	}
 	defer resp.Body.Close()
 	body := bufio.NewReaderSize(idleReader{resp.Body, idle, d.Idle}, 64<<10)
@@ -177,10 +174,9 @@ func (d *download) receive(ctx context.Context, idle *time.Timer) error {
 		d.noRanges = d.noRanges || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable
 		err = refusal(resp)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = io.Copy(d, body)
 	}
-	_, err = io.Copy(d, body)
 	switch {
 	case err != nil:
 		return err
@@ -275,8 +271,9 @@ func (d *download) startOver() error {
 func (d *download) acceptPart(resp *http.Response) error {
 	from, to, of, ok := contentRange(resp.Header.Get("Content-Range"))
 	ok = ok && d.ranged() && from == d.done && (d.total == 0 || of == d.total) &&
-		(resp.ContentLength < 0 || resp.ContentLength == to+1-from)
-	if !ok || !sameVersion(resp.Header, d.version) || codingOf(resp.Header) != "" {
+		(resp.ContentLength < 0 || resp.ContentLength == to+1-from) &&
+		sameVersion(resp.Header, d.version) && codingOf(resp.Header) == ""
+	if !ok {
 		d.noRanges = true
 		return failf(Broken, "the host sent another part of the file than it was asked for")
 	}

@@ -20,13 +20,9 @@ func (d *download) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := checkURL(req.URL, d.Private); err != nil {
 		return nil, err
 	}
-	next := d.foreign
-	if next == nil {
-		guarded, err := d.guarded(req)
-		if err != nil {
-			return nil, err
-		}
-		next = guarded
+	next, err := d.guarded(req)
+	if err != nil {
+		return nil, err
 	}
 	resp, err := next.RoundTrip(req)
 	if err != nil || resp == nil || resp.StatusCode/100 != 3 || resp.Header.Get("Location") == "" {
@@ -60,9 +56,12 @@ func (d *download) checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// guarded returns a transport for one request. It checks the address of its connection, save that of a proxy:
-// before it connects, or right after where the dialer is the caller's.
-func (d *download) guarded(req *http.Request) (*http.Transport, error) {
+// guarded returns a transport for one request: the caller's, or one that checks the address of its connection,
+// save that of a proxy. It does so before it connects, or right after where the dialer is the caller's.
+func (d *download) guarded(req *http.Request) (http.RoundTripper, error) {
+	if d.foreign != nil {
+		return d.foreign, nil
+	}
 	t, checked := d.settings.Clone(), !d.Private
 	if t.Proxy != nil {
 		proxy, err := t.Proxy(req)
@@ -73,10 +72,16 @@ func (d *download) guarded(req *http.Request) (*http.Transport, error) {
 		checked = checked && proxy == nil
 	}
 	check := func(remote string) error {
-		if !checked {
+		addr, err := netip.ParseAddrPort(remote)
+		switch {
+		case !checked:
 			return nil
+		case err != nil:
+			return failf(RefusedURL, "the connection's address %s is not one of the Internet", remote)
+		case !isPublic(addr.Addr()):
+			return failf(RefusedURL, "%v is not a public address", addr.Addr())
 		}
-		return checkConn(remote)
+		return nil
 	}
 	if d.settings.DialContext == nil {
 		dialer := &net.Dialer{Timeout: 30 * time.Second}
@@ -96,18 +101,6 @@ func (d *download) guarded(req *http.Request) (*http.Transport, error) {
 		return conn, nil
 	}
 	return t, nil
-}
-
-// checkConn judges the address of a connection.
-func checkConn(remote string) error {
-	addr, err := netip.ParseAddrPort(remote)
-	switch {
-	case err != nil:
-		return failf(RefusedURL, "the connection's address %s is not one of the Internet", remote)
-	case !isPublic(addr.Addr()):
-		return failf(RefusedURL, "%v is not a public address", addr.Addr())
-	}
-	return nil
 }
 
 // escape trims a URL, and escapes what its author forgot: a stray %, white space, and anything beyond ASCII.
@@ -160,23 +153,14 @@ func isPublic(addr netip.Addr) bool {
 		b := addr.As16()
 		addr = netip.AddrFrom4([4]byte(b[12:]))
 	}
-	if addr.Is6() && !globalUnicast.Contains(addr) {
-		return false
-	}
-	return !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(addr) })
+	contains := func(prefix string) bool { return netip.MustParsePrefix(prefix).Contains(addr) }
+	return (addr.Is4() || globalUnicast.Contains(addr)) && !slices.ContainsFunc(special, contains)
 }
 
 var (
 	nat64         = netip.MustParsePrefix("64:ff9b::/96")
 	globalUnicast = netip.MustParsePrefix("2000::/3") // outside are private, link-local and multicast addresses
-	special       = prefixes("0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 " +
+	special       = strings.Fields("0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 " +
 		"192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 " +
 		"224.0.0.0/3 2001::/23 2001:db8::/32 2002::/16 3fff::/20")
 )
-
-func prefixes(list string) (all []netip.Prefix) {
-	for p := range strings.FieldsSeq(list) {
-		all = append(all, netip.MustParsePrefix(p))
-	}
-	return all
-}

@@ -18,7 +18,7 @@ func refusal(resp *http.Response) *Error {
 	e.Status = resp.StatusCode
 	e.after, _ = transport.RetryAfter(&transport.Response{Status: e.Status, Header: resp.Header}, time.Now())
 	switch {
-	case e.after > maxRetryAfter || e.Status == http.StatusNotImplemented || e.Status == http.StatusHTTPVersionNotSupported:
+	case e.after > maxRetryAfter || slices.Contains(final, e.Status):
 	case slices.Contains(missing, e.Status):
 		e.Kind = Missing
 	case slices.Contains(passing, e.Status) || e.Status/100 == 5:
@@ -28,6 +28,7 @@ func refusal(resp *http.Response) *Error {
 }
 
 var (
+	final   = []int{http.StatusNotImplemented, http.StatusHTTPVersionNotSupported}
 	missing = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone,
 		http.StatusBadRequest} // by which some storage services refuse a token that has expired
 	passing = []int{http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
@@ -76,18 +77,16 @@ func codingOf(header http.Header) string {
 // versionOf returns what identifies a file byte by byte, or "": a strong ETag, or a date of change that had
 // passed when the response was made (RFC 9110, 8.8.2.2).
 func versionOf(header http.Header) string {
-	if tag := header.Get("ETag"); tag != "" {
-		if isTag(tag) {
-			return tag
-		}
-		return ""
-	}
-	changed, err := http.ParseTime(header.Get("Last-Modified"))
+	tag, date := header.Get("ETag"), header.Get("Last-Modified")
+	changed, err := http.ParseTime(date)
 	sent, err2 := http.ParseTime(header.Get("Date"))
-	if err != nil || err2 != nil || sent.Sub(changed) < time.Second {
+	switch {
+	case isTag(tag):
+		return tag
+	case tag != "" || err != nil || err2 != nil || sent.Sub(changed) < time.Second:
 		return ""
 	}
-	return header.Get("Last-Modified")
+	return date
 }
 
 func isTag(version string) bool {
