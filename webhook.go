@@ -121,20 +121,26 @@ func (s *JobsService) WebhookHandler(options WebhookOptions, f func(context.Cont
 	if f == nil {
 		f = func(context.Context, *Job) error { return errors.New("creatify: WebhookHandler was given no function") }
 	}
-	h := &webhookHandler{jobs: s, call: f}
-	h.receiver = s.newReceiver(options, h.handle)
+	h := s.newWebhookHandler(options)
+	h.handle, h.call = h.verify, f
 	return h
 }
 
+// webhookHandler authenticates and parses events, and answers by handle.
 type webhookHandler struct {
-	*receiver
-	jobs      *JobsService
-	call      func(context.Context, *Job) error
-	busy      sync.Map // from a job's ID to a chan struct{}, closed when its event has been handled
-	delivered memory   // by stateOf
+	jobs   *JobsService
+	secret string
+	reads  *rate.Limiter
+	seldom rate.Sometimes // for warnings that a hostile sender can cause without end
+	handle func(*http.Request, *WebhookEvent) (status int)
+
+	call      func(context.Context, *Job) error // with the job of an event
+	busy      sync.Map                          // from a job's ID to a chan struct{}, closed when its event has been handled
+	delivered memory                            // by stateOf
 }
 
-func (h *webhookHandler) handle(r *http.Request, event *WebhookEvent) (status int) {
+// verify reads the job of an event and delivers it.
+func (h *webhookHandler) verify(r *http.Request, event *WebhookEvent) (status int) {
 	leave := h.enter(r.Context(), foldID(event.JobID))
 	if leave == nil {
 		return http.StatusServiceUnavailable
@@ -225,45 +231,28 @@ func (h *webhookHandler) behind(job *Job, event *WebhookEvent) bool {
 // WebhookHandler returns a handler that expedites the job of each event. Free. The sender gets 204, also if
 // the job is not tracked, such as after its end. Polls continue as scheduled: a lost event costs only time.
 func (t *Tracker) WebhookHandler(options WebhookOptions) http.Handler {
-	var c *receiver
-	c = t.jobs.newReceiver(options, func(r *http.Request, event *WebhookEvent) int {
-		if !c.mayRead(r.Context()) {
+	h := t.jobs.newWebhookHandler(options)
+	h.handle = func(r *http.Request, event *WebhookEvent) int {
+		if !h.mayRead(r.Context()) {
 			return http.StatusServiceUnavailable
 		}
 		t.Expedite(event.JobID)
 		return http.StatusNoContent
-	})
-	return c
+	}
+	return h
 }
 
-// receiver is what both handlers have in common: it authenticates and parses events, and answers by handle.
-type receiver struct {
-	secret string
-	reads  *rate.Limiter
-	handle func(*http.Request, *WebhookEvent) (status int)
-	logger *slog.Logger
-	seldom rate.Sometimes // for warnings that a hostile sender can cause without end
-}
-
-func (s *JobsService) newReceiver(options WebhookOptions, handle func(*http.Request, *WebhookEvent) int) *receiver {
+func (s *JobsService) newWebhookHandler(options WebhookOptions) *webhookHandler {
 	perSecond := options.ReadsPerSecond
 	if !(perSecond > 0) {
 		perSecond = 5
 	}
-	return &receiver{
-		secret: options.Secret,
-		reads:  rate.NewLimiter(rate.Limit(perSecond), int(min(10*perSecond, 1e6))+1),
-		handle: handle,
-		logger: s.api.Logger,
-		seldom: rate.Sometimes{Interval: time.Second},
-	}
+	reads := rate.NewLimiter(rate.Limit(perSecond), int(min(10*perSecond, 1e6))+1)
+	return &webhookHandler{jobs: s, secret: options.Secret, reads: reads, seldom: rate.Sometimes{Interval: time.Second}}
 }
 
-func (c *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	event, status := c.receive(w, r)
-	if event != nil {
-		status = c.handle(r, event)
-	}
+func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	status := h.receive(w, r)
 	switch status {
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
@@ -273,45 +262,45 @@ func (c *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 }
 
-// receive returns the event of a request, or the status that refuses it.
-func (c *receiver) receive(w http.ResponseWriter, r *http.Request) (event *WebhookEvent, refusal int) {
+// receive returns the status to answer with.
+func (h *webhookHandler) receive(w http.ResponseWriter, r *http.Request) (status int) {
 	// Before refusals too, since net/http then reads the rest of the body, for a while. The deadline ends
 	// with the body. Where the writer supports none, the server's ReadTimeout is the only limit.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stepWithin))
 	if r.Method != http.MethodPost {
-		return nil, http.StatusMethodNotAllowed
+		return http.StatusMethodNotAllowed
 	}
 	// Hashes are compared, since the time that it takes would tell the length of the secret.
-	got, want := sha256.Sum256([]byte(r.URL.Query().Get(secretParameter))), sha256.Sum256([]byte(c.secret))
-	if c.secret != "" && !hmac.Equal(got[:], want[:]) {
-		c.seldom.Do(func() {
-			c.warn(r.Context(), "creatify: webhook with a wrong secret", slog.String("from", r.RemoteAddr))
+	got, want := sha256.Sum256([]byte(r.URL.Query().Get(secretParameter))), sha256.Sum256([]byte(h.secret))
+	if h.secret != "" && !hmac.Equal(got[:], want[:]) {
+		h.seldom.Do(func() {
+			h.warn(r.Context(), "creatify: webhook with a wrong secret", slog.String("from", r.RemoteAddr))
 		})
-		return nil, http.StatusForbidden
+		return http.StatusForbidden
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEvent))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, http.StatusRequestEntityTooLarge
-	} else if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, http.StatusRequestTimeout
-	}
 	event, parseErr := ParseWebhook(body)
-	if err != nil || parseErr != nil {
-		return nil, http.StatusBadRequest
+	switch {
+	case is[*http.MaxBytesError](err):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout
+	case err != nil || parseErr != nil:
+		return http.StatusBadRequest
 	}
-	return event, 0
+	return h.handle(r, event)
 }
 
-func (c *receiver) mayRead(ctx context.Context) bool {
-	allowed := c.reads.Allow()
+func (h *webhookHandler) mayRead(ctx context.Context) bool {
+	allowed := h.reads.Allow()
 	if !allowed {
-		c.seldom.Do(func() { c.warn(ctx, "creatify: more webhook events than ReadsPerSecond allows") })
+		h.seldom.Do(func() { h.warn(ctx, "creatify: more webhook events than ReadsPerSecond allows") })
 	}
 	return allowed
 }
 
-func (c *receiver) warn(ctx context.Context, message string, attrs ...slog.Attr) {
-	c.logger.LogAttrs(ctx, slog.LevelWarn, message, append([]slog.Attr{slog.String("call", "webhook")}, attrs...)...)
+func (h *webhookHandler) warn(ctx context.Context, message string, attrs ...slog.Attr) {
+	h.jobs.api.Logger.LogAttrs(ctx, slog.LevelWarn, message, append([]slog.Attr{slog.String("call", "webhook")}, attrs...)...)
 }
 
 // memory remembers the last 10,000 strings added, and when last. The zero value is ready for use.
