@@ -68,7 +68,7 @@ func (s *VoicesService) List(ctx context.Context) ([]Voice, error) {
 		voice.Raw = json.RawMessage(body)
 		err := lenient.Read(body, lenient.Fields{"name": &voice.Name, "gender": &voice.Gender, "accents": &list})
 		items, _ := lenient.Items(list)
-		for item := range items {
+		for _, item := range items {
 			var a Accent
 			if lenient.Read(item, lenient.Fields{"id": &a.ID, "accent_name": &a.Name, "preview_url": &a.PreviewURL}) != nil {
 				continue
@@ -96,19 +96,17 @@ func readList[T any](ctx context.Context, a *api, call transport.Call, read func
 	list := lenient.Value(response.Body)
 	_ = lenient.Read(response.Body, lenient.Fields{"results": &list}) // none, unless it is a page
 	items, ok := lenient.Items(list)
-	if !ok {
+	switch {
+	case !ok:
 		return nil, unreadable(call, "the response is not a list")
+	case len(items) > lenient.MaxEntries:
+		return nil, unreadable(call, "the response has more than %d items", lenient.MaxEntries)
 	}
-	all := []T{}
-	for body := range items {
-		if len(all) == lenient.MaxEntries {
-			return nil, unreadable(call, "the response has more than %d items", lenient.MaxEntries)
+	all := make([]T, len(items))
+	for i, item := range items {
+		if err := read(&all[i], item); err != nil {
+			return nil, unreadable(call, "item %d of the response %w", i, err)
 		}
-		var item T
-		if err := read(&item, body); err != nil {
-			return nil, unreadable(call, "item %d of the response %w", len(all), err)
-		}
-		all = append(all, item)
 	}
 	return all, nil
 }

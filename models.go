@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/creatify-community/creatify-go/internal/lenient"
 	"github.com/creatify-community/creatify-go/internal/wait"
@@ -161,7 +160,7 @@ func (p JobParams) LogValue() slog.Value {
 		slog.Int("variables", len(p.Variables)), slog.Bool("named", p.Name != ""))
 }
 
-const maxName, maxWebhookURL = 255, 200 // characters, as documented
+const maxName, maxWebhookURL, unlimited = 255, 200, math.MaxInt // characters, as documented
 
 // Validate returns what a create would refuse, as one [*ValidationError] with all problems. Free. URLs must
 // have a public host, since Creatify's servers fetch them, except for a client with a loopback base URL.
@@ -173,10 +172,10 @@ func (p JobParams) problems(loopback bool) []Problem {
 	all.require(isUUID(p.TemplateID), "template_id", "must be a UUID, such as 3c90c3cc-0d44-4b50-8888-8dd25736052a")
 	all.require(p.Variables != nil, "variables", "is nil; use creatify.Variables{} for a template without variables")
 	all = append(all, p.Variables.problems(loopback)...)
-	all.add("name", cmp.Or(textProblem(p.Name), lengthProblem(p.Name, maxName)))
-	all.add("model_version", textProblem(string(p.ModelVersion)))
+	all.add("name", textProblem(p.Name, maxName))
+	all.add("model_version", textProblem(string(p.ModelVersion), unlimited))
 	if hook := p.WebhookURL; hook != "" {
-		all.add("webhook_url", cmp.Or(textProblem(hook), urlProblem(hook, loopback), lengthProblem(hook, maxWebhookURL)))
+		all.add("webhook_url", cmp.Or(textProblem(hook, maxWebhookURL), urlProblem(hook, loopback)))
 	}
 	return all
 }
@@ -211,13 +210,6 @@ func applyOptions[C any, O ~func(*C)](opts []O, config *C, problems *problemList
 		}
 		opt(config)
 	}
-}
-
-func lengthProblem(text string, most int) string {
-	if n := utf8.RuneCountInString(text); n > most {
-		return fmt.Sprintf("has %d characters, more than %d", n, most)
-	}
-	return ""
 }
 
 func isUUID(s string) bool {

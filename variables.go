@@ -2,6 +2,7 @@ package creatify
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/url"
 	"regexp"
@@ -126,7 +127,7 @@ func (vs Variables) problems(loopback bool) []Problem {
 	var all problemList
 	for _, name := range slices.Sorted(maps.Keys(vs)) {
 		all.require(name != "", "variables", "a name is empty")
-		if problem := textProblem(name); problem != "" {
+		if problem := textProblem(name, unlimited); problem != "" {
 			all.add(variableField(name), "its name "+problem)
 		}
 		all.add(variableField(name), vs[name].problem(loopback))
@@ -165,7 +166,7 @@ func (v Variable) problem(loopback bool) string {
 			return "its " + properties[v.kind] + " is not a string"
 		}
 	}
-	switch problem := textProblem(v.value); {
+	switch problem := textProblem(v.value, unlimited); {
 	case v.kind == "":
 		return "has no value; use Text, Image, Video, Audio, Avatar, Voiceover or RawVariable"
 	case problem != "":
@@ -179,12 +180,14 @@ func (v Variable) problem(loopback bool) string {
 }
 
 // textProblem returns why a text cannot be stored by the API's database, or "".
-func textProblem(text string) string {
-	switch {
+func textProblem(text string, most int) string {
+	switch n := utf8.RuneCountInString(text); {
 	case !utf8.ValidString(text):
 		return "is not valid UTF-8"
 	case strings.ContainsRune(text, 0):
 		return "contains NUL"
+	case n > most:
+		return fmt.Sprintf("has %d characters, more than %d", n, most)
 	}
 	return ""
 }

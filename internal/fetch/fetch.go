@@ -33,18 +33,16 @@ func New(caller *http.Client, userAgent string, redact func(text string, secrets
 		Protocols:              new(http.Protocols), // or the clones would offer HTTP/2, which they cannot speak
 	}}
 	client.settings.Protocols.SetHTTP1(true)
-	from, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
+	caller = cmp.Or(caller, new(http.Client))
+	client.veto = caller.CheckRedirect
+	from, ok := cmp.Or(caller.Transport, http.DefaultTransport).(*http.Transport)
+	switch {
+	case caller.Transport == nil && !ok:
 		from = &http.Transport{Proxy: http.ProxyFromEnvironment}
-	}
-	if caller != nil {
-		client.veto = caller.CheckRedirect
-	}
-	if caller != nil && caller.Transport != nil {
-		if from, ok = caller.Transport.(*http.Transport); !ok {
-			client.foreign = caller.Transport
-			return client
-		}
+	case !ok:
+		client.foreign = caller.Transport
+		return client
+	case caller.Transport != nil:
 		client.settings.DialContext = from.DialContext
 	}
 	from = from.Clone() // net/http may still complete the original

@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"iter"
 	"math"
 	"regexp"
 	"slices"
@@ -87,22 +86,19 @@ func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 	return false
 }
 
-// Items returns the items of list, and reports whether list is a list and valid JSON. If not, there are none.
-// Appending to an item changes no other.
-func Items(list []byte) (items iter.Seq[Value], ok bool) {
+// Items returns the items of list, and reports whether list is a list and valid JSON. Of more than MaxEntries,
+// it returns one more than that. Appending to an item changes no other.
+func Items(list []byte) (items []Value, ok bool) {
 	list = Trim(list)
-	ok = bytes.HasPrefix(list, []byte("[")) && json.Valid(list)
-	return func(yield func(Value) bool) {
-		if !ok {
-			return
-		}
-		for rest := trimLeft(list[1:]); rest[0] != ']'; rest = trimLeft(bytes.TrimPrefix(rest, []byte(","))) {
-			var item Value
-			if item, rest = cut(rest, ",]}"); !yield(slices.Clip(item)) {
-				return
-			}
-		}
-	}, ok
+	if !bytes.HasPrefix(list, []byte("[")) || !json.Valid(list) {
+		return nil, false
+	}
+	for rest := trimLeft(list[1:]); rest[0] != ']' && len(items) <= MaxEntries; {
+		var item Value
+		item, rest = cut(rest, ",]}")
+		items, rest = append(items, slices.Clip(item)), trimLeft(bytes.TrimPrefix(rest, []byte(",")))
+	}
+	return items, true
 }
 
 // cut cuts b before the first of these characters that is in no string, list or object. What is before it may
