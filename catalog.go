@@ -25,9 +25,7 @@ type Persona struct {
 }
 
 // List returns the personas. Free. Of a paginated response it returns the first page. More than 10,000 are an
-// error.
-//
-// API page: https://docs.creatify.ai/api-reference/personas
+// error. API page: https://docs.creatify.ai/api-reference/personas
 func (s *PersonasService) List(ctx context.Context) ([]Persona, error) {
 	call := transport.Call{Name: "list_personas", Path: "/api/personas/"}
 	return readList(ctx, s.api, call, func(p *Persona, body lenient.Value) error {
@@ -57,9 +55,7 @@ type Accent struct {
 }
 
 // List returns the voices. Free. Of a paginated response it returns the first page. More than 10,000 voices,
-// or more than 10,000 accents in all, are an error.
-//
-// API page: https://docs.creatify.ai/api-reference/voices
+// or more than 10,000 accents in all, are an error. API page: https://docs.creatify.ai/api-reference/voices
 func (s *VoicesService) List(ctx context.Context) ([]Voice, error) {
 	call := transport.Call{Name: "list_voices", Path: "/api/voices/"}
 	accents := 0

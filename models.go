@@ -19,8 +19,6 @@ import (
 )
 
 // Job is a snapshot of a custom-template job. Null and absent values read as the zero value.
-//
-// API page: https://docs.creatify.ai/api-reference/custom-template-jobs
 type Job struct {
 	ID           string        // UUID, as documented
 	Status       Status        // see Status.Terminal

@@ -19,7 +19,6 @@ import (
 )
 
 // TemplatesService reads the account's custom templates. It is [Client.Templates].
-//
 // API page: https://docs.creatify.ai/api-reference/custom-templates
 type TemplatesService struct{ api *api }
 
@@ -148,7 +147,6 @@ func (t *Template) read(body lenient.Value) error {
 // WithTemplateCheck compares the variables of each create with the template before anything is charged. What
 // [Template.Validate] refuses is a [*ValidationError], such as a misspelt text variable, which the API would
 // render blank. The template is read (free) at most once per maxAge, and once more before a refusal.
-//
 // One that cannot be read within 10 s stops nothing: a warning is logged, and a minute later the next create
 // tries again. At most 1,000 templates are kept.
 func WithTemplateCheck(maxAge time.Duration) Option {

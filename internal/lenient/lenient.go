@@ -32,8 +32,6 @@ func trimLeft(b []byte) []byte { return bytes.TrimLeft(b, space) }
 // it), *float64, *bool, *time.Time or *Value, or through a func(Value).
 type Fields map[string]any
 
-var errNoObject = errors.New("is not a JSON object")
-
 // Read reads the members of a JSON object as [Members] does. The error says that the object was truncated or
 // is none; what could be read is there all the same.
 func Read(object []byte, fields Fields) error {
@@ -54,7 +52,7 @@ func Read(object []byte, fields Fields) error {
 		}
 	})
 	if !ended {
-		return errNoObject
+		return errors.New("is not a JSON object")
 	}
 	return nil
 }
