@@ -85,12 +85,11 @@ func (p *Poller) ended(ctx context.Context) {
 	if hook == nil {
 		return
 	}
-	now := time.Now()
-	end := WaitEnd{Job: p.Pending(), Ended: now}
+	end := WaitEnd{Job: p.Pending(), Ended: time.Now()}
 	end.Result, end.Err = p.Result()
 	p.mu.Lock()
 	end.Polls, end.Started, end.Born = int(p.state.Polls), p.state.Started, p.state.BornAt()
-	if seen, ok := p.state.Lived(now); ok {
+	if seen, ok := p.state.Lived(end.Ended); ok {
 		end.MaxLag = seen.By - seen.After
 	}
 	p.mu.Unlock()

@@ -91,12 +91,10 @@ func (p *patience) pause(ctx context.Context, err *Error) bool {
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(now.Add(wait)) {
 		return false
 	}
-	select {
-	case <-time.After(wait):
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	pause, stop := context.WithTimeout(ctx, wait)
+	defer stop()
+	<-pause.Done()
+	return ctx.Err() == nil
 }
 
 var backoff = transport.Retry{MinBackoff: 500 * time.Millisecond, MaxBackoff: 10 * time.Second}
