@@ -34,8 +34,11 @@ func (a *api) check(ctx context.Context, problems ...Problem) error {
 	return validation(problems)
 }
 
-// get makes a free call.
-func (a *api) get(ctx context.Context, call transport.Call) (*transport.Response, error) {
+// get makes a free call, unless there are problems.
+func (a *api) get(ctx context.Context, call transport.Call, problems ...Problem) (*transport.Response, error) {
+	if err := a.check(ctx, problems...); err != nil {
+		return nil, err
+	}
 	call.Method = http.MethodGet
 	response, err := a.transport.Do(ctx, call)
 	if err != nil {

@@ -82,9 +82,6 @@ func (s *VoicesService) List(ctx context.Context) ([]Voice, error) {
 // results of a page.
 func readList[T any](ctx context.Context, a *api, call transport.Call, read func(*T, lenient.Value) error) (
 	[]T, error) {
-	if err := a.check(ctx); err != nil {
-		return nil, err
-	}
 	response, err := a.get(ctx, call)
 	if err != nil {
 		return nil, err

@@ -266,9 +266,6 @@ type WorkspaceService struct {
 // API page: https://docs.creatify.ai/api-reference/workspace/get-remainingcredits
 func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error) {
 	call := transport.Call{Name: "remaining_credits", Path: "/api/remaining_credits/"}
-	if err := s.api.check(ctx); err != nil {
-		return 0, err
-	}
 	response, err := s.api.get(ctx, call)
 	if err != nil {
 		return 0, err

@@ -24,9 +24,6 @@ const jobsPath = "/api/custom_template_jobs/"
 
 // Get reads a job. Free. An ID that the API does not know is [ErrNotFound].
 func (s *JobsService) Get(ctx context.Context, id string) (*Job, error) {
-	if err := s.api.check(ctx, jobIDProblems(id)...); err != nil {
-		return nil, err
-	}
 	return s.read(ctx, transport.Call{JobID: id})
 }
 
@@ -100,10 +97,10 @@ func (s *JobsService) render(ctx context.Context, id string, problems ...Problem
 	return s.api.pay(ctx, call, OperationRender, JobParams{})
 }
 
-// read reads the call's job.
+// read checks the call's job ID and reads its job.
 func (s *JobsService) read(ctx context.Context, call transport.Call) (*Job, error) {
 	call.Name, call.Path = "get_job", jobPath(call.JobID)
-	response, err := s.api.get(ctx, call)
+	response, err := s.api.get(ctx, call, jobIDProblems(call.JobID)...)
 	if err != nil {
 		return nil, err
 	}

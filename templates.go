@@ -120,11 +120,8 @@ func (s *TemplatesService) List(ctx context.Context) ([]Template, error) {
 
 // Get returns a template with its variables. Free. An ID that the API does not know is [ErrNotFound].
 func (s *TemplatesService) Get(ctx context.Context, templateID string) (*Template, error) {
-	if err := s.api.check(ctx, idProblems("template_id", templateID)...); err != nil {
-		return nil, err
-	}
 	call := transport.Call{Name: "get_template", Path: templatesPath + url.PathEscape(templateID) + "/"}
-	response, err := s.api.get(ctx, call)
+	response, err := s.api.get(ctx, call, idProblems("template_id", templateID)...)
 	if err != nil {
 		return nil, err
 	}

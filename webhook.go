@@ -134,9 +134,10 @@ type webhookHandler struct {
 	seldom rate.Sometimes // for warnings that a hostile sender can cause without end
 	handle func(*http.Request, *WebhookEvent) (status int)
 
-	call      func(context.Context, *Job) error // with the job of an event
-	busy      sync.Map                          // from a job's ID to a chan struct{}, closed when its event has been handled
-	delivered memory                            // by stateOf
+	call func(context.Context, *Job) error // with the job of an event
+
+	busy      sync.Map // from a job's ID to a chan struct{}, closed when its event has been handled
+	delivered memory   // by stateOf
 }
 
 // verify reads the job of an event and delivers it.
