@@ -63,8 +63,8 @@ func WithPrivateAddresses() DownloadOption {
 	return func(c *downloadConfig) { c.Private = true }
 }
 
-// download checks the options, and turns the error of fetching the video into a [*DownloadError]. Problems are
-// those of the other arguments.
+// download checks the options, and turns the error of fetching the video into a [*DownloadError]. Problems
+// are those of the other arguments.
 func (s *JobsService) download(ctx context.Context, id string, problems problemList, opts []DownloadOption,
 	fetchTo func(fetch.File) (int64, error)) (int64, error) {
 	video := fetch.File{MaxSize: 4 << 30, Idle: 30 * time.Second}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -301,7 +302,8 @@ func (h *webhookHandler) mayRead(ctx context.Context) bool {
 }
 
 func (h *webhookHandler) warn(ctx context.Context, message string, attrs ...slog.Attr) {
-	h.jobs.api.Logger.LogAttrs(ctx, slog.LevelWarn, message, append([]slog.Attr{slog.String("call", "webhook")}, attrs...)...)
+	attrs = slices.Insert(attrs, 0, slog.String("call", "webhook"))
+	h.jobs.api.Logger.LogAttrs(ctx, slog.LevelWarn, message, attrs...)
 }
 
 // memory remembers the last 10,000 strings added, and when last. The zero value is ready for use.

@@ -56,8 +56,8 @@ func (d *download) checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// guarded returns a transport for one request: the caller's, or one that checks the address of its connection,
-// save that of a proxy. It does so before it connects, or right after where the dialer is the caller's.
+// guarded returns a transport for one request: the caller's, or one that checks the address of its
+// connection, save that of a proxy: before it connects, or right after where the dialer is the caller's.
 func (d *download) guarded(req *http.Request) (http.RoundTripper, error) {
 	if d.foreign != nil {
 		return d.foreign, nil

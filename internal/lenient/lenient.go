@@ -84,8 +84,8 @@ func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 	return false
 }
 
-// Items returns the items of list, and reports whether list is a list and valid JSON. Of more than MaxEntries,
-// it returns one more than that. Appending to an item changes no other.
+// Items returns the items of list, at most MaxEntries and one more, and reports whether list is a list and
+// valid JSON. Appending to an item changes no other.
 func Items(list []byte) (items []Value, ok bool) {
 	list = Trim(list)
 	if !bytes.HasPrefix(list, []byte("[")) || !json.Valid(list) {
