@@ -776,7 +776,7 @@ func ExampleTemplate_Validate() {
 		}
 	}
 	// Output:
-	// variables.headlin is not in the template; did you mean "headline"?
+	// variables.headlin is not in the template, whose variables are ["headline" "photo"]
 	// variables.photo is of type "video"; the template has "image"
 	// variables.headline is missing; the template has it with type "text" and no default
 }
@@ -800,7 +800,7 @@ func ExampleWithTemplateCheck() {
 	}
 	fmt.Println("credits charged:", fake.Charged())
 	// Output:
-	// variables.headlin is not in the template; did you mean "headline"?
+	// variables.headlin is not in the template, whose variables are ["headline" "photo"]
 	// credits charged: 0
 }
 

@@ -5,12 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -55,7 +53,7 @@ func (t *Template) mismatches(vars Variables) []Problem {
 		switch want, got := definition.kind, vars[name].kind; {
 		case name == "": // a problem already
 		case !ok:
-			all.add(variableField(name), "is not in the template"+suggestion(name, names))
+			all.refuse(variableField(name), "is not in the template, whose variables are %.100q", names[:min(len(names), 10)])
 		case want != got && properties[want] != "" && properties[got] != "":
 			all.refuse(variableField(name), "is of type %q; the template has %q", got, want)
 		}
@@ -81,33 +79,6 @@ func (v Variable) isNeeded() bool {
 	filled := err != nil || required.Text() == "false" || optional.Text() == "true" || fallback.Text() != ""
 	ended := lenient.Members(inside, func(_ []byte, v lenient.Value) { filled = filled || v.Text() != "" })
 	return !filled && (ended || inside.IsNull())
-}
-
-// suggestion returns the name that is nearest to a misspelt one, if it is near enough. Beyond the limits, the
-// comparison could take seconds.
-func suggestion(name string, names []string) string {
-	if len(name) > 64 || len(names) > 1000 {
-		return ""
-	}
-	for edits := range 3 {
-		for _, known := range names {
-			if 2*edits <= len(known) && isNear(strings.ToLower(name), strings.ToLower(known), edits) {
-				return fmt.Sprintf("; did you mean %q?", known)
-			}
-		}
-	}
-	return ""
-}
-
-// isNear reports whether a becomes b with at most this many bytes inserted, deleted or replaced.
-func isNear(a, b string, edits int) bool {
-	for a != "" && b != "" && a[0] == b[0] {
-		a, b = a[1:], b[1:]
-	}
-	if a == "" || b == "" || edits == 0 {
-		return len(a)+len(b) <= edits
-	}
-	return isNear(a[1:], b, edits-1) || isNear(a, b[1:], edits-1) || isNear(a[1:], b[1:], edits-1)
 }
 
 const templatesPath = "/api/custom_templates/"
