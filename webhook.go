@@ -132,7 +132,7 @@ type webhookHandler struct {
 	jobs   *JobsService
 	secret string
 	reads  *rate.Limiter
-	seldom rate.Sometimes // for warnings that a hostile sender can cause without end
+	seldom rate.Sometimes // see warnSeldom
 	handle func(*http.Request, *WebhookEvent) (status int)
 
 	call func(context.Context, *Job) error // with the job of an event
@@ -275,9 +275,7 @@ func (h *webhookHandler) receive(w http.ResponseWriter, r *http.Request) (status
 	// Hashes are compared, since the time that it takes would tell the length of the secret.
 	got, want := sha256.Sum256([]byte(r.URL.Query().Get(secretParameter))), sha256.Sum256([]byte(h.secret))
 	if h.secret != "" && !hmac.Equal(got[:], want[:]) {
-		h.seldom.Do(func() {
-			h.warn(r.Context(), "creatify: webhook with a wrong secret", slog.String("from", r.RemoteAddr))
-		})
+		h.warnSeldom(r.Context(), "creatify: webhook with a wrong secret", slog.String("from", r.RemoteAddr))
 		return http.StatusForbidden
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEvent))
@@ -296,9 +294,14 @@ func (h *webhookHandler) receive(w http.ResponseWriter, r *http.Request) (status
 func (h *webhookHandler) mayRead(ctx context.Context) bool {
 	allowed := h.reads.Allow()
 	if !allowed {
-		h.seldom.Do(func() { h.warn(ctx, "creatify: more webhook events than ReadsPerSecond allows") })
+		h.warnSeldom(ctx, "creatify: more webhook events than ReadsPerSecond allows")
 	}
 	return allowed
+}
+
+// warnSeldom is for warnings that a hostile sender can cause without end.
+func (h *webhookHandler) warnSeldom(ctx context.Context, message string, attrs ...slog.Attr) {
+	h.seldom.Do(func() { h.warn(ctx, message, attrs...) })
 }
 
 func (h *webhookHandler) warn(ctx context.Context, message string, attrs ...slog.Attr) {
