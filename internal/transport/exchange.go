@@ -50,7 +50,6 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	parent, client := req.Context(), x.client
 	if err := x.wait(parent); err != nil {
 		x.Reached, x.final = false, true
-		closeBody(req)
 		return nil, err
 	}
 	s, bound := &sending{grace: client.config.Grace}, context.WithTimeout
@@ -124,16 +123,20 @@ func (x *exchange) read(parent context.Context, resp *http.Response) error {
 	if resp.StatusCode < 200 {
 		return nil // 101, whose body is the connection and does not end with the context
 	}
-	success, limit, shortest := x.Response.Success(), maxErrorBody, minSecret
+	success, limit := x.Response.Success(), maxErrorBody
 	if success {
-		limit, shortest = maxBody, minSecretInData
+		limit = maxBody
 	}
 	var buf bytes.Buffer
 	buf.Grow(bytes.MinRead + int(min(max(resp.ContentLength, 0), 64<<10))) // one allocation for most responses
 	_, err := buf.ReadFrom(io.LimitReader(resp.Body, int64(limit)+1))
-	body, tooLarge := buf.Bytes(), buf.Len() > limit
-	// The URLs of a success stay as they are: an API ID may be part of a video's URL, which works only so.
-	x.Response.Body = creds.redact(body[:min(len(body), limit)], shortest, !success)
+	tooLarge := buf.Len() > limit
+	buf.Truncate(min(buf.Len(), limit))
+	if success {
+		x.Response.Body = creds.redactData(buf.Bytes())
+	} else {
+		x.Response.Body = creds.redact(buf.Bytes(), minSecret)
+	}
 	switch {
 	case !success && (x.call.Paid || parent.Err() == nil):
 		return nil

@@ -93,12 +93,9 @@ func RetryAfter(r *Response, now time.Time) (time.Duration, bool) {
 			value = string(m[1])
 		}
 	}
-	if decimal.MatchString(value) {
-		seconds, _ := strconv.ParseFloat(value, 64) // of too many digits, infinity
-		if seconds = math.Ceil(seconds); seconds > float64(math.MaxInt64/time.Second) {
-			return math.MaxInt64, true
-		}
-		return time.Duration(seconds) * time.Second, true
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds >= 0 {
+		const longest = 1e9 // some 30 years, far below a Duration's end
+		return time.Duration(min(math.Ceil(seconds), longest)) * time.Second, true
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {
@@ -110,7 +107,4 @@ func RetryAfter(r *Response, now time.Time) (time.Duration, bool) {
 	return max(at.Sub(now), 0), true
 }
 
-var (
-	throttled = regexp.MustCompile(`Expected available in ([0-9.]+) second`)
-	decimal   = regexp.MustCompile(`^[0-9]+(\.[0-9]*)?$`)
-)
+var throttled = regexp.MustCompile(`Expected available in ([0-9.]+) second`)

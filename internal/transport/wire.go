@@ -90,7 +90,9 @@ func ownConnections(t *http.Transport) *http.Transport {
 
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !SameOrigin(req.URL, w.origin) {
-		closeBody(req)
+		if req.Body != nil {
+			req.Body.Close()
+		}
 		return nil, errOrigin
 	}
 	authorized := req.WithContext(req.Context())
@@ -105,13 +107,6 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		s.untraced.Store(true)
 	}
 	return w.own.RoundTrip(authorized)
-}
-
-// closeBody closes the body of a request that is not sent, as a RoundTripper must.
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		req.Body.Close()
-	}
 }
 
 // timedOut hears of a request on used, the pool's transport at its start, which is nil for the caller's own.

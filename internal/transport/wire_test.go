@@ -296,6 +296,19 @@ func TestMiddleware(t *testing.T) {
 		assert.False(t, failure.Reached)
 		assert.Zero(t, s.calls)
 	})
+	t.Run("cannot send what its context's end finds in it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := cancelAfter(time.Second)(t.Context())
+			defer cancel()
+			start := time.Now()
+			client := newClient(t, scripted(respond(201, "{}")), with(observed(func(next http.RoundTripper) roundTrip {
+				return after(time.Minute, next.RoundTrip)
+			})))
+			_, err := client.Do(ctx, paid)
+			assert.ErrorIs(t, err, context.Canceled)
+			assert.Equal(t, time.Second, time.Since(start), "the grace is for what may have left")
+		})
+	})
 	t.Run("leaves the outcome unknown if it fails by itself", func(t *testing.T) {
 		_, err := newClient(t, scripted(respond(201, "{}")), with(observed(func(http.RoundTripper) roundTrip {
 			return func(*http.Request) (*http.Response, error) { return nil, errors.New("the breaker is open") }
