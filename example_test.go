@@ -79,7 +79,7 @@ func ExampleNew_refused() {
 	}
 	// Output:
 	// API ID is empty
-	// API key has white space around it
+	// API key has a character that no key has: white space, a control character or one beyond ASCII
 	// WithTimeout must be above zero, not -1s
 }
 
