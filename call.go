@@ -158,55 +158,41 @@ func newAPIError(call transport.Call, response *transport.Response) *APIError {
 	_ = json.Unmarshal(response.Body, &shape)
 	switch shape := shape.(type) {
 	case []any:
-		e.add("", shape, 0)
-		e.Detail, e.bare, e.Fields = strings.Join(e.Fields[""], "; "), true, nil
+		e.add("", shape)
+		e.Detail, e.bare = strings.Join(e.Fields[""], "; "), true
+		delete(e.Fields, "")
 	case map[string]any:
 		if text, ok := shape["detail"].(string); ok {
 			e.Detail = text
 			delete(shape, "detail")
 		}
-		for field, value := range shape {
-			e.add(field, value, 0)
-		}
+		e.add("", shape)
 	}
 	return e
 }
 
-// add adds the messages about a field and the fields within it, as many as a reader can use.
-func (e *APIError) add(field string, value any, depth int) {
-	const mostFields, mostMessages, longestField, deepest = 100, 100, 200, 8
-	if len(e.Fields) >= mostFields && e.Fields[field] == nil || len(field) > longestField {
+// add adds the messages about a field and the fields within it, as deep as a name is readable.
+func (e *APIError) add(field string, value any) {
+	const longest = 200
+	if len(field) > longest {
 		return
 	}
 	switch value := value.(type) {
 	case nil:
-		return
 	case map[string]any:
-		if depth < deepest {
-			for name, v := range value {
-				e.add(field+"."+name, v, depth+1)
-			}
-			return
+		for name, v := range value {
+			e.add(strings.TrimPrefix(field+"."+name, "."), v)
 		}
 	case []any:
-		for _, v := range value[:min(len(value), mostMessages)] {
-			e.add(field, v, deepest)
+		for _, v := range value {
+			e.add(field, v)
 		}
-		return
+	default:
+		if e.Fields == nil {
+			e.Fields = make(map[string][]string)
+		}
+		e.Fields[field] = append(e.Fields[field], fmt.Sprint(value))
 	}
-	text, ok := value.(string)
-	if !ok {
-		text = jsonOf(value)
-	}
-	if e.Fields == nil {
-		e.Fields = make(map[string][]string)
-	}
-	e.Fields[field] = append(e.Fields[field], text)
-}
-
-func jsonOf(value any) string {
-	text, _ := json.Marshal(value)
-	return string(text)
 }
 
 // oneLine makes a server's text fit for a line of a log.

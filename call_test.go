@@ -329,6 +329,7 @@ func TestRenderOutcomeUnknown(t *testing.T) {
 
 func TestAPIError_shapes(t *testing.T) {
 	const page = "<html><head><title>502 Bad Gateway</title></head></html>"
+	none := map[string][]string{}
 	for _, tt := range []struct {
 		name    string
 		status  int
@@ -346,11 +347,14 @@ func TestAPIError_shapes(t *testing.T) {
 		{"field with a string", 400, `{"name": "too long"}`, "", map[string][]string{"name": {"too long"}}, nil, "name: too long"},
 		{"field within a field", 400, `{"variables": {"photo": ["bad URL"]}}`, "", map[string][]string{"variables.photo": {"bad URL"}}, nil,
 			"variables.photo: bad URL"},
-		{"bare array", 400, `["AI model not found"]`, "AI model not found", nil, nil, "400 Bad Request: AI model not found"},
+		{"bare array", 400, `["AI model not found"]`, "AI model not found", none, nil, "400 Bad Request: AI model not found"},
+		{"bare array of objects", 400, `[{"photo": "bad URL"}]`, "", map[string][]string{"photo": {"bad URL"}}, nil, "400 Bad Request: photo: bad URL"},
+		{"fields in a list", 400, `{"scenes": [{"photo": ["bad URL", 7, null]}]}`, "", map[string][]string{"scenes.photo": {"bad URL", "7"}}, nil,
+			"scenes.photo: bad URL, 7"},
 		{"page of a proxy", 403, page, "", nil, creatify.ErrUnauthorized, "not in the API's format, perhaps from a proxy"},
 		{"nothing", 404, "", "", nil, nil, "404 Not Found"},
 		{"too few credits by status", 402, `{"detail": "Pay."}`, "Pay.", nil, creatify.ErrInsufficientCredits, "add credits"},
-		{"too few credits by the words of a 400", 400, `["Not enough credits"]`, "Not enough credits", nil, creatify.ErrInsufficientCredits, "add credits"},
+		{"too few credits by the words of a 400", 400, `["Not enough credits"]`, "Not enough credits", none, creatify.ErrInsufficientCredits, "add credits"},
 		{"too few credits by the words of a 403", 403, `{"detail": "Insufficient credits."}`, "Insufficient credits.", nil, creatify.ErrInsufficientCredits, "add credits"},
 		{"too few credits by the words under non_field_errors", 400, `{"non_field_errors": ["Not enough credits."]}`, "",
 			map[string][]string{"non_field_errors": {"Not enough credits."}}, creatify.ErrInsufficientCredits, "add credits"},
@@ -362,7 +366,7 @@ func TestAPIError_shapes(t *testing.T) {
 		{"forbidden", 403, `{"detail": "No."}`, "No.", nil, creatify.ErrUnauthorized, "check the API ID and key"},
 		{"unknown job", 404, testkit.NoSuchJob, "No CustomTemplateJob matches the given query.", nil, creatify.ErrNotFound, "404 Not Found"},
 		{"404 of a proxy is no unknown job", 404, page, "", nil, nil, "perhaps from a proxy"},
-		{"404 with a bare array is none", 404, `["Not found."]`, "Not found.", nil, nil, "404 Not Found: Not found"},
+		{"404 with a bare array is none", 404, `["Not found."]`, "Not found.", none, nil, "404 Not Found: Not found"},
 		{"404 with JSON of another kind is none", 404, `{"message": "no route"}`, "", map[string][]string{"message": {"no route"}}, nil, "no route"},
 		{"detail that is no string", 404, `{"detail": ["No."]}`, "", map[string][]string{"detail": {"No."}}, nil, "404 Not Found: detail: No"},
 	} {
@@ -390,10 +394,6 @@ func TestAPIError_shapes(t *testing.T) {
 }
 
 func TestAPIError_keeps_no_more_than_a_reader_can_use(t *testing.T) {
-	fields := make(map[string]any)
-	for i := range 1000 {
-		fields[fmt.Sprint(i)] = "No."
-	}
 	deep := any("No.")
 	for range 100 {
 		deep = map[string]any{"a": deep}
@@ -403,10 +403,9 @@ func TestAPIError_keeps_no_more_than_a_reader_can_use(t *testing.T) {
 		body any
 		most int
 	}{
-		{"many fields", fields, 100},
 		{"long name", map[string]any{strings.Repeat("x", 201): "No."}, 0},
 		{"name of 200 characters", map[string]any{strings.Repeat("x", 200): "No."}, 1},
-		{"fields within fields", map[string]any{"a": deep}, 1},
+		{"fields within fields", map[string]any{"a": deep}, 0},
 		{"long text", map[string]string{"detail": strings.Repeat("all work\nand no play\x1b[31m ", 1000)}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -415,9 +414,6 @@ func TestAPIError_keeps_no_more_than_a_reader_can_use(t *testing.T) {
 			_, err = newClient(t, says(400, string(body))).Jobs.Get(t.Context(), jobID)
 			refusal := testkit.As[*creatify.APIError](t, err)
 			assert.Len(t, refusal.Fields, tt.most)
-			for field := range refusal.Fields {
-				assert.LessOrEqual(t, strings.Count(field, ".a"), 8)
-			}
 			assert.Len(t, refusal.Body, min(len(body), 4<<10))
 			assert.Less(t, len(err.Error()), 1000)
 			assert.NotContains(t, err.Error(), "\n")

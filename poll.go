@@ -167,7 +167,8 @@ func (p PendingJob) problems() []Problem {
 
 // storedProblem bounds a text in JSON, so that a Poller's state stays small.
 func storedProblem(text string, most int) string {
-	switch n := len(jsonOf(text)) - len(`""`); {
+	quoted, _ := json.Marshal(text)
+	switch n := len(quoted) - len(`""`); {
 	case !utf8.ValidString(text):
 		return "is not valid UTF-8"
 	case n > most:
