@@ -89,7 +89,8 @@ func (a *api) pay(ctx context.Context, call transport.Call, operation Operation,
 func (a *api) send(ctx context.Context, call transport.Call, params JobParams) (*Job, error) {
 	call.Method, call.Paid = http.MethodPost, true
 	call.TookEffect = func(body []byte) bool { return jobIn(body) != nil }
-	unknown := &OutcomeUnknownError{Call: call.Name, JobID: call.JobID, Method: call.Method, Path: call.Path, Params: params}
+	unknown := &OutcomeUnknownError{Call: call.Name, JobID: call.JobID, Method: call.Method, Path: call.Path,
+		Params: params}
 	response, err := a.transport.Do(ctx, call)
 	if failure, ok := errors.AsType[*transport.Error](err); ok {
 		if !failure.Reached {
