@@ -31,15 +31,14 @@ type download struct {
 	out  io.Writer
 	part *os.File // out, if it can be emptied; else nil
 
-	url      *url.URL
-	secrets  []string // the queries of the URLs of the latest attempt, which may be signed
-	noRanges bool     // the host cannot be trusted with them
+	url     *url.URL
+	secrets []string // the queries of the URLs of the latest attempt, which may be signed
 
 	done     int64  // bytes in out
 	reported int64  // the most bytes that Progress has been called with
-	version  string // of the file in out, for If-Range; empty if it cannot be told from others
+	version  string // of the file in out, for If-Range; empty if the host cannot send the rest of it
 	total    int64  // bytes of that file; 0 while unknown
-	at, end  int64  // where the response's body is in that file, and where it will end; end is 0 while unknown
+	end      int64  // of the response's body in that file; 0 while unknown
 }
 
 // run makes attempts until the file is there or another is pointless.
@@ -59,7 +58,7 @@ func (d *download) run(ctx context.Context) error {
 		}
 		if err.again() && d.done > 0 && d.version == "" && d.part == nil {
 			err.Kind = Failed
-			err.Reason += "; it cannot be resumed, since the host sends nothing to recognize the file by"
+			err.Reason += "; it cannot be resumed, since the host sends nothing to recognize the file by, or no ranges"
 		}
 		if p.pause(ctx, err) {
 			err = nil
@@ -108,9 +107,6 @@ func (d *download) locate(ctx context.Context) *Error {
 	at, err := url.Parse(escape(text))
 	if err != nil {
 		return failf(RefusedURL, "its URL is malformed")
-	}
-	if d.url != nil && (at.Host != d.url.Host || at.Path != d.url.Path) && !isTag(d.version) {
-		d.version = "" // another file may have the same date
 	}
 	d.url = at
 	return nil
@@ -169,8 +165,9 @@ func (d *download) receive(ctx context.Context, idle *time.Timer) error {
 	case http.StatusPartialContent:
 		err = d.acceptPart(resp)
 	default:
-		d.noRanges = d.noRanges || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable
-		err = refusal(resp)
+		if err = refusal(resp); resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+			d.version = ""
+		}
 	}
 	if err == nil {
 		_, err = io.Copy(d, body)
@@ -178,7 +175,7 @@ func (d *download) receive(ctx context.Context, idle *time.Timer) error {
 	switch {
 	case err != nil:
 		return err
-	case d.at < max(d.done, d.total):
+	case d.done < d.total:
 		return failf(Broken, "it was truncated")
 	case d.done == 0:
 		return failf(Broken, "the host sent an empty file")
@@ -217,9 +214,9 @@ func (d *download) get(ctx context.Context) (*http.Response, error) {
 }
 
 // ranged reports whether the next request asks only for the rest of the file.
-func (d *download) ranged() bool { return d.done > 0 && d.version != "" && !d.noRanges }
+func (d *download) ranged() bool { return d.done > 0 && d.version != "" }
 
-// acceptWhole accepts the file from its beginning. If it is not the one in out, that is emptied.
+// acceptWhole accepts the file from its beginning, which empties out.
 func (d *download) acceptWhole(resp *http.Response, body *bufio.Reader) error {
 	if resp.ContentLength > d.MaxSize {
 		return d.tooLarge()
@@ -234,14 +231,11 @@ func (d *download) acceptWhole(resp *http.Response, body *bufio.Reader) error {
 	if coding := codingOf(resp.Header); coding != "" {
 		return failf(Failed, "the host sent it in the coding %s, which was not asked for", coding)
 	}
-	version, total := versionOf(resp.Header), max(resp.ContentLength, 0)
-	if version == "" || version != d.version || total != 0 && d.total != 0 && total != d.total {
-		if err := d.startOver(); err != nil {
-			return err
-		}
+	if err := d.startOver(); err != nil {
+		return err
 	}
-	d.version, d.total = version, cmp.Or(total, d.total)
-	d.at, d.end = 0, d.total
+	d.version, d.total = versionOf(resp.Header), max(resp.ContentLength, 0)
+	d.end = d.total
 	// Chunks and streams have an end of their own; the end of a connection may be a truncation.
 	ends := resp.ContentLength >= 0 || resp.ProtoMajor != 1 || len(resp.TransferEncoding) > 0 || resp.Uncompressed
 	if d.total == 0 && !ends {
@@ -250,18 +244,19 @@ func (d *download) acceptWhole(resp *http.Response, body *bufio.Reader) error {
 	return nil
 }
 
-// startOver empties out, for another file.
+// startOver empties out.
 func (d *download) startOver() error {
-	if d.done > 0 && d.part == nil {
-		return failf(Failed, "the connection broke, and the file at the host has changed or cannot be recognized")
+	switch {
+	case d.done == 0:
+		return nil
+	case d.part == nil:
+		return failf(Failed, "the connection broke, and the host sends no ranges or has changed the file")
 	}
-	if d.done > 0 {
-		_, err := d.part.Seek(0, io.SeekStart)
-		if err = cmp.Or(err, d.part.Truncate(0)); err != nil {
-			return notWritten(err)
-		}
+	d.done = 0
+	_, err := d.part.Seek(0, io.SeekStart)
+	if err = cmp.Or(err, d.part.Truncate(0)); err != nil {
+		return notWritten(err)
 	}
-	d.done, d.total = 0, 0
 	return nil
 }
 
@@ -270,34 +265,32 @@ func (d *download) acceptPart(resp *http.Response) error {
 	from, to, of, ok := contentRange(resp.Header.Get("Content-Range"))
 	ok = ok && d.ranged() && from == d.done && (d.total == 0 || of == d.total) &&
 		(resp.ContentLength < 0 || resp.ContentLength == to+1-from) &&
-		sameVersion(resp.Header, d.version) && codingOf(resp.Header) == ""
+		versionOf(resp.Header) == d.version && codingOf(resp.Header) == ""
 	if !ok {
-		d.noRanges = true
+		d.version = ""
 		return failf(Broken, "the host sent another part of the file than it was asked for")
 	}
-	d.total, d.at, d.end = of, from, to+1
+	d.total, d.end = of, to+1
 	return nil
 }
 
-// Write writes a piece of the body, without what out has already. It is here for [io.Copy].
+// Write writes a piece of the body. It is here for [io.Copy].
 func (d *download) Write(piece []byte) (int, error) {
 	size := int64(len(piece))
-	if d.end > 0 && size > d.end-d.at {
+	switch {
+	case d.end > 0 && size > d.end-d.done:
 		return 0, failf(Failed, "the host sent more than it announced")
-	}
-	fresh := piece[min(size, d.done-d.at):]
-	if int64(len(fresh)) > d.MaxSize-d.done {
+	case size > d.MaxSize-d.done:
 		return 0, d.tooLarge()
 	}
-	n, err := d.out.Write(fresh)
+	n, err := d.out.Write(piece)
 	d.done += int64(n)
-	if err == nil && n < len(fresh) {
+	if err == nil && n < len(piece) {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
 		return 0, notWritten(err)
 	}
-	d.at += size
 	if d.Progress != nil && d.done > d.reported {
 		d.Progress(d.done, cmp.Or(d.total, -1))
 	}

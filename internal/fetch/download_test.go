@@ -21,10 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var (
-	dated   = http.Header{"Last-Modified": {"Wed, 01 May 2024 03:04:05 GMT"}, "Date": {"Wed, 01 May 2024 03:05:05 GMT"}}
-	instant = http.Header{"Last-Modified": dated["Last-Modified"], "Date": dated["Last-Modified"]}
-)
+var dated = http.Header{"Last-Modified": {"Wed, 01 May 2024 03:04:05 GMT"}, "Date": {"Wed, 01 May 2024 03:05:05 GMT"}}
 
 func TestAttemptResumes(t *testing.T) {
 	content := videoOf(100_000)
@@ -39,13 +36,10 @@ func TestAttemptResumes(t *testing.T) {
 		{"before_the_first_byte", host{header: etag(`"a"`), cuts: []int{0}}, "", []string{"", ""}},
 		{"before_the_first_byte_without_a_validator", host{cuts: []int{0}}, "", []string{"", ""}},
 		{"three_times", host{header: etag(`"a"`), cuts: []int{1000, 1000, 1000}}, "", []string{"", "bytes=1000-", "bytes=2000-", "bytes=3000-"}},
-		{"by_a_date_of_change", host{header: dated, cuts: []int{40_000}}, "", []string{"", "bytes=40000-"}},
 		{"without_a_length", host{header: etag(`"a"`), cuts: []int{40_000}, noLength: true}, "", []string{"", "bytes=40000-"}},
-		{"without_ranges", host{header: etag(`"a"`), noRanges: true, cuts: []int{40_000, 70_000}}, "", []string{"", "bytes=40000-", "bytes=70000-"}},
 		{"without_a_validator", host{cuts: []int{40_000}}, unrecognizable, []string{"", ""}},
 		{"with_a_weak_ETag", host{header: etag(`W/"a"`), cuts: []int{40_000}}, unrecognizable, []string{"", ""}},
-		{"with_a_date_and_no_clock", host{header: http.Header{"Last-Modified": dated["Last-Modified"]}, cuts: []int{40_000}}, unrecognizable, []string{"", ""}},
-		{"with_a_change_in_this_second", host{header: instant, cuts: []int{40_000}}, unrecognizable, []string{"", ""}},
+		{"with_a_date_of_change", host{header: dated, cuts: []int{40_000}}, unrecognizable, []string{"", ""}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -88,40 +82,33 @@ func TestAttemptNeverSplicesTwoFiles(t *testing.T) {
 	good := part(rest, 40_000, 100_000, etag(`"a"`))
 	tests := []struct {
 		name   string
-		header http.Header // of the file; an ETag unless set
 		second answer
 	}{
-		{"from_elsewhere", nil, part(other[50_000:], 50_000, 100_000, etag(`"a"`))},
-		{"from_the_beginning", nil, part(other, 0, 100_000, etag(`"a"`))},
-		{"of_another_length", nil, part(other[40_000:99_000], 40_000, 99_000, etag(`"a"`))},
-		{"of_another_version", nil, part(rest, 40_000, 100_000, etag(`"b"`))},
-		{"without_an_ETag", nil, part(rest, 40_000, 100_000, nil)},
-		{"without_a_Content-Range", nil, but(good, func(r *http.Response) { r.Header.Del("Content-Range") })},
-		{"of_an_unknown_length", nil, but(good, func(r *http.Response) { r.Header.Set("Content-Range", "bytes 40000-99999/*") })},
-		{"shorter_than_its_range", nil, but(good, func(r *http.Response) { r.ContentLength = 5 })},
-		{"compressed", nil, but(good, func(r *http.Response) { r.Header.Set("Content-Encoding", "gzip") })},
-		{"refused_with_416", nil, status(416)},
-		{"with_an_ETag_instead_of_a_date", dated, good},
-		{"with_a_weak_ETag_instead_of_a_date", dated, part(rest, 40_000, 100_000, etag(`W/"a"`))},
-		{"with_a_change_at_the_moment_of_the_response", dated, part(rest, 40_000, 100_000, instant)},
-		{"with_a_date_of_this_second", dated, part(rest, 40_000, 100_000, http.Header{"Last-Modified": {"Wed, 01 May 2024 03:06:00 GMT"}, "Date": {"Wed, 01 May 2024 03:06:00 GMT"}})},
-		{"with_another_date", dated, part(rest, 40_000, 100_000, http.Header{"Last-Modified": {"Thu, 30 Dec 1999 00:00:00 GMT"}, "Date": dated["Date"]})},
+		{"from_elsewhere", part(other[50_000:], 50_000, 100_000, etag(`"a"`))},
+		{"from_the_beginning", part(other, 0, 100_000, etag(`"a"`))},
+		{"of_another_length", part(other[40_000:99_000], 40_000, 99_000, etag(`"a"`))},
+		{"of_another_version", part(rest, 40_000, 100_000, etag(`"b"`))},
+		{"with_a_weak_ETag", part(rest, 40_000, 100_000, etag(`W/"a"`))},
+		{"with_a_date_instead_of_an_ETag", part(rest, 40_000, 100_000, dated)},
+		{"without_an_ETag", part(rest, 40_000, 100_000, nil)},
+		{"without_a_Content-Range", but(good, func(r *http.Response) { r.Header.Del("Content-Range") })},
+		{"of_an_unknown_length", but(good, func(r *http.Response) { r.Header.Set("Content-Range", "bytes 40000-99999/*") })},
+		{"shorter_than_its_range", but(good, func(r *http.Response) { r.ContentLength = 5 })},
+		{"compressed", but(good, func(r *http.Response) { r.Header.Set("Content-Encoding", "gzip") })},
+		{"refused_with_416", status(416)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := &host{content: content, header: tt.header, cuts: []int{40_000}, answers: map[int]answer{1: tt.second}}
-				if h.header == nil {
-					h.header = etag(`"a"`)
-				}
-				got, err := written(t, h)
-				require.NoError(t, err)
-				assert.True(t, bytes.Equal(content, got))
-				assert.Equal(t, []string{"", "bytes=40000-", ""}, h.ranges(), "then all of it is read again, and what is written is skipped")
-				h.requests = nil
+				h := &host{content: content, header: etag(`"a"`), cuts: []int{40_000}, answers: map[int]answer{1: tt.second}}
 				file, err := saved(t, h)
 				require.NoError(t, err)
 				assert.True(t, string(content) == file)
+				assert.Equal(t, []string{"", "bytes=40000-", ""}, h.ranges(), "then all of it is read again")
+				h.requests = nil
+				left, err := written(t, h)
+				assert.ErrorContains(t, err, "cannot be resumed", "a writer cannot start over")
+				assert.True(t, bytes.Equal(content[:40_000], left))
 			})
 		})
 	}
@@ -136,15 +123,6 @@ func TestAttemptAccepts(t *testing.T) {
 	}{
 		{"a_smaller_part_than_it_asked_for", host{header: etag(`"a"`), cuts: []int{600}, answers: map[int]answer{1: part(content[600:800], 600, 1000, etag(`"a"`))}},
 			[]string{"", "bytes=600-", "bytes=800-"}},
-		{"a_part_that_does_not_repeat_the_date", host{header: dated, cuts: []int{600}, answers: map[int]answer{1: part(content[600:], 600, 1000, nil)}},
-			[]string{"", "bytes=600-"}},
-		{"a_part_with_the_same_date", host{header: dated, cuts: []int{600}, answers: map[int]answer{1: part(content[600:], 600, 1000, dated)}},
-			[]string{"", "bytes=600-"}},
-		{"no_shorter_length_than_it_was_told", host{header: etag(`"a"`), cuts: []int{600}, answers: map[int]answer{1: func(req *http.Request) *http.Response {
-			resp := whole(content[:700], etag(`"a"`))(req)
-			resp.ContentLength = -1
-			return resp
-		}}}, []string{"", "bytes=600-", "bytes=700-"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,6 +154,7 @@ func TestAttemptStartsOverWhenTheFileHasChanged(t *testing.T) {
 		{"by_its_ETag", host{header: etag(`"new"`), answers: map[int]answer{0: truncated(etag(`"old"`))}}},
 		{"by_its_ETag,_without_a_length", host{header: etag(`"new"`), noLength: true, answers: map[int]answer{0: truncated(etag(`"old"`))}}},
 		{"and_nothing_identifies_it", host{answers: map[int]answer{0: truncated(nil)}}},
+		{"by_its_ETag,_and_its_host_has_no_ranges", host{header: etag(`"new"`), noRanges: true, answers: map[int]answer{0: truncated(etag(`"old"`))}}},
 		{"by_its_length", host{content: is[:700], header: etag(`"a"`), answers: map[int]answer{0: truncated(etag(`"a"`))}}},
 	}
 	for _, tt := range tests {
@@ -190,7 +169,7 @@ func TestAttemptStartsOverWhenTheFileHasChanged(t *testing.T) {
 				assert.Equal(t, string(h.content), got)
 				h.requests = nil
 				left, err := written(t, &h)
-				assert.ErrorContains(t, err, "recognize", "a writer cannot start over")
+				assert.Equal(t, Failed, failureOf(t, err).Kind, "a writer cannot start over")
 				assert.Equal(t, was[:1000], left)
 			})
 		})
@@ -398,7 +377,6 @@ func TestAttemptNeedsAnEndThatIsNotTheConnections(t *testing.T) {
 		{"HTTP/1.0", []string{"HTTP/1.0 200 OK\r\n\r\n" + half}, lookalike},
 		{"without_a_byte", []string{"HTTP/1.0 200 OK\r\n\r\n"}, lookalike},
 		{"after_another_file", []string{ok + a + length + half, ok + b + "\r\n" + half}, lookalike},
-		{"with_a_known_length", []string{ok + a + length + half, ok + a + "\r\n" + all}, ""},
 		{"in_chunks", []string{ok + "Transfer-Encoding: chunked\r\n\r\n" + strconv.FormatInt(1500, 16) + "\r\n" + all + "\r\n0\r\n\r\n"}, ""},
 	}
 	for _, tt := range tests {
@@ -571,16 +549,6 @@ func TestRunLocatesTheFileAgainWhenItsURLMayHaveExpired(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, h.content, got)
 			assert.Equal(t, "bytes=600-", h.requests[2].Header.Get("Range"))
-		})
-	})
-	t.Run("but_does_not_recognize_a_file_at_another_path_by_its_date", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			reads := 0
-			h := &host{content: videoOf(1000), header: dated, cuts: []int{600}, answers: map[int]answer{1: status(403)}}
-			got, err := saved(t, h, at(&reads, fileURL, "https://files.test/fresh.mp4"))
-			require.NoError(t, err)
-			assert.Equal(t, string(h.content), got)
-			assert.Equal(t, []string{"", "bytes=600-", ""}, h.ranges())
 		})
 	})
 	t.Run("and_reports_that_it_cannot", func(t *testing.T) {

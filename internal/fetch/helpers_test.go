@@ -145,7 +145,7 @@ func (h *host) serve(req *http.Request) *http.Response {
 	resp.Body = io.NopCloser(liveBody{req.Context(), resp.Body})
 	start, ok := strings.CutPrefix(req.Header.Get("Range"), "bytes=")
 	condition := req.Header.Get("If-Range")
-	if !ok || h.noRanges || condition != "" && condition != h.header.Get("ETag") && condition != h.header.Get("Last-Modified") {
+	if !ok || h.noRanges || condition != "" && condition != h.header.Get("ETag") {
 		return resp
 	}
 	from, _ := strconv.Atoi(strings.TrimSuffix(start, "-"))

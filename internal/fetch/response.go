@@ -74,31 +74,13 @@ func codingOf(header http.Header) string {
 	return ""
 }
 
-// versionOf returns what identifies a file byte by byte, or "": a strong ETag, or a date of change that had
-// passed when the response was made (RFC 9110, 8.8.2.2).
+// versionOf returns what identifies a file byte by byte, or "": a strong ETag.
 func versionOf(header http.Header) string {
-	tag, date := header.Get("ETag"), header.Get("Last-Modified")
-	changed, err := http.ParseTime(date)
-	sent, err2 := http.ParseTime(header.Get("Date"))
-	switch {
-	case isTag(tag):
-		return tag
-	case tag != "" || err != nil || err2 != nil || sent.Sub(changed) < time.Second:
+	tag := header.Get("ETag")
+	if len(tag) < 2 || tag[0] != '"' || tag[len(tag)-1] != '"' {
 		return ""
 	}
-	return date
-}
-
-func isTag(version string) bool {
-	return len(version) >= 2 && version[0] == '"' && version[len(version)-1] == '"'
-}
-
-// sameVersion reports whether a part is of a version. It need not repeat a date of change (RFC 9110, 15.3.7).
-func sameVersion(header http.Header, version string) bool {
-	if header.Get("ETag") == "" && header.Get("Last-Modified") == "" {
-		return !isTag(version)
-	}
-	return versionOf(header) == version
+	return tag
 }
 
 // contentRange reads "bytes 5-9/10". The length of the whole must be there.

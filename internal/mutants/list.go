@@ -39,8 +39,8 @@ var all = []mutant{
 	{"keys: a redirected download tells the next host its signed URL", fetch, "download.checkRedirect",
 		`req.Header.Del("Referer")`, "", fetch, "^TestRoundTripFollowsRedirects$"},
 
-	{"files: a part of another version continues a file", fetch, "sameVersion",
-		"versionOf(header) == version", "true", fetch, "^TestAttemptNeverSplicesTwoFiles$"},
+	{"files: a part of another version continues a file", fetch, "download.acceptPart",
+		"versionOf(resp.Header) == d.version", "true", fetch, "^TestAttemptNeverSplicesTwoFiles$"},
 
 	{"waits: a rejected job is polled on", root, "Job.class",
 		"StatusRejected", "StatusRejected + \"?\"", root, "^TestCreatePreviewAndWait"},
