@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -105,7 +104,7 @@ type jobSpending struct {
 	model    ModelVersion
 	credits  float64 // reserved
 	baseline float64 // what the job had used before
-	videos   int     // calls for its video, not its preview, that are reserved
+	video    bool    // also for its video, not its preview alone
 	calls    int     // under way
 }
 
@@ -184,32 +183,28 @@ func (b *Budget) reserve(operation Operation, job *Job) (func(*Job, error), erro
 			"BudgetOptions.Credits, or call again when other jobs have ended)", ErrBudgetExceeded, operation,
 			oneLine(string(cmp.Or(s.model, ModelStandard))), credits, max(limit-b.spent, 0), limit)
 	}
-	videos := 1
-	if operation == OperationPreview {
-		videos = 0
-	}
 	if job.ID != "" {
 		b.remember(job.ID, s)
 	}
 	b.spent += credits
 	s.credits += credits
-	s.videos += videos
 	s.calls++
 	return func(result *Job, err error) {
 		defer b.settle(result)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		s.calls--
-		switch {
-		case err == nil:
-			b.remember(result.ID, s)
-		case Charged(err) == ChargedNo: // else a render may still be settled, by its video
+		if Charged(err) == ChargedNo {
 			b.spent -= credits
 			s.credits -= credits
-			s.videos -= videos
 			if s.calls == 0 && s.credits < 1e-9 {
 				delete(b.jobs, foldID(job.ID))
 			}
+			return
+		}
+		s.video = s.video || operation != OperationPreview
+		if err == nil {
+			b.remember(result.ID, s)
 		}
 	}, nil
 }
@@ -246,7 +241,7 @@ func (b *Budget) settle(job *Job) {
 	if s == nil || s.calls > 0 || job.broken || job.CreditsUsed <= s.baseline {
 		return
 	}
-	if s.videos > 0 {
+	if s.video {
 		kind = KindVideo
 	}
 	if over, _ := job.Outcome(kind); over {
@@ -270,14 +265,10 @@ func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error
 	if err != nil {
 		return 0, err
 	}
-	balance := math.NaN()
-	whole := lenient.Members(response.Body, func(name []byte, v lenient.Value) {
-		n, err := strconv.ParseFloat(strings.TrimSpace(v.String()), 64)
-		if err == nil && string(name) == "remaining_credits" {
-			balance = n
-		}
-	})
-	if !whole || math.IsNaN(balance) || math.IsInf(balance, 0) {
+	var text string
+	err = lenient.Read(response.Body, lenient.Fields{"remaining_credits": &text})
+	balance, noNumber := strconv.ParseFloat(text, 64)
+	if err != nil || noNumber != nil || math.IsNaN(balance) || math.IsInf(balance, 0) {
 		return 0, unreadable(call, "the response holds no balance")
 	}
 	return balance, nil
