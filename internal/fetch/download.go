@@ -17,8 +17,7 @@ import (
 )
 
 const (
-	maxBreaks     = 5           // without progress between them
-	maxMissing    = time.Minute // from the first attempt that finds no file to the last
+	maxPatience   = time.Minute // from the first attempt that failed to the last, without progress between them
 	maxRetryAfter = time.Minute // beyond it the download fails instead
 	maxRedirects  = 10          // as net/http's own policy
 	minProgress   = 64 << 10    // less is none: a host that sends a byte at a time would never be given up
@@ -50,10 +49,10 @@ func (d *download) run(ctx context.Context) error {
 			return nil
 		}
 		if d.done >= p.progress {
-			p = patience{progress: d.done + minProgress}
+			p = patience{progress: d.done + minProgress, since: time.Now()}
 		}
-		if err.Kind == Missing && p.missing.IsZero() {
-			p.missing = time.Now()
+		if err.Kind == Missing && !p.relocated {
+			p.relocated = true
 			err = cmp.Or(d.locate(ctx), err)
 		}
 		if err.again() && d.done > 0 && d.version == "" && d.part == nil {
@@ -67,27 +66,20 @@ func (d *download) run(ctx context.Context) error {
 	return d.fail(ctx, err)
 }
 
-// patience counts the attempts since the latest progress.
+// patience is about the attempts since the latest progress, all of which failed.
 type patience struct {
-	progress int64 // the size at which there is some
-	breaks   int
-	misses   int
-	missing  time.Time // when the first attempt found no file; zero for never
+	progress  int64     // the size at which there is some
+	since     time.Time // the end of the first
+	failures  int
+	relocated bool
 }
 
 // pause waits before the next attempt. It returns false if there is none.
 func (p *patience) pause(ctx context.Context, err *Error) bool {
-	now := time.Now()
-	switch {
-	case err.Kind == Broken && p.breaks < maxBreaks:
-		p.breaks++
-	case err.Kind == Missing && now.Sub(p.missing) < maxMissing:
-		p.misses++
-	default:
-		return false
-	}
-	wait := max(backoff.Backoff(p.breaks+p.misses), err.after)
-	if deadline, ok := ctx.Deadline(); ok && deadline.Before(now.Add(wait)) {
+	p.failures++
+	wait := max(backoff.Backoff(p.failures), err.after)
+	deadline, ok := ctx.Deadline()
+	if !err.again() || time.Since(p.since) >= maxPatience || ok && time.Until(deadline) < wait {
 		return false
 	}
 	pause, stop := context.WithTimeout(ctx, wait)

@@ -415,7 +415,7 @@ func TestAttemptResumesOnARealConnection(t *testing.T) {
 	assert.EqualValues(t, 2, asked.Load())
 }
 
-func TestRunGivesUpAfterFiveAttemptsWithoutProgress(t *testing.T) {
+func TestRunGivesUpAfterAMinuteWithoutProgress(t *testing.T) {
 	tests := []struct {
 		name string
 		cuts []int
@@ -427,9 +427,11 @@ func TestRunGivesUpAfterFiveAttemptsWithoutProgress(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := &host{content: videoOf(1 << 20), header: etag(`"a"`), cuts: tt.cuts}
+				start := time.Now()
 				_, err := written(t, h)
 				assert.Contains(t, failureOf(t, err).Reason, syscall.ECONNRESET.Error())
-				assert.Len(t, h.requests, 6)
+				assert.InDelta(t, 65, time.Since(start).Seconds(), 6)
+				assert.Less(t, len(h.requests), 20)
 			})
 		})
 	}
@@ -445,7 +447,7 @@ func TestRunGivesUpAfterFiveAttemptsWithoutProgress(t *testing.T) {
 				h := &host{noLength: noLength}
 				got, err := saved(t, h)
 				assert.Equal(t, "the host sent an empty file", failureOf(t, err).Reason)
-				assert.Len(t, h.requests, 6)
+				assert.Less(t, len(h.requests), 20)
 				assert.Equal(t, oldFile, got)
 				later := &host{content: videoOf(100), answers: map[int]answer{0: whole(nil, nil)}}
 				got, err = saved(t, later)

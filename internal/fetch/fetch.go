@@ -108,8 +108,8 @@ type Kind int
 // The kinds of errors.
 const (
 	Failed     Kind = iota // the host, for good
-	Broken                 // the host or the connection: a few attempts, unless there is progress between them
-	Missing                // the URL may have expired, or the file may appear: attempts for a while
+	Broken                 // the host or the connection, for now
+	Missing                // the URL may have expired, so it is located again, or the file may appear
 	NotLocated             // File.Locate; Err is its error
 	RefusedURL             // the URL, its address or a redirect is not allowed
 	TooLarge               // the file exceeds File.MaxSize

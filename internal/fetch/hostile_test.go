@@ -160,7 +160,7 @@ func TestHostileResponses(t *testing.T) {
 				assert.Contains(t, failureOf(t, err).Reason, tt.want)
 				assert.Less(t, len(failureOf(t, err).Reason), 500)
 				assert.Equal(t, oldFile, contentOf(t, path))
-				assert.LessOrEqual(t, *connections, 11)
+				assert.Less(t, *connections, 20)
 			})
 		})
 	}
@@ -181,8 +181,8 @@ func TestHostileSlowHost(t *testing.T) {
 		start := time.Now()
 		_, err := newClient(rt).ToWriter(t.Context(), fileAt("http://files.test/v", private), io.Discard)
 		assert.Equal(t, "no byte came for 30s", failureOf(t, err).Reason, "a header has no more time than that")
-		assert.Equal(t, 6, *connections)
-		assert.InDelta(t, 6*30, time.Since(start).Seconds(), 20)
+		assert.Equal(t, 3, *connections)
+		assert.InDelta(t, 3*30, time.Since(start).Seconds(), 5)
 		time.Sleep(time.Minute) // until the host sees that the connection is closed
 	})
 }
