@@ -211,11 +211,10 @@ func (b *Budget) reserve(operation Operation, job *Job) (func(*Job, error), erro
 
 // find returns what is reserved for a job, or nil.
 func (b *Budget) find(id string) *jobSpending {
-	s := b.jobs[foldID(id)]
-	if s != nil && time.Since(s.since) > budgetRemembers {
-		return nil
+	if s := b.jobs[foldID(id)]; s != nil && time.Since(s.since) <= budgetRemembers {
+		return s
 	}
-	return s
+	return nil
 }
 
 func (b *Budget) remember(id string, s *jobSpending) {

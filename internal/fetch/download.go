@@ -32,12 +32,12 @@ type download struct {
 
 	url     *url.URL
 	secrets []string // the queries of the URLs of the latest attempt, which may be signed
+	idle    *time.Timer
 
 	done     int64  // bytes in out
 	reported int64  // the most bytes that Progress has been called with
 	version  string // of the file in out, for If-Range; empty if the host cannot send the rest of it
 	total    int64  // bytes of that file; 0 while unknown
-	end      int64  // of the response's body in that file; 0 while unknown
 }
 
 // run makes attempts until the file is there or another is pointless.
@@ -125,9 +125,9 @@ var errIdle = errors.New("no byte came in time")
 func (d *download) attempt(parent context.Context) *Error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	idle := time.AfterFunc(d.Idle, func() { cancel(errIdle) })
-	defer idle.Stop()
-	err := d.receive(ctx, idle)
+	d.idle = time.AfterFunc(d.Idle, func() { cancel(errIdle) })
+	defer d.idle.Stop()
+	err := d.receive(ctx)
 	failure, judged := errors.AsType[*Error](err)
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
@@ -144,13 +144,14 @@ func (d *download) attempt(parent context.Context) *Error {
 }
 
 // receive makes a request and writes what comes. Its error is an [*Error], or one of the connection.
-func (d *download) receive(ctx context.Context, idle *time.Timer) error {
+func (d *download) receive(ctx context.Context) error {
 	resp, err := d.get(ctx)
 	if err != nil {
 		return errors.Unwrap(err) // of a *url.Error, which has the whole URL
 	}
 	defer resp.Body.Close()
-	body := bufio.NewReaderSize(idleReader{resp.Body, idle, d.Idle}, 64<<10)
+	d.idle.Reset(d.Idle)
+	body := bufio.NewReaderSize(resp.Body, 64<<10)
 	switch resp.StatusCode {
 	case http.StatusOK:
 		err = d.acceptWhole(resp, body)
@@ -176,19 +177,6 @@ func (d *download) receive(ctx context.Context, idle *time.Timer) error {
 		d.Progress(d.done, d.done)
 	}
 	return nil
-}
-
-// idleReader starts a timer for each read. The time that out takes is not the host's.
-type idleReader struct {
-	io.Reader
-	timer *time.Timer
-	limit time.Duration
-}
-
-func (r idleReader) Read(b []byte) (int, error) {
-	r.timer.Reset(r.limit)
-	defer r.timer.Stop()
-	return r.Reader.Read(b)
 }
 
 // get requests the file, or the rest of it. The client follows redirects.
@@ -227,7 +215,6 @@ func (d *download) acceptWhole(resp *http.Response, body *bufio.Reader) error {
 		return err
 	}
 	d.version, d.total = versionOf(resp.Header), max(resp.ContentLength, 0)
-	d.end = d.total
 	// Chunks and streams have an end of their own; the end of a connection may be a truncation.
 	ends := resp.ContentLength >= 0 || resp.ProtoMajor != 1 || len(resp.TransferEncoding) > 0 || resp.Uncompressed
 	if d.total == 0 && !ends {
@@ -252,17 +239,18 @@ func (d *download) startOver() error {
 	return nil
 }
 
-// acceptPart accepts the rest of the file in out, or the beginning of that rest.
+// acceptPart accepts the rest of the file in out.
 func (d *download) acceptPart(resp *http.Response) error {
-	from, to, of, ok := contentRange(resp.Header.Get("Content-Range"))
-	ok = ok && d.ranged() && from == d.done && (d.total == 0 || of == d.total) &&
-		(resp.ContentLength < 0 || resp.ContentLength == to+1-from) &&
+	var from, to, of int64
+	_, err := fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-%d/%d", &from, &to, &of)
+	ok := err == nil && d.ranged() && from == d.done && from <= to && to == of-1 &&
+		(d.total == 0 || of == d.total) && (resp.ContentLength < 0 || resp.ContentLength == of-from) &&
 		versionOf(resp.Header) == d.version && codingOf(resp.Header) == ""
 	if !ok {
 		d.version = ""
 		return failf(Broken, "the host sent another part of the file than it was asked for")
 	}
-	d.total, d.end = of, to+1
+	d.total = of
 	return nil
 }
 
@@ -270,11 +258,13 @@ func (d *download) acceptPart(resp *http.Response) error {
 func (d *download) Write(piece []byte) (int, error) {
 	size := int64(len(piece))
 	switch {
-	case d.end > 0 && size > d.end-d.done:
+	case d.total > 0 && size > d.total-d.done:
 		return 0, failf(Failed, "the host sent more than it announced")
 	case size > d.MaxSize-d.done:
 		return 0, d.tooLarge()
 	}
+	d.idle.Stop() // the time that out takes is not the host's
+	defer d.idle.Reset(d.Idle)
 	n, err := d.out.Write(piece)
 	d.done += int64(n)
 	if err == nil && n < len(piece) {

@@ -91,6 +91,11 @@ func TestAttemptNeverSplicesTwoFiles(t *testing.T) {
 		{"with_a_weak_ETag", part(rest, 40_000, 100_000, etag(`W/"a"`))},
 		{"with_a_date_instead_of_an_ETag", part(rest, 40_000, 100_000, dated)},
 		{"without_an_ETag", part(rest, 40_000, 100_000, nil)},
+		{"smaller_than_the_rest", part(other[40_000:60_000], 40_000, 100_000, etag(`"a"`))},
+		{"without_a_byte", but(good, func(r *http.Response) { r.Header.Set("Content-Range", "bytes 40000-39999/40000") })},
+		{"in_other_units", but(good, func(r *http.Response) { r.Header.Set("Content-Range", "items 40000-99999/100000") })},
+		{"beyond_its_length", but(good, func(r *http.Response) { r.Header.Set("Content-Range", "bytes 40000-100000/100000") })},
+		{"of_a_length_beyond_numbers", but(good, func(r *http.Response) { r.Header.Set("Content-Range", "bytes 40000-99999/99999999999999999999") })},
 		{"without_a_Content-Range", but(good, func(r *http.Response) { r.Header.Del("Content-Range") })},
 		{"of_an_unknown_length", but(good, func(r *http.Response) { r.Header.Set("Content-Range", "bytes 40000-99999/*") })},
 		{"shorter_than_its_range", but(good, func(r *http.Response) { r.ContentLength = 5 })},
@@ -109,30 +114,6 @@ func TestAttemptNeverSplicesTwoFiles(t *testing.T) {
 				left, err := written(t, h)
 				assert.ErrorContains(t, err, "cannot be resumed", "a writer cannot start over")
 				assert.True(t, bytes.Equal(content[:40_000], left))
-			})
-		})
-	}
-}
-
-func TestAttemptAccepts(t *testing.T) {
-	content := videoOf(1000)
-	tests := []struct {
-		name   string
-		host   host
-		ranges []string
-	}{
-		{"a_smaller_part_than_it_asked_for", host{header: etag(`"a"`), cuts: []int{600}, answers: map[int]answer{1: part(content[600:800], 600, 1000, etag(`"a"`))}},
-			[]string{"", "bytes=600-", "bytes=800-"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := tt.host
-				h.content = content
-				got, err := written(t, &h)
-				require.NoError(t, err)
-				assert.True(t, bytes.Equal(content, got))
-				assert.Equal(t, tt.ranges, h.ranges())
 			})
 		})
 	}

@@ -2,7 +2,6 @@ package fetch
 
 import (
 	"bytes"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -81,10 +80,4 @@ func versionOf(header http.Header) string {
 		return ""
 	}
 	return tag
-}
-
-// contentRange reads "bytes 5-9/10". The length of the whole must be there.
-func contentRange(text string) (from, to, of int64, ok bool) {
-	_, err := fmt.Sscanf(text, "bytes %d-%d/%d", &from, &to, &of)
-	return from, to, of, err == nil && 0 <= from && from <= to && to < of
 }
