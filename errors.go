@@ -371,12 +371,8 @@ type WaitError struct {
 }
 
 func (e *WaitError) Error() string {
-	polls := "polls"
-	if e.Polls == 1 {
-		polls = "poll"
-	}
-	text := fmt.Sprintf("creatify: wait for job %s: %s after %v and %d %s", oneLine(e.JobID), causeOf(e.Err),
-		e.Elapsed.Round(time.Millisecond), e.Polls, polls)
+	text := fmt.Sprintf("creatify: wait for job %s: %s after %v, polls: %d", oneLine(e.JobID), causeOf(e.Err),
+		e.Elapsed.Round(time.Millisecond), e.Polls)
 	if e.Last != nil {
 		status := cmp.Or(oneLine(string(e.Last.Status)), "without a status")
 		text += fmt.Sprintf("; last seen %s at %.0f %%", status, e.Last.Progress*100)

@@ -33,7 +33,7 @@ func (k JobKind) output(job *Job) string {
 	if k == KindVideo {
 		url = job.VideoOutput
 	}
-	if !isOutputURL(url) {
+	if !outputURL.MatchString(url) {
 		return ""
 	}
 	return url

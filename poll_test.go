@@ -156,7 +156,7 @@ func TestWaitForPreview(t *testing.T) {
 			require.NoError(t, err)
 			_, err = busy.Jobs.WaitForPreview(t.Context(), job.ID, creatify.WithMaxWait(10*time.Minute))
 			assert.ErrorIs(t, err, creatify.ErrWaitTimeout, "not ErrPollsFailed after ten")
-			assert.ErrorContains(t, err, "and 0 polls")
+			assert.ErrorContains(t, err, "polls: 0")
 			assert.Zero(t, api.Calls(get))
 		})
 	})

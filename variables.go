@@ -216,8 +216,5 @@ func webURL(text string) *url.URL {
 	return u
 }
 
-// isOutputURL reports whether text is a URL that a server may show. Only scheme and host are judged: the path
-// may have an invalid escape, such as in /100%.mp4.
-func isOutputURL(text string) bool { return webURL(origin.FindString(text)) != nil }
-
-var origin = regexp.MustCompile(`^[^:/?#]+://[^/?#]*`)
+// outputURL matches a URL that a server may show. The path may have an invalid escape, such as in /100%.mp4.
+var outputURL = regexp.MustCompile(`^(?i:https?)://[^\s%:/?#]+([:/?#]|$)`)

@@ -55,10 +55,6 @@ func (d *download) run(ctx context.Context) error {
 			p.relocated = true
 			err = cmp.Or(d.locate(ctx), err)
 		}
-		if err.again() && d.done > 0 && d.version == "" && d.part == nil {
-			err.Kind = Failed
-			err.Reason += "; it cannot be resumed, since the host sends nothing to recognize the file by, or no ranges"
-		}
 		if p.pause(ctx, err) {
 			err = nil
 		}
@@ -229,7 +225,7 @@ func (d *download) startOver() error {
 	case d.done == 0:
 		return nil
 	case d.part == nil:
-		return failf(Failed, "the connection broke, and the host sends no ranges or has changed the file")
+		return failf(Failed, "it broke and cannot be resumed: the host has changed it, or sends no ranges or no strong ETag")
 	}
 	d.done = 0
 	_, err := d.part.Seek(0, io.SeekStart)

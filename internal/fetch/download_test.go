@@ -25,7 +25,7 @@ var dated = http.Header{"Last-Modified": {"Wed, 01 May 2024 03:04:05 GMT"}, "Dat
 
 func TestAttemptResumes(t *testing.T) {
 	content := videoOf(100_000)
-	const unrecognizable = "nothing to recognize the file by"
+	const unrecognizable = "cannot be resumed"
 	tests := []struct {
 		name   string
 		host   host
@@ -53,7 +53,6 @@ func TestAttemptResumes(t *testing.T) {
 					assert.Equal(t, tt.ranges, h.ranges())
 				} else {
 					assert.ErrorContains(t, err, tt.writer)
-					assert.ErrorContains(t, err, syscall.ECONNRESET.Error())
 					assert.EqualValues(t, len(got), failureOf(t, err).Written)
 				}
 			})
@@ -439,7 +438,7 @@ func TestRunGivesUpAfterAMinuteWithoutProgress(t *testing.T) {
 	})
 	t.Run("a_file_shorter_than_its_length_is_truncated", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			_, err := written(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			_, err := saved(t, roundTrip(func(req *http.Request) (*http.Response, error) {
 				resp := whole(videoOf(9), nil)(req) // and then io.EOF
 				resp.ContentLength = 10
 				return resp, nil

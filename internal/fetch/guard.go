@@ -72,14 +72,9 @@ func (d *download) guarded(req *http.Request) (http.RoundTripper, error) {
 		checked = checked && proxy == nil
 	}
 	check := func(remote string) error {
-		addr, err := netip.ParseAddrPort(remote)
-		switch {
-		case !checked:
-			return nil
-		case err != nil:
-			return failf(RefusedURL, "the connection's address %s is not one of the Internet", remote)
-		case !isPublic(addr.Addr()):
-			return failf(RefusedURL, "%v is not a public address", addr.Addr())
+		addr, _ := netip.ParseAddrPort(remote) // of a socket that is not the Internet's there is none
+		if checked && !isPublic(addr.Addr()) {
+			return failf(RefusedURL, "%s is not a public address", remote)
 		}
 		return nil
 	}

@@ -57,20 +57,13 @@ var (
 	markup   = regexp.MustCompile(`^\s*[<{[]`)
 )
 
-// codings are IANA's content codings, save identity: https://www.iana.org/assignments/http-parameters
-var codings = strings.Fields(`aes128gcm br compress dcb dcz deflate exi gzip
-	pack200-gzip x-compress x-gzip zstd`)
+// coding matches IANA's content codings, save identity: https://www.iana.org/assignments/http-parameters
+var coding = regexp.MustCompile(`\b(aes128gcm|br|compress|dcb|dcz|deflate|exi|gzip|zstd)\b`)
 
 // codingOf returns the coding of a body, or "" if its bytes are the file's. Anything unregistered, such as
 // aws-chunked, UTF-8 or binary, is left over from an upload and encodes nothing.
 func codingOf(header http.Header) string {
-	for coding := range strings.SplitSeq(strings.Join(header.Values("Content-Encoding"), ","), ",") {
-		coding = strings.ToLower(strings.TrimSpace(coding))
-		if slices.Contains(codings, coding) {
-			return coding
-		}
-	}
-	return ""
+	return coding.FindString(strings.ToLower(strings.Join(header.Values("Content-Encoding"), ",")))
 }
 
 // versionOf returns what identifies a file byte by byte, or "": a strong ETag.

@@ -95,7 +95,8 @@ func TestCodingOf(t *testing.T) {
 		{[]string{"binary"}, ""},
 		{[]string{"none"}, ""},
 		{[]string{"gzip"}, "gzip"},
-		{[]string{"X-GZIP"}, "x-gzip"},
+		{[]string{"X-GZIP"}, "gzip"},
+		{[]string{"pack200-gzip"}, "gzip"},
 		{[]string{"aws-chunked,br"}, "br"},
 		{[]string{"identity", "zstd"}, "zstd"},
 	}
