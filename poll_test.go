@@ -173,15 +173,15 @@ func TestWaitForPreview(t *testing.T) {
 					status = "done"
 				}
 				return testkit.Polled(func(string) string { return status })(req)
-			}), creatify.WithRateLimit(0.5, 5))
+			}), creatify.WithRateLimit(1.0/6, 5))
 			ends := make(chan error)
-			for _, id := range testkit.IDs(300) { // a turn of each takes ten minutes
+			for _, id := range testkit.IDs(100) { // a turn of each takes ten minutes
 				go func() {
 					_, err := client.Jobs.WaitForPreview(t.Context(), id, creatify.WithMaxWait(2*time.Hour), creatify.WithStallTimeout(40*time.Minute))
 					ends <- err
 				}()
 			}
-			for range 300 {
+			for range 100 {
 				require.NoError(t, <-ends)
 			}
 		})
@@ -618,15 +618,15 @@ func TestWithMaxWait(t *testing.T) {
 	})
 	t.Run("is not reached early in a rate limit's queue", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			client := newClient(t, testkit.Polled(func(string) string { return "running" }), creatify.WithRateLimit(0.5, 1))
+			client := newClient(t, testkit.Polled(func(string) string { return "running" }), creatify.WithRateLimit(0.25, 1))
 			start, ends := time.Now(), make(chan error)
-			for _, id := range testkit.IDs(200) { // of which the limit serves a tenth
+			for _, id := range testkit.IDs(100) { // of which the limit serves a tenth
 				go func() {
 					_, err := client.Jobs.WaitForPreview(t.Context(), id, creatify.WithMaxWait(5*time.Minute))
 					ends <- err
 				}()
 			}
-			for range 200 {
+			for range 100 {
 				err := <-ends
 				assert.Equal(t, []error{creatify.ErrWaitTimeout}, testkit.Matched(err))
 				assert.InDelta(t, 5*time.Minute, time.Since(start), float64(11*time.Second))

@@ -366,7 +366,7 @@ func TestJobsService_WebhookHandler(t *testing.T) {
 			job, err := newClient(t, api).Jobs.CreatePreview(ctx, params())
 			require.NoError(t, err)
 			var waits sync.WaitGroup
-			for range 500 {
+			for range 100 {
 				waits.Go(func() { client.Jobs.WaitForPreview(ctx, job.ID) })
 			}
 			time.Sleep(time.Minute)
