@@ -170,7 +170,9 @@ func TestHostileResponses(t *testing.T) {
 func TestHostileSlowHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt, connections := inMemory(func(conn net.Conn) {
-			go io.Copy(io.Discard, conn)
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+				return
+			}
 			for _, c := range []byte("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1000)) {
 				if _, err := conn.Write([]byte{c}); err != nil {
 					return
