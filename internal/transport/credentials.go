@@ -82,6 +82,11 @@ var urls = regexp.MustCompile(`https?:(\\?/){2}([^\s"<>\\]|\\/|\\u0026)*`)
 // redact replaces a secret in each of its spellings. Where the text is cut, which quotes or dots may follow, a
 // beginning of minSecret characters is enough.
 func redact(text []byte, spellings [][]byte) []byte {
+	if bytes.ContainsAny(text, `%\`) { // a server may escape any letter
+		if plain := escapes.ReplaceAllFunc(text, unescape); bytes.Contains(plain, spellings[0]) {
+			text = plain
+		}
+	}
 	for _, spelling := range spellings {
 		if bytes.Contains(text, spelling) {
 			text = bytes.ReplaceAll(text, spelling, []byte(redacted))
@@ -95,6 +100,13 @@ func redact(text []byte, spellings [][]byte) []byte {
 		}
 	}
 	return text
+}
+
+var escapes = regexp.MustCompile(`(%|\\u00)[0-9a-fA-F]{2}`)
+
+func unescape(escaped []byte) []byte {
+	c, _ := strconv.ParseUint(string(escaped[len(escaped)-2:]), 16, 8)
+	return []byte{byte(c)}
 }
 
 // spellings returns a secret as it is, and as URLs, JSON and quoted strings escape it: often one and the same.

@@ -107,6 +107,7 @@ func TestRedact(t *testing.T) {
 		{"in JSON as Go writes it", `"se\"cr/et\u0026"`, `"[redacted]"`},
 		{"in a path", `/se%22cr%2Fet&/`, `/[redacted]/`},
 		{"in a query", `?k=se%22cr%2Fet%26`, `?k=[redacted]`},
+		{"letter by letter", `\u0073\u0065\u0022cr%2fet\u0026!`, `[redacted]!`},
 		{"with something in between", `sex"cr/et&`, `sex"cr/et&`},
 		{"nothing", ``, ``},
 		{"cut by the end", `a se"cr/et`, "a [redacted]"},

@@ -49,8 +49,11 @@ func (w wrapped) Unwrap() error { return w.error }
 
 func TestKeyIsInNoResultErrorOrLog(t *testing.T) {
 	key := `"` + strings.ReplaceAll(testkit.Key, `"`, `\"`) + `"`
-	escaped := strings.NewReplacer(`"`, `\"`, `/`, `\/`).Replace(testkit.Key)
-	esc := `"` + escaped + `"`
+	var escaped strings.Builder
+	for _, c := range testkit.Key {
+		fmt.Fprintf(&escaped, `\u%04X`, c)
+	}
+	esc := `"` + escaped.String() + `"`
 	const id = `{"id":"` + testkit.JobID + `",`
 	for _, tt := range []struct {
 		name   string
@@ -87,7 +90,7 @@ func TestKeyIsInNoResultErrorOrLog(t *testing.T) {
 						}
 					}
 					testkit.NoKey(t, said)
-					assert.NotContains(t, said, escaped)
+					assert.NotContains(t, said, escaped.String())
 				})
 			}
 		})
