@@ -204,31 +204,50 @@ func (q *Queue) admit(ctx context.Context, estimate float64, probe bool) (wait t
 	return 0, nil
 }
 
-// pause stops the sends of all processes: the account, not the order, is what the API refuses.
+// pause stops the sends of all processes: the account, not the order, is what the API refuses. River's queue
+// follows in the same transaction: paused by itself, it would never be resumed.
 func (q *Queue) pause(ctx context.Context, reason string) error {
-	if _, err := q.exec(ctx, q.db, sqlPause, reason, micros(q.timing.probe)); err != nil {
-		return err
+	err := q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := q.exec(ctx, tx, sqlPause, reason, micros(q.timing.probe)); err != nil {
+			return err
+		}
+		return q.riverQueue(ctx, tx, q.insert.QueuePauseTx)
+	})
+	if err == nil {
+		q.log.WarnContext(ctx, "creatify: sending is paused", "reason", reason)
 	}
-	q.log.WarnContext(ctx, "creatify: sending is paused", "reason", reason)
-	return q.riverQueue(ctx, q.insert.QueuePause)
+	return err
+}
+
+// pauseRiver pauses River's queue while sending is paused.
+func (q *Queue) pauseRiver(ctx context.Context) error {
+	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if got, err := q.exec(ctx, tx, sqlStillPaused); err != nil || got == 0 {
+			return err
+		}
+		return q.riverQueue(ctx, tx, q.insert.QueuePauseTx)
+	})
+}
+
+func (q *Queue) resume(ctx context.Context) error {
+	got := int64(0)
+	err := q.tx(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		if got, err = q.exec(ctx, tx, sqlResume); err != nil || got == 0 {
+			return err
+		}
+		return q.riverQueue(ctx, tx, q.insert.QueueResumeTx)
+	})
+	if err == nil && got > 0 {
+		q.log.InfoContext(ctx, "creatify: sending resumes")
+	}
+	return err
 }
 
 // riverQueue pauses or resumes River's queue of sends. River does not know a queue that no process has worked
 // on for a day: that is no error, since claims ask the limits as well.
-func (q *Queue) riverQueue(ctx context.Context, do func(context.Context, string, *river.QueuePauseOpts) error) error {
-	if err := do(ctx, sendQueue, nil); !errors.Is(err, rivertype.ErrNotFound) {
+func (q *Queue) riverQueue(ctx context.Context, tx *sql.Tx, do func(context.Context, *sql.Tx, string, *river.QueuePauseOpts) error) error {
+	if err := do(ctx, tx, sendQueue, nil); !errors.Is(err, rivertype.ErrNotFound) {
 		return err
 	}
 	return nil
-}
-
-func (q *Queue) resume(ctx context.Context) error {
-	if err := q.riverQueue(ctx, q.insert.QueueResume); err != nil {
-		return err
-	}
-	got, err := q.exec(ctx, q.db, sqlResume)
-	if got > 0 {
-		q.log.InfoContext(ctx, "creatify: sending resumes")
-	}
-	return err
 }

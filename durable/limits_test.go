@@ -190,3 +190,49 @@ func TestQueue_Run_outage(t *testing.T) {
 		assert.Equal(t, 100, counts.Orders[StateWaiting], "no wait ends")
 	})
 }
+
+// River's queue is never paused alone: nothing would resume it.
+func TestQueue_pause_beside_resume(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, done1s)
+		q := at.queue(t, quickOptions(fake.client(t)))
+		stop := run(t, q)
+		require.Eventually(t, func() bool {
+			_, err := q.insert.QueueGet(t.Context(), sendQueue)
+			return err == nil
+		}, patience, 10*time.Millisecond, "River knows the queue")
+		stop()
+		for range 100 {
+			var group sync.WaitGroup
+			for _, f := range []func() error{
+				func() error { return q.pause(t.Context(), "insufficient_credits") },
+				func() error { return q.pauseRiver(t.Context()) },
+				func() error { return q.resume(t.Context()) },
+			} {
+				group.Go(func() { assert.NoError(t, f()) })
+			}
+			group.Wait()
+			limits, err := q.limits(t.Context(), q.db)
+			require.NoError(t, err)
+			queue, err := q.insert.QueueGet(t.Context(), sendQueue)
+			require.NoError(t, err)
+			require.Equal(t, limits.paused != "", queue.PausedAt != nil, "paused in %+v and in %+v", limits, queue)
+		}
+	})
+}
+
+// A call that was claimed before the pause does not end it.
+func TestQueue_resumed(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		q := at.queue(t, quickOptions(newAPI(t, done1s).client(t)))
+		require.NoError(t, q.pause(t.Context(), "insufficient_credits"))
+		limits, err := q.limits(t.Context(), q.db)
+		require.NoError(t, err)
+		for _, age := range []time.Duration{time.Second, 0, -time.Microsecond} {
+			require.NoError(t, q.resumed(t.Context(), &row{Order: Order{Sent: limits.pausedAt.Add(-age)}}))
+			now, err := q.limits(t.Context(), q.db)
+			require.NoError(t, err)
+			assert.Equal(t, age >= 0, now.paused != "", "claimed %s before the pause", age)
+		}
+	})
+}

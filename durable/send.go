@@ -126,7 +126,7 @@ func (q *Queue) claim(ctx, run context.Context, r *row, estimate float64, probe 
 		case errors.Is(err, errBudget):
 			return begun, nil, errors.Join(q.pause(ctx, creatify.Reason(err)), river.JobSnooze(q.timing.probe))
 		case errors.Is(err, errPaused): // River's queue is to be paused as well
-			return begun, nil, errors.Join(q.riverQueue(ctx, q.insert.QueuePause), river.JobSnooze(pausedSnooze))
+			return begun, nil, errors.Join(q.pauseRiver(ctx), river.JobSnooze(pausedSnooze))
 		case err != nil:
 			return begun, nil, err
 		}
@@ -257,11 +257,11 @@ func (q *Queue) outcome(ctx context.Context, r *row, job *creatify.Job, err erro
 	return q.resumed(ctx, r)
 }
 
-// resumed ends a pause, since the API did not refuse the account. A call that was claimed before the pause
+// resumed ends a pause, since the API did not refuse the account. A call that was not claimed after the pause
 // tells nothing of it.
 func (q *Queue) resumed(ctx context.Context, r *row) error {
 	limits, err := q.limits(ctx, q.db)
-	if err != nil || limits.paused == "" || r.Sent.Before(limits.pausedAt) {
+	if err != nil || limits.paused == "" || !r.Sent.After(limits.pausedAt) {
 		return err
 	}
 	return q.resume(ctx)

@@ -181,6 +181,8 @@ const (
 	sqlPause = `UPDATE {s}limits SET paused = $1, paused_at = CASE WHEN paused = '' THEN {now} ELSE paused_at END,
 		probe_at = {now} + $2`
 	sqlResume = `UPDATE {s}limits SET paused = '' WHERE paused <> ''`
+	// It changes nothing, but nobody resumes before its transaction ends.
+	sqlStillPaused = `UPDATE {s}limits SET paused = paused WHERE paused <> ''`
 	// Of all processes one makes the probe.
 	sqlProbe = `UPDATE {s}limits SET probe_at = {now} + $1 WHERE paused <> '' AND probe_at <= {now} RETURNING paused`
 	sqlFirst = `SELECT id FROM {s}orders WHERE state = 'queued' AND due <= {now} ORDER BY priority, created LIMIT 1`
