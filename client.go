@@ -119,8 +119,8 @@ func WithBaseURL(baseURL string) Option {
 
 // WithHTTPClient sends the calls through an HTTP client of your own, which is copied.
 //
-// Paid calls use a copy of its [*http.Transport] that makes an HTTP/1.1 connection for each request. Any other
-// RoundTripper is used as it is, and must not resend a request; to observe calls, use [WithMiddleware].
+// Paid calls use a copy of its [*http.Transport] that makes an HTTP/1.1 connection for each request. Any
+// other RoundTripper is used as it is, and must not resend a request; to observe calls, use [WithMiddleware].
 // docs/reliability.md says what else counts. The default is a copy of [http.DefaultTransport].
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) {

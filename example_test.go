@@ -23,8 +23,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A service starts a preview, stores the ID of its job, and waits for it. Here it talks to a fake of the API; a client of
-// NewFromEnv talks to the real one.
+// A service starts a preview, stores the ID of its job, and waits for it. Here it talks to a fake of the
+// API; a client of NewFromEnv talks to the real one.
 func Example() {
 	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
 	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
@@ -83,7 +83,8 @@ func ExampleNew_refused() {
 	// WithTimeout must be above zero, not -1s
 }
 
-// The environment holds the credentials. CREATIFY_BASE_URL, which creatify-mock prints, is left out for the real API.
+// The environment holds the credentials. CREATIFY_BASE_URL, which creatify-mock prints, is left out for the
+// real API.
 func ExampleNewFromEnv() {
 	server := httptest.NewServer(creatifytest.New(creatifytest.Config{}))
 	defer server.Close()
@@ -108,7 +109,8 @@ func ExampleNewFromEnv() {
 	// 1000 credits
 }
 
-// A copy of the client has a budget of its own. It shares the credentials, the connections and what waits have learned.
+// A copy of the client has a budget of its own. It shares the credentials, the connections and what waits
+// have learned.
 func ExampleClient_With() {
 	fake := creatifytest.New(creatifytest.Config{})
 	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
@@ -204,7 +206,8 @@ func ExampleWithRetry() {
 	// true after 1 request
 }
 
-// Requests over the limit wait for their turn. A request whose turn would come after the deadline is not sent.
+// Requests over the limit wait for their turn. A request whose turn would come after the deadline is not
+// sent.
 func ExampleWithRateLimit() {
 	fake := creatifytest.New(creatifytest.Config{})
 	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()), creatify.WithRateLimit(0.1, 2))
@@ -269,7 +272,8 @@ func ExampleWithLogger() {
 	// level=DEBUG msg="creatify: request" call=remaining_credits attempt=2 status=200
 }
 
-// The user hangs up while a paid request is under way. Its response still counts: the job is made and charged.
+// The user hangs up while a paid request is under way. Its response still counts: the job is made and
+// charged.
 func ExampleWithPaidGrace() {
 	ctx, hangUp := context.WithCancel(context.Background())
 	fake := creatifytest.New(creatifytest.Config{})
@@ -361,7 +365,8 @@ func ExampleJobsService_CreatePreviewAndWait() {
 	// not charged: add credits
 }
 
-// One call blocks until the preview is ready, which may take minutes. If the response is lost, so is the job's ID.
+// One call blocks until the preview is ready, which may take minutes. If the response is lost, so is the
+// job's ID.
 func ExampleJobsService_CreatePreviewSync() {
 	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
 	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))
@@ -602,7 +607,8 @@ func ExampleJobError() {
 	// true false
 }
 
-// The response was lost, and the preview may be charged. The name in the parameters is what to look for in the account.
+// The response was lost, and the preview may be charged. The name in the parameters is what to look for in
+// the account.
 func ExampleOutcomeUnknownError() {
 	fake := creatifytest.New(creatifytest.Config{})
 	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))

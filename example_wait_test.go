@@ -66,7 +66,8 @@ func ExampleJobsService_WaitForVideo() {
 	// polls: 2
 }
 
-// Each change of the job is one turn of the loop. An error is the last turn. The loop may be left at any time.
+// Each change of the job is one turn of the loop. An error is the last turn. The loop may be left at any
+// time.
 func ExampleJobsService_WatchPreview() {
 	fake := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Duration: 1}})
 	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()))

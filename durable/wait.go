@@ -239,8 +239,8 @@ func (q *Queue) finishTx(ctx context.Context, tx *sql.Tx, r *row, job *creatify.
 	return q.giveBack(ctx, tx, -spent)
 }
 
-// overspent returns what a job used beyond its estimate; negative if it used less. A job that names no credits
-// keeps the estimate. A rendered job's credits contain those of its preview.
+// overspent returns what a job used beyond its estimate; negative if it used less. A job that names no
+// credits keeps the estimate. A rendered job's credits contain those of its preview.
 func (q *Queue) overspent(ctx context.Context, tx *sql.Tx, r *row, job *creatify.Job) (float64, error) {
 	if job == nil {
 		return 0, nil

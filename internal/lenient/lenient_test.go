@@ -217,8 +217,8 @@ func TestValue_HasBadText(t *testing.T) {
 	}
 }
 
-// 16 times the input takes a linear reader about 16 times as long, and a quadratic one 256 times. The best of many
-// runs counts, since others may use the machine.
+// 16 times the input takes a linear reader about 16 times as long, and a quadratic one 256 times. The best
+// of many runs counts, since others may use the machine.
 func TestMembers_takes_linear_time_on_hostile_input(t *testing.T) {
 	tests := []struct{ name, begin, unit, closing, end string }{
 		{"many members", `{`, `"a":1,`, ``, `"b":1}`},

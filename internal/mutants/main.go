@@ -1,5 +1,5 @@
-// Command mutants breaks one promise of the library at a time and checks that a test fails. The files stay as they are: the
-// broken copy is an overlay of the go command.
+// Command mutants breaks one promise of the library at a time and checks that a test fails. The files stay
+// as they are: the broken copy is an overlay of the go command.
 //
 //	go run ./internal/mutants [-v] [part of a breach, such as "money:"]
 package main

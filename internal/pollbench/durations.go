@@ -55,8 +55,8 @@ func duration(seconds float64) time.Duration { return time.Duration(seconds * fl
 
 func (d distribution) at(u float64) time.Duration { return duration(min(d.quantile(u), longest)) }
 
-// sample draws n durations in random order, one from each n-th of the distribution, so that each sample has its share of the
-// tail.
+// sample draws n durations in random order, one from each n-th of the distribution, so that each sample has
+// its share of the tail.
 func (d distribution) sample(r *rand.Rand, n int) []time.Duration {
 	sample := make([]time.Duration, n)
 	for i, part := range r.Perm(n) {
@@ -83,8 +83,9 @@ func (d distribution) points(n int) []float64 {
 	return points
 }
 
-// optimum returns the polls and the lag in seconds, per job, of a client that knows that these durations are equally likely,
-// if a second of lag costs as much as lambda polls. The durations are sorted. Each best poll is at one of them.
+// optimum returns the polls and the lag in seconds, per job, of a client that knows that these durations
+// are equally likely, if a second of lag costs as much as lambda polls. The durations are sorted. Each best
+// poll is at one of them.
 func optimum(ends []float64, lambda float64) (polls, lag float64) {
 	n := len(ends)
 	upTo := make([]float64, n+1)

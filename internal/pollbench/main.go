@@ -1,6 +1,6 @@
 // Pollbench measures how late the client notices the end of a job, and with how many polls. It compares both
-// with the schedules of other libraries, and with the optimum for a client that knows the distribution of durations. Waits
-// take virtual time, and the same flags give the same output.
+// with the schedules of other libraries, and with the optimum for a client that knows the distribution of
+// durations. Waits take virtual time, and the same flags give the same output.
 package main
 
 import (

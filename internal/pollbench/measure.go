@@ -117,8 +117,8 @@ func (c config) try(w way, d distribution, index, jobs int) result {
 	return summary(w, outcomes)
 }
 
-// spread measures all durations from the shortest to the longest constant, in steps of 0.2 %. The polls before a job's end do
-// not depend on the end.
+// spread measures all durations from the shortest to the longest constant, in steps of 0.2 %. The polls
+// before a job's end do not depend on the end.
 func (c config) spread() (s spread) {
 	from, to := constants[0], constants[len(constants)-1]
 	k := &waiter{way: ways[0], random: c.random(0, 1)}

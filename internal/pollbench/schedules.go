@@ -86,8 +86,9 @@ func (w *waiter) wait(end time.Duration) outcome {
 	return outcome{len(w.ages), w.ages[len(w.ages)-1] - end.Seconds()}
 }
 
-// waitOurs makes the client's decisions without its requests. Unless progress is measured, a job shows none before its end,
-// since the progress of real jobs is not documented. A wait that ends without the job lasts forever.
+// waitOurs makes the client's decisions without its requests. Unless progress is measured, a job shows none
+// before its end, since the progress of real jobs is not documented. A wait that ends without the job lasts
+// forever.
 func (w *waiter) waitOurs(end time.Duration) {
 	created := time.Unix(0, 0)
 	key := wait.Key{Template: "template"}

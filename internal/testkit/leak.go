@@ -26,8 +26,8 @@ func LeakyParams() creatify.JobParams {
 	return p
 }
 
-// NewLeakyClient returns a client with Key, and its log at every level. A request to another origin than the base URL's fails
-// the test.
+// NewLeakyClient returns a client with Key, and its log at every level. A request to another origin than
+// the base URL's fails the test.
 func NewLeakyClient(t testing.TB, base string, rt http.RoundTripper, opts ...creatify.Option) (*creatify.Client, *Log) {
 	t.Helper()
 	logged := new(Log)

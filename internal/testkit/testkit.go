@@ -53,7 +53,8 @@ func Says(status int, body string, headers ...string) RoundTrip {
 	return func(req *http.Request) (*http.Response, error) { return Respond(req, status, body, headers...), nil }
 }
 
-// Polled returns a transport whose jobs have the status that of returns for their ID. Done jobs have a preview.
+// Polled returns a transport whose jobs have the status that of returns for their ID. Done jobs have a
+// preview.
 func Polled(of func(id string) string) RoundTrip {
 	return func(req *http.Request) (*http.Response, error) {
 		id := path.Base(req.URL.Path)

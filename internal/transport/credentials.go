@@ -79,8 +79,8 @@ func (c *Credentials) redactData(text []byte) []byte {
 
 var urls = regexp.MustCompile(`https?:(\\?/){2}([^\s"<>\\]|\\/|\\u0026)*`)
 
-// redact replaces a secret in each of its spellings. Where the text is cut, which quotes or dots may follow, a
-// beginning of minSecret characters is enough.
+// redact replaces a secret in each of its spellings. Where the text is cut, which quotes or dots may follow,
+// a beginning of minSecret characters is enough.
 func redact(text []byte, spellings [][]byte) []byte {
 	if bytes.ContainsAny(text, `%\`) { // a server may escape any letter
 		if plain := escapes.ReplaceAllFunc(text, unescape); bytes.Contains(plain, spellings[0]) {
@@ -109,7 +109,7 @@ func unescape(escaped []byte) []byte {
 	return []byte{byte(c)}
 }
 
-// spellings returns a secret as it is, and as URLs, JSON and quoted strings escape it: often one and the same.
+// spellings returns a secret as it is, and as URLs, JSON and quoted strings escape it. They are often one.
 func spellings(secret string) [][]byte {
 	all := [][]byte{[]byte(secret), []byte(url.PathEscape(secret)), []byte(url.QueryEscape(secret))}
 	inJSON, _ := json.Marshal(secret)

@@ -35,8 +35,8 @@ type Seen struct {
 // Learn returns the plan after these jobs, for the plan before any.
 //
 // Each of them is known to an interval only. Expectation-maximization finds the distribution that explains
-// the intervals best; each round is followed by smoothing in log time. The prior keeps the weight of two jobs,
-// so that an unusually late one is still polled.
+// the intervals best; each round is followed by smoothing in log time. The prior keeps the weight of two
+// jobs, so that an unusually late one is still polled.
 func (p *Plan) Learn(seen []Seen) *Plan {
 	const rounds, weight = 15, 2 // of the prior, in jobs
 	spans := make([]span, len(seen))
@@ -76,8 +76,8 @@ type span struct{ first, last int }
 
 func (s span) twiceMiddle() int { return s.first + s.last }
 
-// bandwidth returns the width for smoothing, in cells: half the range in which an eighth of the jobs ended, as
-// the median over the jobs. So two peaks stay two, and a constant stays one.
+// bandwidth returns the width for smoothing, in cells: half the range in which an eighth of the jobs ended,
+// as the median over the jobs. So two peaks stay two, and a constant stays one.
 func bandwidth(spans []span) int {
 	const narrowest, widest = 1, 48
 	slices.SortFunc(spans, func(a, b span) int { return a.twiceMiddle() - b.twiceMiddle() })

@@ -15,9 +15,9 @@ const (
 	step      = 1.0125
 )
 
-// While nothing is learned, intervals are bounded, so that the mean lag of each duration from 2 s to 10 min is
-// at most 0.60 × max(duration, 6 s). The first poll may come at (2 s + 0.60 × 6 s) / 1.025, since jitter adds
-// 2.5 % on average. The growth is found by trying, and another step needs another one: polls fall on edges.
+// Without observations, these bounds keep the mean lag of each duration from 2 s to 10 min within
+// 0.60 × max(duration, 6 s). The first poll is at (2 s + 0.60 × 6 s) / 1.025, since jitter adds 2.5 % on
+// average. The growth was found by trying; another step needs another growth, since polls fall on edges.
 const (
 	firstPoll  = 5.46 // seconds since the job's creation
 	pollGrowth = 1.65 // the age at a poll over the age at the poll before, at most

@@ -1,5 +1,5 @@
-// Package conn_test runs calls over real networks that fail: silent connections, a proxy that reloads, a process that gets
-// SIGTERM.
+// Package conn_test runs calls over real networks that fail: silent connections, a proxy that reloads, a
+// process that gets SIGTERM.
 package conn_test
 
 import (
@@ -86,7 +86,8 @@ func (r *relay) serve(here net.Conn) {
 	r.mu.Unlock()
 }
 
-// pass copies from one end to the other. A silent way is read and dropped, so that TCP acknowledges the sender's bytes.
+// pass copies from one end to the other. A silent way is read and dropped, so that TCP acknowledges the
+// sender's bytes.
 func (w *way) pass(to, from net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {

@@ -61,8 +61,8 @@ http {
 }
 `
 
-// TestNoCreateIsLostBehindNginx makes creates and reads through an nginx that reloads every 0.7 s, which closes kept
-// connections. CREATIFY_NGINX_CREATES is the number of creates; 3840 take a minute.
+// TestNoCreateIsLostBehindNginx makes creates and reads through an nginx that reloads every 0.7 s, which
+// closes kept connections. CREATIFY_NGINX_CREATES is the number of creates; 3840 take a minute.
 func TestNoCreateIsLostBehindNginx(t *testing.T) {
 	creates := 480
 	if text := os.Getenv("CREATIFY_NGINX_CREATES"); text != "" {
@@ -157,7 +157,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// writeCertificate writes httptest's certificate for 127.0.0.1 with its key, and returns a pool that trusts it.
+// writeCertificate writes httptest's certificate for 127.0.0.1 with its key, and returns a pool that trusts
+// it.
 func writeCertificate(t *testing.T, dir string) *tls.Config {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()

@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 
 const ended = "the context has ended\n"
 
-// createWithin starts a preview in a context that ends after a time or with SIGTERM. It prints the end of the context and the
-// outcome.
+// createWithin starts a preview in a context that ends after a time or with SIGTERM. It prints the end of
+// the context and the outcome.
 func createWithin(limits string) {
 	first, second, _ := strings.Cut(limits, " ")
 	within, err1 := time.ParseDuration(first)

@@ -47,7 +47,8 @@ func TestReliabilityTable(t *testing.T) {
 	assert.Equal(t, want, string(doc), "the document and the test differ; run: go test -run TestReliability ./tests/faults -update")
 }
 
-// TestReliabilitySnippets checks that each Go snippet of the document is in this file, where it is tested below.
+// TestReliabilitySnippets checks that each Go snippet of the document is in this file, where it is tested
+// below.
 func TestReliabilitySnippets(t *testing.T) {
 	doc, err := os.ReadFile(reliability)
 	require.NoError(t, err)

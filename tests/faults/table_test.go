@@ -35,7 +35,8 @@ type fault struct {
 	grace      bool          // a paid call still waits for its response
 	arrives    time.Duration // when that comes, if it does
 
-	// One of the two produces it: with the fake in virtual time, in variants that end alike, or on real sockets.
+	// One of the two produces it: with the fake in virtual time, in variants that end alike, or on real
+	// sockets.
 	virtual func() []creatifytest.Fault
 	socket  func(*testServer)
 

@@ -1,4 +1,5 @@
-// Package hostile_test runs the library against hostile and broken servers, and with a caller's own transports.
+// Package hostile_test runs the library against hostile and broken servers, and with a caller's own
+// transports.
 package hostile_test
 
 import (

@@ -26,7 +26,8 @@ const (
 // public are the packages that users may import.
 var public = []string{module, module + "/creatifytest"}
 
-// load loads packages of the library's module, or of the standard library, with their types, and their syntax if asked for.
+// load loads packages of the library's module, or of the standard library, with their types, and their
+// syntax if asked for.
 func load(t *testing.T, mode packages.LoadMode, patterns ...string) []*packages.Package {
 	t.Helper()
 	loaded, err := packages.Load(&packages.Config{

@@ -167,8 +167,9 @@ var (
 )
 `
 
-// TestTheCodeInDocumentsCompiles compiles the code in Markdown and in the packages' overviews. A whole program is compiled as
-// it is. The other blocks of a page share their declarations, and may leave variables unused.
+// TestTheCodeInDocumentsCompiles compiles the code in Markdown and in the packages' overviews. A whole
+// program is compiled as it is. The other blocks of a page share their declarations, and may leave
+// variables unused.
 func TestTheCodeInDocumentsCompiles(t *testing.T) {
 	known, all := imports(t), pages(t)
 	for _, path := range public {

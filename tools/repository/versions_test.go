@@ -41,7 +41,8 @@ func TestTheSupportedGoVersionsAreThoseThatCIRuns(t *testing.T) {
 	}
 }
 
-// TestTheRootModuleHasOnlyTheDependenciesOfItsPolicy is about go.mod, as depguard is about imports: every user inherits it.
+// TestTheRootModuleHasOnlyTheDependenciesOfItsPolicy is about go.mod, as depguard is about imports: every
+// user inherits it.
 func TestTheRootModuleHasOnlyTheDependenciesOfItsPolicy(t *testing.T) {
 	mod := file(t, "go.mod")
 	policy := []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/time", "github.com/jarcoal/httpmock",
