@@ -71,6 +71,9 @@ func (p *postgres) start() {
 			return
 		}
 	}
+	if p.err = p.command("initdb", "-D", p.data(), "-A", "trust", "-U", "postgres", "--no-instructions"); p.err != nil {
+		return
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		p.err = err
@@ -78,9 +81,7 @@ func (p *postgres) start() {
 	}
 	p.port = listener.Addr().(*net.TCPAddr).Port
 	_ = listener.Close()
-	if p.err = p.command("initdb", "-D", p.data(), "-A", "trust", "-U", "postgres", "--no-instructions"); p.err == nil {
-		p.err = p.up()
-	}
+	p.err = p.up()
 }
 
 func (p *postgres) data() string { return filepath.Join(p.dir, "data") }

@@ -111,7 +111,7 @@ func (q *Queue) migrator() (*rivermigrate.Migrator[*sql.Tx], error) {
 }
 
 // Migrate creates this package's and River's tables, or brings them up to date. It may be called by several
-// processes at once. A database that a newer version of this package has migrated is [ErrSchema].
+// processes at once; in Postgres, each call takes two connections of its pool. A database that a newer version of this package has migrated is [ErrSchema].
 func (q *Queue) Migrate(ctx context.Context) error {
 	migrate := q.migratePostgres
 	if q.options.Dialect == SQLite {

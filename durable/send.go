@@ -139,7 +139,7 @@ func (q *Queue) claim(ctx, run context.Context, r *row, estimate float64, probe 
 			wait = 20 * time.Millisecond
 		}
 		if time.Now().Add(wait).After(last) {
-			return begun, nil, river.JobSnooze(wait)
+			return begun, nil, river.JobSnooze(min(wait, q.timing.sweep)) // a wrong clock is corrected by then
 		}
 		if sleep(run, jitter(wait)) != nil {
 			return begun, nil, river.JobSnooze(0)
@@ -185,7 +185,7 @@ func (q *Queue) tryClaim(ctx context.Context, r *row, estimate float64, probe bo
 func (q *Queue) findClaim(ctx context.Context, id, token string) (r *row, err error) {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err = q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
-			r, err = scan(q.queryRow(ctx, tx, sqlGetLocked, id))
+			r, err = q.getBy(ctx, tx, sqlGetLocked, id)
 			return err
 		})
 		switch {
@@ -238,6 +238,7 @@ func (q *Queue) outcome(ctx context.Context, r *row, job *creatify.Job, err erro
 	switch {
 	case job != nil:
 		q.recordJob(ctx, r, job)
+		return q.resumed(ctx, r)
 	case errors.Is(err, errLate):
 		q.requeue(ctx, r, notSent, time.Second)
 	case creatify.Charged(err) != creatify.ChargedNo:
@@ -246,20 +247,22 @@ func (q *Queue) outcome(ctx context.Context, r *row, job *creatify.Job, err erro
 		errors.Is(err, creatify.ErrBudgetExceeded):
 		q.insist(ctx, r, "pause", func(ctx context.Context) error { return q.pause(ctx, reason) })
 		q.requeue(ctx, r, reason, 0)
-		return nil
 	case errors.Is(err, creatify.ErrRateLimited):
 		q.requeue(ctx, r, reason, max(retryAfter(err), 5*time.Second))
 	case reason != notSent && isRefused(err): // the latter is also what a budget's own read of the job met
 		q.refuse(ctx, r, reason, err)
+		return q.resumed(ctx, r)
 	default: // not sent
 		q.requeue(ctx, r, reason, min(time.Second<<min(r.fence, 6), time.Minute))
 	}
-	return q.resumed(ctx, r)
+	return nil
 }
 
-// resumed ends a pause, since the API did not refuse the account. A call that was not claimed after the pause
+// resumed ends a pause, since the API has accepted the account. A call that was not claimed after the pause
 // tells nothing of it.
 func (q *Queue) resumed(ctx context.Context, r *row) error {
+	ctx, cancel := context.WithTimeout(ctx, q.timing.transaction)
+	defer cancel()
 	limits, err := q.limits(ctx, q.db)
 	if err != nil || limits.paused == "" || !r.Sent.After(limits.pausedAt) {
 		return err
@@ -301,6 +304,10 @@ func (q *Queue) insist(ctx context.Context, r *row, what string, f func(ctx cont
 		if err == nil {
 			return
 		}
+		if errors.Is(err, ErrNotFound) {
+			q.log.ErrorContext(ctx, "creatify: an order was deleted while its call was under way", "order", r.ID, "outcome", what)
+			return
+		}
 		q.log.ErrorContext(ctx, "creatify: cannot record the outcome of a call; will try again", "order", r.ID, "fence", r.fence,
 			"outcome", what, "error", err)
 		_ = sleep(ctx, pause)
@@ -315,7 +322,7 @@ func (q *Queue) recordJob(ctx context.Context, r *row, job *creatify.Job) {
 	}
 	q.insist(ctx, r, "job "+job.ID, func(ctx context.Context) error {
 		return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
-			now, err := q.move(ctx, tx, record, r.ID, r.fence, job.ID, string(state), toMicros(due))
+			now, err := q.move(ctx, tx, record, r.ID, r.fence, r.token, job.ID, string(state), toMicros(due))
 			if err != nil {
 				return err
 			}
@@ -332,26 +339,27 @@ func (q *Queue) recordJob(ctx context.Context, r *row, job *creatify.Job) {
 }
 
 // recordLate records an ID that the order has not waited for: it has the ID already, or it was sent again or
-// abandoned.
+// abandoned. A render's calls all have the ID of its preview.
 func (q *Queue) recordLate(ctx context.Context, tx *sql.Tx, r *row, jobID string) error {
-	now, err := q.get(ctx, tx, r.ID)
+	now, err := q.getBy(ctx, tx, sqlGetLocked, r.ID)
 	if err != nil {
 		return err
 	}
-	if now.JobID == jobID && now.fence == r.fence {
+	if now.JobID == jobID && (r.Kind != Render || now.token == r.token) {
 		return nil
 	}
-	if _, err := q.exec(ctx, tx, sqlExtra, r.ID); err != nil {
+	detail := "charged for job " + jobID + " as well"
+	if got, err := q.exec(ctx, tx, sqlExtra, r.ID, detail); err != nil || got == 0 {
 		return err
 	}
-	return q.note(ctx, tx, r.ID, "", "extra", "charged for job "+jobID+" as well")
+	return q.note(ctx, tx, r.ID, "", "extra", detail)
 }
 
 func (q *Queue) requeue(ctx context.Context, r *row, reason string, delay time.Duration) {
 	q.insist(ctx, r, reason, func(ctx context.Context) error {
 		due := time.Now().Add(delay)
 		return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
-			now, err := q.move(ctx, tx, requeue, r.ID, r.fence, reason, toMicros(due))
+			now, err := q.move(ctx, tx, requeue, r.ID, r.fence, r.token, reason, toMicros(due))
 			if err != nil || now == nil {
 				return err
 			}
@@ -381,7 +389,7 @@ func (q *Queue) refuse(ctx context.Context, r *row, reason string, cause error) 
 	broken := false
 	q.insist(ctx, r, reason, func(ctx context.Context) error {
 		err := q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
-			now, err := q.move(ctx, tx, refuse, r.ID, r.fence, reason)
+			now, err := q.move(ctx, tx, refuse, r.ID, r.fence, r.token, reason)
 			if err != nil || now == nil {
 				return err
 			}
@@ -426,7 +434,7 @@ func (q *Queue) lose(ctx context.Context, r *row) error {
 // any more.
 func (q *Queue) parkIf(ctx context.Context, r *row, reason, detail string, age time.Duration) error {
 	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		now, err := q.move(ctx, tx, park, r.ID, r.fence, reason, micros(age))
+		now, err := q.move(ctx, tx, park, r.ID, r.fence, r.token, reason, micros(age))
 		if err != nil || now == nil {
 			return err
 		}

@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -325,6 +327,8 @@ func TestQueue_outcome(t *testing.T) {
 		{name: "refused_sent_again", before: StateSending, again: true, status: 400, state: StateSending},
 		{name: "unknown_sent_again", before: StateSending, again: true, status: 500, state: StateSending},
 		{name: "refused_abandoned", before: StateCancelled, status: 400, state: StateCancelled},
+		{name: "too_many_requests_before_it_is_sent_again", before: StateQueued, status: 429, state: StateQueued, reason: "rate_limited", delay: 5 * time.Second},
+		{name: "refused_before_it_is_sent_again", before: StateQueued, status: 400, state: StateRefused, reason: "refused"},
 		{name: "late_claim", before: StateSending, state: StateQueued, reason: "not_sent", delay: time.Second},
 	}
 	onBoth(t, func(t *testing.T, at place) {
@@ -361,6 +365,83 @@ func TestQueue_outcome(t *testing.T) {
 				}
 			})
 		}
+	})
+}
+
+// After a failover that lost the commit of a claim, the next claim has the same fence.
+func TestQueue_outcome_after_a_failover(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, creatifytest.Config{})
+		client := fake.client(t, creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}))
+		q := at.queue(t, quickOptions(client))
+		ctx := t.Context()
+		for _, status := range []int{429, 400, 500} {
+			id := fmt.Sprint(status)
+			inject(t, fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: status})
+			_, failed := client.Jobs.CreatePreview(ctx, params)
+			mustSubmit(t, q, previewOrder(id))
+			first := must(q.tryClaim(ctx, must(q.get(ctx, q.db, id))(t), 1, false))(t)
+			_, err := q.exec(ctx, q.db, "UPDATE {s}orders SET state = 'queued', fence = 0, token = '', sent = 0 WHERE id = $1", id)
+			require.NoError(t, err)
+			second := must(q.tryClaim(ctx, must(q.get(ctx, q.db, id))(t), 1, false))(t)
+			require.Equal(t, first.fence, second.fence)
+			require.NoError(t, q.outcome(ctx, first, nil, failed))
+			now := must(q.get(ctx, q.db, id))(t)
+			assert.Equal(t, StateSending, now.State, "after a %d to the first call, while the second is under way", status)
+			assert.Equal(t, second.token, now.token)
+		}
+	})
+}
+
+// Only a call that the account was accepted for ends a pause.
+func TestQueue_outcome_while_paused(t *testing.T) {
+	tests := []struct {
+		name   string
+		status int
+		paused bool
+	}{
+		{"charged", 0, false},
+		{"refused", 400, false},
+		{"unknown", 500, true},
+		{"too_many_requests", 429, true},
+		{"no_credits", 402, true},
+	}
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, creatifytest.Config{})
+		client := fake.client(t, creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}))
+		q := at.queue(t, quickOptions(client))
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				ctx := t.Context()
+				require.NoError(t, q.pause(ctx, "insufficient_credits"))
+				mustSubmit(t, q, previewOrder(test.name))
+				claimed := must(q.tryClaim(ctx, must(q.get(ctx, q.db, test.name))(t), 1, true))(t)
+				if test.status != 0 {
+					inject(t, fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: test.status})
+				}
+				job, failed := client.Jobs.CreatePreview(ctx, params)
+				require.NoError(t, q.outcome(ctx, claimed, job, failed))
+				assert.Equal(t, test.paused, must(q.Counts(ctx))(t).Paused != "")
+			})
+		}
+	})
+}
+
+// The outcome of a call whose order somebody has deleted by hand ends up in the log.
+func TestQueue_outcome_of_a_deleted_order(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		var log strings.Builder
+		options := quickOptions(newAPI(t, creatifytest.Config{}).client(t))
+		options.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		q := at.queue(t, options)
+		ctx := t.Context()
+		job := must(options.Client.Jobs.CreatePreview(ctx, params))(t)
+		mustSubmit(t, q, previewOrder("a"))
+		claimed := must(q.tryClaim(ctx, must(q.get(ctx, q.db, "a"))(t), 1, false))(t)
+		_, err := q.exec(ctx, q.db, "DELETE FROM {s}orders")
+		require.NoError(t, err)
+		require.NoError(t, q.outcome(ctx, claimed, job, nil))
+		assert.Contains(t, log.String(), job.ID)
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // All SQL is here, once for both dialects. Times are microseconds since 1970. In a statement, {s} is the
-// schema's prefix, {now} the database's clock, {greatest} the larger of two, {lock} passes over rows that
+// schema's prefix, {now} the database's clock, {greatest} the larger and {least} the smaller of two, {lock} passes over rows that
 // others hold, {wait} waits for them, and $n is a parameter.
 
 // Dialect is the kind of database.
@@ -27,12 +27,12 @@ const (
 
 func (d Dialect) replacer(schema string) *strings.Replacer {
 	if d == SQLite {
-		return strings.NewReplacer("$", "?", "{s}", "", "{greatest}", "max", "{lock}", "", "{wait}", "",
+		return strings.NewReplacer("$", "?", "{s}", "", "{greatest}", "max", "{least}", "min", "{lock}", "", "{wait}", "",
 			"{now}", "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)",
 			"{scheduled}", "CAST(unixepoch(j.scheduled_at, 'subsec') * 1000000 AS INTEGER)",
 			"{attempted}", "CAST(unixepoch(j.attempted_at, 'subsec') * 1000000 AS INTEGER)")
 	}
-	return strings.NewReplacer("{s}", quote(schema)+".", "{greatest}", "greatest", "{lock}", "FOR UPDATE OF o SKIP LOCKED", "{wait}", "FOR UPDATE",
+	return strings.NewReplacer("{s}", quote(schema)+".", "{greatest}", "greatest", "{least}", "least", "{lock}", "FOR UPDATE OF o SKIP LOCKED", "{wait}", "FOR UPDATE",
 		"{now}", "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
 		"{scheduled}", "CAST(extract(epoch FROM j.scheduled_at) * 1000000 AS bigint)",
 		"{attempted}", "CAST(extract(epoch FROM j.attempted_at) * 1000000 AS bigint)")
@@ -50,6 +50,9 @@ type transition struct {
 	when string // what else must hold: a fence, a version or an epoch
 }
 
+// mine is the fence of a claim, with its token: a database that has lost a commit may count a fence twice.
+const mine = "fence = $2 AND token = $3"
+
 // The transitions. Those that a claim's holder makes carry its fence, so that no other claim's outcome is
 // written; those of a wait carry the version, so that of two polls one is written.
 var (
@@ -61,18 +64,19 @@ var (
 	// record keeps the ID that a paid call brought, also when somebody took the caller for dead, or when a
 	// Resend has not been sent yet.
 	record = transition{"record", []State{StateSending, StateUnknown, StateQueued}, StateWaiting,
-		"job_id = $3, wait = $4, due = $5, epoch = epoch + 1, reason = ''", "fence = $2"}
-	// requeue takes back a call that was certainly not charged, and what it held of the budget.
-	requeue = transition{"requeue", []State{StateSending, StateUnknown}, StateQueued,
-		"reason = $3, due = $4, epoch = epoch + 1, credits = credits - estimate, estimate = 0", "fence = $2"}
+		"job_id = $4, wait = $5, due = $6, epoch = epoch + 1, reason = ''", mine}
+	// requeue takes back a call that was certainly not charged, and what it held of the budget, once.
+	requeue = transition{"requeue", []State{StateSending, StateUnknown, StateQueued}, StateQueued,
+		"reason = $4, due = $5, epoch = epoch + 1, credits = credits - estimate, estimate = 0", mine + " AND (state <> 'queued' OR estimate > 0)"}
 	// refuse ends an order that the API refused and did not charge.
-	refuse = transition{"refuse", []State{StateSending, StateUnknown}, StateRefused,
-		"reason = $3, ended = {now}, credits = credits - estimate, estimate = 0", "fence = $2"}
+	refuse = transition{"refuse", []State{StateSending, StateUnknown, StateQueued}, StateRefused,
+		"reason = $4, ended = {now}, credits = credits - estimate, estimate = 0", mine}
 	// park is for a call whose outcome is unknown, or whose process has died.
-	park = transition{"park", []State{StateSending}, StateUnknown, "reason = $3", "fence = $2 AND sent <= {now} - $4"}
-	// event takes the ID that came with an order's webhook reference, or from a Get of a render.
-	event = transition{"event", []State{StateSending, StateUnknown, StateExpired}, StateWaiting,
-		"job_id = $2, wait = $3, due = $4, epoch = epoch + 1, reason = '', ended = 0", "fence = $5"}
+	park = transition{"park", []State{StateSending}, StateUnknown, "reason = $4", mine + " AND sent <= {now} - $5"}
+	// event takes the ID that came with an order's webhook reference, or from a Get of a render. A queued order
+	// is one that was sent again, or one whose claim was lost with the database.
+	event = transition{"event", []State{StateSending, StateUnknown, StateExpired, StateQueued}, StateWaiting,
+		"job_id = $2, wait = $3, due = $4, epoch = epoch + 1, reason = '', ended = 0, sent = {greatest}(sent, created)", "fence = $5"}
 	// resolve takes the ID that a person found.
 	resolve = transition{"resolve", []State{StateUnknown, StateExpired}, StateWaiting,
 		"job_id = $2, wait = $3, due = $4, epoch = epoch + 1, reason = '', ended = 0", "fence = $5"}
@@ -158,8 +162,9 @@ const (
 	// The latest poll is kept only by whoever read the version that it began with.
 	sqlSaveWait = `UPDATE {s}orders SET wait = $3, due = $4, version = version + 1
 		WHERE id = $1 AND version = $2 AND state = 'waiting'`
-	// A charge that was found after its order had continued without it.
-	sqlExtra = `UPDATE {s}orders SET extra = extra + 1 WHERE id = $1`
+	// A charge that was found after its order had continued without it. It counts once.
+	sqlExtra = `UPDATE {s}orders SET extra = extra + 1 WHERE id = $1 AND NOT EXISTS
+		(SELECT 1 FROM {s}order_events WHERE order_id = $1 AND what = 'extra' AND detail = $2)`
 
 	// The one row of limits caps claims: it is taken last in a transaction. A claim takes a time slot of the
 	// API's rate, and what it may cost. $1 is the time between slots, $2 the estimate, $3 the budget or 0, $4
@@ -183,6 +188,11 @@ const (
 	sqlResume = `UPDATE {s}limits SET paused = '' WHERE paused <> ''`
 	// It changes nothing, but nobody resumes before its transaction ends.
 	sqlStillPaused = `UPDATE {s}limits SET paused = paused WHERE paused <> ''`
+	// A database's clock may be set back, by a failover or at a machine's start. Nothing is due later than it
+	// can be: $1 for slots, $2 for the probe.
+	sqlClock = `UPDATE {s}limits SET rate_at = {least}(rate_at, {now} + $1), polls_at = {least}(polls_at, {now} + $1),
+		paused_at = {least}(paused_at, {now}), probe_at = {least}(probe_at, {now} + $2)
+		WHERE rate_at > {now} + $1 OR polls_at > {now} + $1 OR paused_at > {now} OR probe_at > {now} + $2`
 	// Of all processes one makes the probe.
 	sqlProbe = `UPDATE {s}limits SET probe_at = {now} + $1 WHERE paused <> '' AND probe_at <= {now} RETURNING paused`
 	sqlFirst = `SELECT id FROM {s}orders WHERE state = 'queued' AND due <= {now} ORDER BY priority, created LIMIT 1`
@@ -280,7 +290,11 @@ func scan(from interface{ Scan(...any) error }) (*row, error) {
 
 // get reads an order without its data.
 func (q *Queue) get(ctx context.Context, on querier, id string) (*row, error) {
-	r, err := scan(q.queryRow(ctx, on, sqlGet, id))
+	return q.getBy(ctx, on, sqlGet, id)
+}
+
+func (q *Queue) getBy(ctx context.Context, on querier, statement, id string) (*row, error) {
+	r, err := scan(q.queryRow(ctx, on, statement, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("%w: %q", ErrNotFound, id)
 	}

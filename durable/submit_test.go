@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -262,21 +263,29 @@ func TestOrder_JSON(t *testing.T) {
 	assert.Equal(t, "a", back.ID)
 }
 
-// An OnEnd that cannot take a refusal keeps the order queued, to be refused again.
+// An OnEnd that cannot take a refusal, or panics, keeps the order queued, to be refused again.
 func TestOptions_OnEnd_refuses_a_refusal(t *testing.T) {
-	onBoth(t, func(t *testing.T, at place) {
-		fake := newAPI(t, done1s)
-		inject(t, fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Status: 400, Body: `["no"]`})
-		options := quickOptions(fake.client(t))
-		options.OnEnd = func(context.Context, *sql.Tx, *Order) error { return errors.New("not today") }
-		q := at.queue(t, options)
-		run(t, q)
-		mustSubmit(t, q, previewOrder("a"))
-		require.Eventually(t, func() bool {
-			order, err := q.Get(t.Context(), "a")
-			return err == nil && order.State == StateQueued && order.Reason == "refused"
-		}, patience, 20*time.Millisecond)
-	})
+	t.Parallel()
+	for name, onEnd := range map[string]func(order *Order) error{
+		"with_an_error": func(*Order) error { return errors.New("not today") },
+		"with_a_panic":  func(order *Order) error { return fmt.Errorf("%s", order.Job.Preview) }, // a refused order has no job
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, at place) {
+				fake := newAPI(t, done1s)
+				inject(t, fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Status: 400, Body: `["no"]`})
+				options := quickOptions(fake.client(t))
+				options.OnEnd = func(_ context.Context, _ *sql.Tx, order *Order) error { return onEnd(order) }
+				q := at.queue(t, options)
+				run(t, q)
+				mustSubmit(t, q, previewOrder("a"))
+				require.Eventually(t, func() bool {
+					order, err := q.Get(t.Context(), "a")
+					return err == nil && order.State == StateQueued && order.Reason == "refused"
+				}, patience, 20*time.Millisecond)
+			})
+		})
+	}
 }
 
 // What Counts returns is what stands in the tables.

@@ -23,12 +23,18 @@ func (q *Queue) sweepUntil(ctx context.Context) {
 
 // sweep heals what River and dead processes have left behind.
 func (q *Queue) sweep(ctx context.Context) error {
-	return errors.Join(q.show(ctx), q.parkStale(ctx), q.reviveLost(ctx), q.forget(ctx), q.countWaiting(ctx), q.probe(ctx))
+	return errors.Join(q.show(ctx), q.setClock(ctx), q.parkStale(ctx), q.reviveLost(ctx), q.forget(ctx), q.countWaiting(ctx), q.probe(ctx))
 }
 
 // show puts this process on the list of those that run.
 func (q *Queue) show(ctx context.Context) error {
 	_, err := q.exec(ctx, q.db, sqlShow, q.replica)
+	return err
+}
+
+// setClock brings times back that lie further in the future than they can.
+func (q *Queue) setClock(ctx context.Context) error {
+	_, err := q.exec(ctx, q.db, sqlClock, micros(2*time.Second+2*q.step()), micros(q.timing.probe))
 	return err
 }
 
@@ -80,14 +86,18 @@ func (q *Queue) reviveLost(ctx context.Context) error {
 }
 
 // revive gives a new River job to the orders that a statement selects. Others that do so at the same time
-// pass them over.
+// pass them over. What takes too long for one transaction is left to the next sweep.
 func (q *Queue) revive(ctx context.Context, statement string, args ...any) error {
+	started := time.Now()
 	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		ids, err := q.strings(ctx, tx, statement, args...)
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
+			if time.Since(started) > q.timing.transaction/2 {
+				break
+			}
 			r, err := scan(q.queryRow(ctx, tx, sqlRevive, id))
 			if errors.Is(err, sql.ErrNoRows) {
 				continue

@@ -306,3 +306,54 @@ func TestQueue_sweep_twice_at_once(t *testing.T) {
 		assert.Equal(t, 40, epochs)
 	})
 }
+
+// What does not fit into one transaction is left to the next sweep.
+func TestQueue_reviveLost_in_parts(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		q := at.queue(t, quickOptions(newAPI(t, done1s).client(t)))
+		ctx := t.Context()
+		for i := range 100 {
+			mustSubmit(t, q, previewOrder(fmt.Sprint("order-", i)))
+		}
+		_, err := q.exec(ctx, q.db, "DELETE FROM {s}river_job")
+		require.NoError(t, err)
+		lost := 100
+		for sweeps := 0; lost > 0; sweeps++ {
+			require.Less(t, sweeps, 100)
+			before := lost
+			q.timing.transaction = time.Duration(sweeps+1) * 20 * time.Millisecond // until a database of any speed takes some
+			_ = q.reviveLost(ctx)
+			q.timing.transaction = patience
+			require.NoError(t, q.queryRow(ctx, q.db, "SELECT count(*) FROM {s}orders WHERE river_id NOT IN (SELECT id FROM {s}river_job)").Scan(&lost))
+			if lost > 0 && lost < before {
+				return
+			}
+		}
+		t.Error("all orders were revived at once, or none")
+	})
+}
+
+// A database's clock that was set back by an hour does not stop anything for an hour.
+func TestQueue_sweep_after_the_clock_was_set_back(t *testing.T) {
+	for _, rate := range []float64{0, 5} {
+		t.Run(fmt.Sprint(rate), func(t *testing.T) {
+			onBoth(t, func(t *testing.T, at place) {
+				fake := newAPI(t, done1s)
+				options := quickOptions(fake.client(t))
+				options.RequestsPerSecond = rate
+				q := at.queue(t, options)
+				ctx := t.Context()
+				require.NoError(t, q.pause(ctx, "insufficient_credits"))
+				_, err := q.exec(ctx, q.db, "UPDATE {s}limits SET rate_at = {now} + $1, polls_at = {now} + $1, paused_at = {now} + $1, probe_at = {now} + $1",
+					micros(time.Hour))
+				require.NoError(t, err)
+				mustSubmit(t, q, previewOrder("a"))
+				mustSubmit(t, q, previewOrder("b"))
+				run(t, q)
+				reaches(t, q, "a", StateDone)
+				reaches(t, q, "b", StateDone)
+				assert.Empty(t, must(q.Counts(ctx))(t).Paused)
+			})
+		})
+	}
+}

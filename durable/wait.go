@@ -1,12 +1,14 @@
 package durable
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -20,6 +22,9 @@ import (
 func (q *Queue) newWait(r *row, job *creatify.Job) (state []byte, due time.Time, err error) {
 	pending := creatify.NewPendingJob(job, r.Params)
 	pending.Kind, pending.Key, pending.Deadline = r.Kind.waits(), r.ID, time.Now().Add(r.MaxWait)
+	if r.Kind == Render { // the job is as old as its preview
+		pending.Started = r.Sent
+	}
 	poller, err := q.client.Load().Jobs.NewPoller(pending, q.options.Wait...)
 	if err != nil {
 		return nil, time.Now(), err
@@ -92,10 +97,10 @@ func (q *Queue) poll(ctx, run context.Context, r *row, poller *creatify.Poller) 
 	if !cutOff(err, poller.Err()) {
 		q.observe(r, poller.Err(), started)
 	}
+	if over && accountRefused(err) { // the state from before the poll stays
+		return q.save(ctx, r, r.wait, time.Now().Add(jitter(q.timing.refused)))
+	}
 	if over {
-		if accountRefused(err) {
-			return jitter(q.timing.refused), nil // the state from before the poll stays
-		}
 		q.timing.point("seen", r)
 		if err := q.finish(ctx, r, job, err); err != nil {
 			return 0, err
@@ -106,14 +111,19 @@ func (q *Queue) poll(ctx, run context.Context, r *row, poller *creatify.Poller) 
 	if err != nil {
 		return 0, err
 	}
-	saved, err := q.exec(ctx, q.db, sqlSaveWait, r.ID, r.version, string(state), toMicros(poller.Next()))
+	return q.save(ctx, r, state, poller.Next())
+}
+
+// save writes a wait's state if nobody else has written it meanwhile. It returns when to make the next poll.
+func (q *Queue) save(ctx context.Context, r *row, state []byte, next time.Time) (again time.Duration, err error) {
+	saved, err := q.exec(ctx, q.db, sqlSaveWait, r.ID, r.version, string(state), toMicros(next))
 	if err != nil {
 		return 0, err
 	}
 	if saved == 0 {
 		return q.timing.lostSwap, nil
 	}
-	return max(time.Until(poller.Next()), 0), nil
+	return max(time.Until(next), 0), nil
 }
 
 // turn waits for the brake and for a slot of the rate.
@@ -177,7 +187,8 @@ func (q *Queue) finish(ctx context.Context, r *row, job *creatify.Job, cause err
 	err := q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error { return q.finishTx(ctx, tx, r, job, cause) })
 	if _, broken := errors.AsType[*onEndError](err); broken {
 		q.log.ErrorContext(ctx, "creatify: OnEnd failed; it will be called again", "order", r.ID, "error", err)
-		return river.JobSnooze(q.timing.afterFail)
+		again, err := q.save(ctx, r, r.wait, time.Now().Add(q.timing.afterFail))
+		return cmp.Or(err, river.JobSnooze(again))
 	}
 	if errors.Is(err, errSwapLost) {
 		return river.JobSnooze(q.timing.lostSwap)
@@ -267,7 +278,17 @@ func (q *Queue) tell(ctx context.Context, tx *sql.Tx, r *row) error {
 	if err := q.load(ctx, tx, r); err != nil {
 		return err
 	}
-	if err := q.options.OnEnd(ctx, tx, &r.Order); err != nil {
+	return q.callOnEnd(ctx, tx, &r.Order)
+}
+
+// callOnEnd returns a panic as an error: it must not leave an order unknown whose end is known.
+func (q *Queue) callOnEnd(ctx context.Context, tx *sql.Tx, order *Order) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &onEndError{fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	if err := q.options.OnEnd(ctx, tx, order); err != nil {
 		return &onEndError{err}
 	}
 	return nil

@@ -1,6 +1,9 @@
 package durable
 
 import (
+	"context"
+	"database/sql"
+	"errors"
 	"testing"
 	"time"
 
@@ -180,4 +183,66 @@ func TestQueue_poll_without_a_response(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A render's wait begins with its call, however old its preview is.
+func TestQueue_newWait_of_a_render(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, creatifytest.Config{})
+		options := quickOptions(fake.client(t))
+		options.Wait = nil
+		q := at.queue(t, options)
+		job := must(options.Client.Jobs.CreatePreview(t.Context(), params))(t)
+		job.CreatedAt = time.Now().Add(-3 * time.Hour)
+		for _, kind := range []Kind{Preview, Render} {
+			r := &row{Order: Order{ID: "a", Kind: kind, MaxWait: 24 * time.Hour, JobID: job.ID, Sent: time.Now()}}
+			state, _, err := q.newWait(r, job)
+			require.NoError(t, err)
+			r.wait = state
+			poller := must(q.resumeWait(r))(t)
+			require.False(t, poller.Poll(t.Context()))
+			assert.Equal(t, kind == Render, time.Until(poller.Next()) < 30*time.Second, "the second poll of a %s is in %s", kind, time.Until(poller.Next()))
+		}
+	})
+}
+
+// A wait that continues although it is over is not overdue: the sweeper is for orders that are lost.
+func TestQueue_poll_moves_what_is_due(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, done1s)
+		options := quickOptions(fake.client(t))
+		options.Wait = append(options.Wait, creatify.WithMaxPollErrors(1))
+		broken := true
+		options.OnEnd = func(context.Context, *sql.Tx, *Order) error {
+			if broken {
+				return errors.New("not today")
+			}
+			return nil
+		}
+		q := at.queue(t, options)
+		ctx := t.Context()
+		job := must(options.Client.Jobs.CreatePreview(ctx, params))(t)
+		mustSubmit(t, q, previewOrder("a"))
+		claimed := must(q.tryClaim(ctx, must(q.get(ctx, q.db, "a"))(t), 1, false))(t)
+		q.recordJob(ctx, claimed, job)
+		due := func() time.Time {
+			var due int64
+			require.NoError(t, q.queryRow(ctx, q.db, "SELECT due FROM {s}orders").Scan(&due))
+			return fromMicros(due)
+		}
+		work := func() error {
+			_, err := q.exec(ctx, q.db, "UPDATE {s}orders SET due = {now} - 3600000000")
+			require.NoError(t, err)
+			return (&waiter{queue: q, run: ctx}).Work(ctx, &river.Job[waitArgs]{Args: waitArgs{"a", must(q.get(ctx, q.db, "a"))(t).epoch}})
+		}
+		inject(t, fake, creatifytest.Fault{Call: creatifytest.CallGetJob, Status: 401, Body: `{"detail": "Invalid API key."}`})
+		assert.ErrorContains(t, work(), "Snooze")
+		assert.WithinRange(t, due(), time.Now(), time.Now().Add(2*q.timing.refused), "while the account is refused")
+		time.Sleep(1100 * time.Millisecond) // the job is done
+		assert.ErrorContains(t, work(), "Snooze")
+		assert.WithinRange(t, due(), time.Now(), time.Now().Add(q.timing.afterFail), "after OnEnd has failed")
+		broken = false
+		require.NoError(t, work())
+		assert.Equal(t, StateDone, must(q.Get(ctx, "a"))(t).State)
+	})
 }

@@ -50,16 +50,19 @@ func (q *Queue) apply(ctx context.Context, id string, job *creatify.Job) error {
 	if err != nil {
 		return err
 	}
-	if r.JobID != "" && r.JobID != job.ID {
-		return nil
-	}
-	switch r.State {
-	case StateSending, StateUnknown, StateExpired:
-		if r.Kind == Render && !rendering(job) || r.State == StateExpired && !job.Status.Terminal() {
+	other := r.JobID != job.ID && (r.JobID != "" || r.State == StateCancelled || r.State == StateRefused)
+	switch {
+	case r.State == StateSending, r.State == StateUnknown, r.State == StateExpired, r.State == StateQueued, other:
+		if r.Kind == Render && (!rendering(job) || r.State == StateQueued) || r.State == StateExpired && !job.Status.Terminal() {
 			return nil
 		}
-		if err := q.unclaimed(ctx, r, job.ID); err != nil {
+		if err := q.unclaimed(ctx, r, job.ID); errors.Is(err, ErrConflict) {
 			return nil // the API does not send one order's reference with another's job
+		} else if err != nil {
+			return err
+		}
+		if other {
+			return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error { return q.recordLate(ctx, tx, r, job.ID) })
 		}
 		if err := q.adopt(ctx, event, r, job, ""); err != nil {
 			return err

@@ -3,7 +3,9 @@ package durable
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -185,6 +187,171 @@ func TestQueue_WebhookHandler_forged(t *testing.T) {
 		assert.Equal(t, StateUnknown, order.State)
 		assert.Empty(t, order.JobID)
 	})
+}
+
+// deliver gives an event to a queue's handler, and returns the status of the response.
+func deliver(t *testing.T, q *Queue, reference string, job *creatify.Job) int {
+	query := url.Values{"secret": {"secret"}, "ref": {reference}}
+	response := httptest.NewRecorder()
+	q.WebhookHandler().ServeHTTP(response, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/hook?"+query.Encode(),
+		strings.NewReader(`{"id": "`+job.ID+`", "status": "done"}`)))
+	return response.Code
+}
+
+// lostCall makes an order whose call was charged and whose response was lost an hour ago. It returns the job,
+// which is done.
+func lostCall(t *testing.T, q *Queue) (*row, *creatify.Job) {
+	ctx := t.Context()
+	mustSubmit(t, q, previewOrder("a"))
+	claimed := must(q.tryClaim(ctx, must(q.get(ctx, q.db, "a"))(t), 1, false))(t)
+	job := must(q.options.Client.Jobs.CreatePreview(ctx, params))(t)
+	q.park(ctx, claimed, "outcome_unknown", errors.New("the response was lost"))
+	_, err := q.exec(ctx, q.db, "UPDATE {s}orders SET sent = {now} - $1", micros(time.Hour))
+	require.NoError(t, err)
+	time.Sleep(1100 * time.Millisecond)
+	return claimed, job
+}
+
+// deaf is a queue that nobody runs.
+func deaf(t *testing.T, at place) (*api, *Queue) {
+	fake := newAPI(t, done1s)
+	options := quickOptions(fake.client(t))
+	options.Webhook = Webhook{BaseURL: "http://127.0.0.1:1/hook", Secret: "secret"}
+	return fake, at.queue(t, options)
+}
+
+// A webhook names the job of an order that is queued: it is not sent again.
+func TestQueue_WebhookHandler_before_it_is_sent_again(t *testing.T) {
+	tests := []struct {
+		name   string
+		queued func(t *testing.T, q *Queue)
+	}{
+		{"resend", func(t *testing.T, q *Queue) { require.NoError(t, q.Resend(t.Context(), "a", "anna")) }},
+		{"claim_lost_with_the_database", func(t *testing.T, q *Queue) {
+			_, err := q.exec(t.Context(), q.db, "UPDATE {s}orders SET state = 'queued', fence = 0, token = '', sent = 0, estimate = 0, credits = 0")
+			require.NoError(t, err)
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, at place) {
+				fake, q := deaf(t, at)
+				claimed, job := lostCall(t, q)
+				test.queued(t, q)
+				assert.Equal(t, http.StatusNoContent, deliver(t, q, claimed.reference, job))
+				run(t, q)
+				order := reaches(t, q, "a", StateDone)
+				assert.Equal(t, job.ID, order.JobID)
+				assert.NotZero(t, order.Sent)
+				assert.Equal(t, 1.0, fake.Charged())
+				assert.Equal(t, 1.0, order.Credits)
+			})
+		})
+	}
+}
+
+// A preview's late event does not take a render for sent that waits for its turn.
+func TestQueue_WebhookHandler_queued_render(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		_, q := deaf(t, at)
+		claimed, job := lostCall(t, q)
+		require.Equal(t, http.StatusNoContent, deliver(t, q, claimed.reference, job))
+		stop := run(t, q)
+		reaches(t, q, "a", StateDone)
+		stop()
+		mustSubmit(t, q, Order{ID: "v", Kind: Render, Of: "a"})
+		for _, status := range []creatify.Status{creatify.StatusDone, creatify.StatusRunning} {
+			early := *job
+			early.Status = status
+			require.NoError(t, q.heard(t.Context(), &early))
+			assert.Equal(t, StateQueued, must(q.Get(t.Context(), "v"))(t).State, "after %s", status)
+		}
+	})
+}
+
+// A job that its order has not waited for is an extra charge, once.
+func TestQueue_WebhookHandler_extra_charge(t *testing.T) {
+	tests := []struct {
+		name string
+		ends func(t *testing.T, q *Queue) State
+	}{
+		{"sent_again", func(t *testing.T, q *Queue) State {
+			require.NoError(t, q.Resend(t.Context(), "a", "anna"))
+			run(t, q)
+			return reaches(t, q, "a", StateDone).State
+		}},
+		{"abandoned", func(t *testing.T, q *Queue) State {
+			require.NoError(t, q.Abandon(t.Context(), "a", "anna"))
+			return StateCancelled
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, at place) {
+				_, q := deaf(t, at)
+				claimed, job := lostCall(t, q)
+				state := test.ends(t, q)
+				for range 2 {
+					other := must(Open(t.Context(), q.db, q.options))(t) // its handler remembers no deliveries
+					assert.Equal(t, http.StatusNoContent, deliver(t, other, claimed.reference, job))
+				}
+				assert.Equal(t, 1, must(q.Counts(t.Context()))(t).Extra)
+				q.recordJob(t.Context(), claimed, job) // its caller wakes late
+				assert.Equal(t, 1, must(q.Counts(t.Context()))(t).Extra)
+				assert.Contains(t, fmt.Sprint(must(q.History(t.Context(), "a"))(t)), job.ID)
+				assert.Equal(t, state, must(q.Get(t.Context(), "a"))(t).State)
+			})
+		})
+	}
+}
+
+// failing is a database that fails one statement.
+type failing struct {
+	lazily
+	left *int // statements until then
+}
+
+func (f failing) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := f.lazily.Connect(ctx)
+	return failingConn{conn, f.left}, err
+}
+
+type failingConn struct {
+	driver.Conn
+	left *int
+}
+
+func (c failingConn) Prepare(statement string) (driver.Stmt, error) {
+	if *c.left--; *c.left == 0 {
+		return nil, errors.New("the database is away")
+	}
+	return c.Conn.Prepare(statement)
+}
+
+// An event is sent again when the database was away while it was applied.
+func TestQueue_WebhookHandler_without_the_database(t *testing.T) {
+	at := newPlace(t, SQLite)
+	_, q := deaf(t, at)
+	claimed, job := lostCall(t, q)
+	healthy := q.db
+	failures := 0
+	for left := 1; ; left++ { // each statement fails once
+		again := left
+		q.db = sql.OpenDB(failing{lazily{healthy.Driver(), fileURL(at.DSN, safeSQLite)}, &again})
+		q.db.SetMaxOpenConns(1)
+		status := deliver(t, q, claimed.reference, job)
+		require.NoError(t, q.db.Close())
+		if again > 0 { // none has failed
+			assert.Equal(t, http.StatusNoContent, status)
+			break
+		}
+		failures++
+		assert.Equal(t, http.StatusInternalServerError, status, "statement %d has failed", left)
+	}
+	assert.Greater(t, failures, 4)
+	q.db = healthy
+	assert.Equal(t, http.StatusNoContent, deliver(t, q, claimed.reference, job))
+	assert.Equal(t, job.ID, must(q.Get(t.Context(), "a"))(t).JobID)
 }
 
 func TestOpen_webhook(t *testing.T) {

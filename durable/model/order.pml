@@ -29,10 +29,10 @@ inline submit() { skip }
 /* The transitions. ok tells whether the row was in a state that allows it. */
 inline claim(mine, ok) { atomic { if :: state == queued -> state = sending; fence++; mine = fence; ok = true :: else -> ok = false fi } }
 inline record(mine, ok) { atomic { if :: (state == sending || state == unknown || state == queued) && fence == mine -> state = waiting; hasID = true; ok = true :: else -> ok = false fi } }
-inline requeue(mine, ok) { atomic { if :: (state == sending || state == unknown) && fence == mine -> state = queued; ok = true :: else -> ok = false fi } }
-inline refuse(mine, ok) { atomic { if :: (state == sending || state == unknown) && fence == mine -> state = refused; ok = true :: else -> ok = false fi } }
+inline requeue(mine, ok) { atomic { if :: (state == sending || state == unknown || state == queued) && fence == mine -> state = queued; ok = true :: else -> ok = false fi } }
+inline refuse(mine, ok) { atomic { if :: (state == sending || state == unknown || state == queued) && fence == mine -> state = refused; ok = true :: else -> ok = false fi } }
 inline park(mine, ok) { atomic { if :: state == sending && fence == mine -> state = unknown; ok = true :: else -> ok = false fi } }
-inline event(ok) { atomic { if :: state == sending || state == unknown || state == expired -> state = waiting; hasID = true; ok = true :: else -> ok = false fi } }
+inline event(ok) { atomic { if :: state == sending || state == unknown || state == expired || state == queued -> state = waiting; hasID = true; ok = true :: else -> ok = false fi } }
 inline resolve(ok) { atomic { if :: state == unknown || state == expired -> state = waiting; hasID = true; ok = true :: else -> ok = false fi } }
 inline resend(ok) { atomic { if :: state == unknown -> state = queued; ok = true :: else -> ok = false fi } }
 inline abandon(ok) { atomic { if :: state == unknown || state == expired -> state = cancelled; ok = true :: else -> ok = false fi } }
