@@ -71,7 +71,7 @@ func RegisterTracker(t *creatify.Tracker, o Options) (metric.Registration, error
 	return meter.RegisterCallback(func(_ context.Context, observe metric.Observer) error {
 		stats := t.Stats()
 		state := func(n int, name string) { observe.ObserveInt64(waits, int64(n), with(attribute.String("state", name))) }
-		state(stats.Waiting-stats.Polling, "waiting")
+		state(max(stats.Waiting-stats.Polling, 0), "waiting") // a last poll may be past the wait's deadline
 		state(stats.Polling, "polling")
 		state(stats.Results, "result")
 		since := 0.0
