@@ -115,6 +115,7 @@ func (a *api) send(ctx context.Context, call transport.Call, params JobParams) (
 	}
 	job, err := jobOf(call, response)
 	if err == nil {
+		job.skew = skew(response.Header, time.Now())
 		return job, nil
 	}
 	unknown.Err = cmp.Or(unknown.Err, err)
@@ -130,8 +131,7 @@ func jobOf(call transport.Call, response *transport.Response) (*Job, error) {
 	return job, err
 }
 
-// jobIn returns the job in body, or nil. An object with an id but no status is not a job, nor is one whose
-// status is an HTTP status.
+// jobIn returns the job in body, or nil. An object without a status, or with an HTTP status, is not a job.
 func jobIn(body []byte) *Job {
 	job, err := decodeJob(body)
 	if err != nil || strings.Trim(string(job.Status), "0123456789") == "" && !job.broken {

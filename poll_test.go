@@ -1163,7 +1163,8 @@ func FuzzResumePoller(f *testing.F) {
 	}
 	for _, seed := range []string{``, `null`, `{"v":1,"job":{"id":"a"},"wait":{}}`, `{"v":2,"job":{"id":"a","deadline":"0001-01-01T00:00:01Z"}}`,
 		`{"v":1,"job":{"id":"a"},"wait":{"started":"9999-12-31T23:59:59Z","next":9000000000000000000}}`,
-		`{"v":1,"job":{"id":"a","started":"2000-01-01T00:00:00Z"},"wait":{"started":"0000-01-01T00:00:00Z","failures":2147483647,"progress":1,"at":-1}}`} {
+		`{"v":1,"job":{"id":"a","started":"2000-01-01T00:00:00Z"},"wait":{"started":"0000-01-01T00:00:00Z","failures":2147483647,"progress":1,"at":-1}}`,
+		`{"v":1,"job":{"id":"0","kind":"preview"},"wait":{"started":"0000-01-01T00:00:00Z","polls":3,"failures":3,"next":-9223372031436012186,"delay":5418763623,"took":18564}}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, state []byte) {
@@ -1191,6 +1192,24 @@ func FuzzResumePoller(f *testing.F) {
 			require.NoError(t, err, "%s", again)
 		}
 	})
+}
+
+// The server's clock is behind: a job's age is taken from the Date of the response that created it.
+func TestNewPendingJob_after_a_create(t *testing.T) {
+	for _, behind := range []time.Duration{0, 10 * time.Minute, 5 * time.Hour, -time.Hour} {
+		t.Run(behind.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := newClient(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+					now := time.Now().Add(-behind).UTC()
+					body := fmt.Sprintf(`{"id": %q, "status": "pending", "created_at": %q}`, jobID, now.Format(time.RFC3339Nano))
+					return respond(req, 200, body, "Date", now.Format(http.TimeFormat)), nil
+				}))
+				job, err := client.Jobs.CreatePreview(t.Context(), params())
+				require.NoError(t, err)
+				assert.WithinDuration(t, time.Now(), creatify.NewPendingJob(job, params()).Started, time.Second)
+			})
+		})
+	}
 }
 
 func TestNewPendingJob(t *testing.T) {

@@ -36,6 +36,7 @@ type Tracker struct {
 	ended    []*tracked            // results, in the order of their ends
 	bodies   int                   // of loops, that have a result
 	polling  int
+	ending   int // waits whose deadline has come, and whose end is being told
 	finished bool
 	news     chan struct{} // closed and replaced when a result or the end may be there
 	timer    *time.Timer   // calls schedule
@@ -178,9 +179,7 @@ func (t *Tracker) Remove(id string, kind JobKind) {
 	delete(t.tracked, key)
 	t.ends.remove(j)
 	t.queue.remove(j)
-	if i := slices.Index(t.ended, j); i >= 0 {
-		t.ended = slices.Delete(t.ended, i, i+1)
-	}
+	t.ended = slices.DeleteFunc(t.ended, func(e *tracked) bool { return e.key() == key })
 	t.announce()
 }
 
@@ -315,10 +314,11 @@ func (t *Tracker) schedule() {
 		return
 	}
 	now := time.Now()
-	for len(t.ends.jobs) > 0 && !t.ends.jobs[0].deadline().After(now) {
+	for len(t.ends.jobs) > 0 && t.ending < t.slots && !t.ends.jobs[0].deadline().After(now) {
 		j := heap.Pop(&t.ends).(*tracked)
 		if j.place >= 0 { // else a poll is under way, which ends by the same deadline
 			t.queue.remove(j)
+			t.ending++
 			t.idle.Go(func() {
 				defer t.settle(j, 0)
 				j.giveUp(t.ctx, ErrWaitTimeout)
@@ -326,7 +326,7 @@ func (t *Tracker) schedule() {
 		}
 	}
 	next := now.Add(time.Hour)
-	for len(t.queue.jobs) > 0 && t.polling < t.slots {
+	for len(t.queue.jobs) > 0 && t.polling < t.slots && t.ending < t.slots {
 		due := slices.MaxFunc([]time.Time{t.queue.jobs[0].due(), t.brake.Next(), t.turn}, time.Time.Compare)
 		if due.After(now) {
 			next = due
@@ -342,7 +342,7 @@ func (t *Tracker) schedule() {
 			j.poll(t.ctx, t)
 		})
 	}
-	if len(t.ends.jobs) > 0 && t.ends.jobs[0].deadline().Before(next) {
+	if len(t.ends.jobs) > 0 && t.ending < t.slots && t.ends.jobs[0].deadline().Before(next) {
 		next = t.ends.jobs[0].deadline()
 	}
 	if len(t.queue.jobs) > 0 {
@@ -355,7 +355,7 @@ func (t *Tracker) schedule() {
 func (t *Tracker) settle(j *tracked, polls int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.polling -= polls
+	t.polling, t.ending = t.polling-polls, t.ending-(1-polls)
 	switch {
 	case t.tracked[j.key()] != j: // removed
 	case j.isOver():

@@ -549,6 +549,20 @@ func TestTracker_Remove(t *testing.T) {
 			assert.Equal(t, creatify.TrackerStats{}, tracker.Stats())
 		})
 	})
+	t.Run("drops a job that was added again, and its earlier result", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			tracker := track(t, newClient(t, allDone), creatify.TrackerOptions{}, jobID)
+			for r := range tracker.Results(t.Context()) {
+				require.NoError(t, tracker.Add(r.PendingJob))
+				break // so that the result stays
+			}
+			tracker.Remove(jobID, creatify.KindPreview)
+			tracker.Finish()
+			for r := range tracker.Results(t.Context()) {
+				t.Errorf("a result of %s", r.ID)
+			}
+		})
+	})
 	t.Run("drops a result that nobody has taken", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			tracker := track(t, newClient(t, allDone), creatify.TrackerOptions{})
@@ -815,7 +829,12 @@ func TestTrackerDeadline(t *testing.T) {
 	} {
 		t.Run("comes in time however long the queue "+tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				tracker := track(t, newClient(t, tt.server), creatify.TrackerOptions{PollsPerSecond: tt.rate,
+				var most atomic.Int64 // goroutines
+				hooks := creatify.Hooks{WaitEnd: func(context.Context, creatify.WaitEnd) {
+					for n, old := int64(runtime.NumGoroutine()), most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+					}
+				}}
+				tracker := track(t, newClient(t, tt.server, creatify.WithHooks(hooks)), creatify.TrackerOptions{PollsPerSecond: tt.rate,
 					Wait: []creatify.WaitOption{creatify.WithMaxWait(65 * time.Second)}})
 				for _, id := range testkit.IDs(1000) {
 					require.NoError(t, tracker.Add(creatify.PendingJob{ID: id, Started: time.Now()}))
@@ -825,6 +844,7 @@ func TestTrackerDeadline(t *testing.T) {
 					require.Equal(t, []error{creatify.ErrWaitTimeout}, testkit.Matched(r.Err))
 				}
 				assert.Equal(t, 65*time.Second, time.Since(start))
+				assert.Less(t, most.Load(), int64(100), "goroutines, however many deadlines come at once")
 			})
 		})
 	}

@@ -59,8 +59,7 @@ func (c *Credentials) redactLine(text string) string {
 	return string(c.redact([]byte(text), minSecret))
 }
 
-// redactData redacts a successful response, but not its URLs, which work only as they are: an API ID may be
-// part of a video's.
+// redactData redacts a successful response, but not its URLs: a video's may contain an API ID, and must work.
 func (c *Credentials) redactData(text []byte) []byte {
 	if bytes.Equal(c.redact(text, minSecretInData), text) {
 		return text

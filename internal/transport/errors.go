@@ -27,11 +27,11 @@ func OneLine(text string) string {
 // ContextError is the error of a context that has ended, or nil. Its cause is in the text only: errgroup
 // cancels with the error of another call, which must not become the identity of this one.
 func ContextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(err, cause) {
-		return err
+	err := ctx.Err()
+	if cause := context.Cause(ctx); err != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %s", err, OneLine(cause.Error()))
 	}
-	return fmt.Errorf("%w: %s", err, OneLine(cause.Error()))
+	return err
 }
 
 // foreignError is an error of the network or of the caller's code: its text, and which of the standard

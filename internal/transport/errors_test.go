@@ -68,6 +68,17 @@ func TestContextError(t *testing.T) {
 	}
 }
 
+// late is a context that ends between the two questions that are asked of it.
+type late struct{ context.Context }
+
+func (late) Err() error { return nil }
+
+func TestContextError_of_a_context_that_ends_meanwhile(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.NoError(t, ContextError(late{ctx}))
+}
+
 // An error that comes by way of the caller's code may be of another call.
 func TestDoKeepsNothingButTheStandardLibrarysIdentity(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}

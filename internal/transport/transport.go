@@ -113,8 +113,7 @@ type Error struct {
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Do makes the call. The error is nil for a whole response of any status, an unfollowed redirect included;
-// otherwise it is an [*Error].
+// Do makes the call. The error is nil for a whole response of any status, even a redirect, or an [*Error].
 func (c *Client) Do(ctx context.Context, call Call) (*Response, error) {
 	if ctx.Err() != nil {
 		return nil, &Error{Err: ContextError(ctx)}

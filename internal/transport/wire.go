@@ -95,18 +95,36 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, errOrigin
 	}
-	authorized := req.WithContext(req.Context())
+	authorized := req.WithContext(quiet{req.Context()})
 	authorized.Header = maps.Clone(req.Header)
 	w.creds.set(authorized.Header)
-	if req.Method == http.MethodGet {
-		return w.kept.RoundTrip(authorized)
-	}
-	if s, ok := req.Context().Value(sendingKey{}).(*sending); ok && w.traced {
+	next := w.own
+	switch s, ok := req.Context().Value(sendingKey{}).(*sending); {
+	case req.Method == http.MethodGet:
+		next = w.kept
+	case ok && w.traced:
 		s.traced.Store(true)
-	} else if ok {
+	case ok:
 		s.untraced.Store(true)
 	}
-	return w.own.RoundTrip(authorized)
+	resp, err := next.RoundTrip(authorized)
+	if resp != nil {
+		resp.Request = req // whose middleware sees no credentials
+	}
+	return resp, err
+}
+
+// quiet hides the credentials from whoever traces a request.
+type quiet struct{ context.Context }
+
+func (q quiet) Value(key any) any {
+	value := q.Context.Value(key)
+	if trace, ok := value.(*httptrace.ClientTrace); ok {
+		hushed := *trace
+		hushed.WroteHeaderField = nil
+		return &hushed
+	}
+	return value
 }
 
 // timedOut hears of a request on used, the pool's transport at its start, which is nil for the caller's own.
@@ -151,7 +169,6 @@ func (s *sending) withGrace(parent context.Context, limit time.Duration) (ctx co
 	watched := httptrace.WithClientTrace(context.WithValue(ctx, sendingKey{}, s), &httptrace.ClientTrace{
 		GetConn:              func(string) { s.traced.Store(true) },
 		GotConn:              func(httptrace.GotConnInfo) { gone() },
-		WroteHeaderField:     func(string, []string) { gone() },
 		WroteHeaders:         gone,
 		WroteRequest:         func(httptrace.WroteRequestInfo) { gone() },
 		GotFirstResponseByte: gone,

@@ -330,7 +330,6 @@ func TestDoDoesNotRetryWhatMayHaveLeft(t *testing.T) {
 		report func(*httptrace.ClientTrace)
 	}{
 		{"a connection", func(t *httptrace.ClientTrace) { t.GotConn(httptrace.GotConnInfo{}) }},
-		{"a header field", func(t *httptrace.ClientTrace) { t.WroteHeaderField("Host", nil) }},
 		{"the headers", func(t *httptrace.ClientTrace) { t.WroteHeaders() }},
 		{"the request", func(t *httptrace.ClientTrace) { t.WroteRequest(httptrace.WroteRequestInfo{}) }},
 		{"a byte of the response", func(t *httptrace.ClientTrace) { t.GotFirstResponseByte() }},

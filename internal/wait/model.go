@@ -26,8 +26,7 @@ func Prior() *Plan {
 	return newPlan(edges, mass, 1)
 }
 
-// Seen is a job that ended between two polls. After is its age at the last poll that found it alive, By at
-// the poll that found its end.
+// Seen is a job that one poll found alive at the age After, and the next one found ended at the age By.
 type Seen struct {
 	After, By time.Duration
 }

@@ -92,6 +92,7 @@ const (
 	lateness        = time.Minute            // of a good poll, up to which the time before it counts as watched
 	oldest          = 24 * time.Hour         // the age up to which a server's word about a job's age is believed
 	longest         = 365 * 24 * time.Hour   // the longest Retry-After that counts
+	most            = 10 * longest           // of a time in a state; its age is at most half
 	never           = -1                     // marks a time that has not come
 )
 
@@ -141,7 +142,7 @@ func Begin(now, born time.Time, t Terms) State {
 	delay := time.Duration(0)
 	if !born.IsZero() {
 		s.Known = true
-		s.Born = min(born.Sub(now), 0)
+		s.Born = min(max(born.Sub(now), -most/2), 0)
 		if t.Schedule == nil {
 			delay = max(t.Plan.Next(0, Forecast{})+s.Born, 0)
 		}
@@ -287,20 +288,18 @@ func (s *State) schedule(delay time.Duration, now time.Time, t Terms) End {
 	return end
 }
 
-// Due returns when the next poll is worth making. After a change of clocks it is never further away than its
-// delay.
+// Due returns when the next poll is worth making. A change of clocks moves it no further than its delay.
 func (s *State) Due() time.Time { return s.Started.Add(s.Next) }
 
-// Resume adapts a state from another process to this one's clock. It returns false for a state that no
-// process has written.
+// Resume adapts a state to this process's clock. It returns false for a state that no process has written.
 func (s *State) Resume(now time.Time) bool {
-	const most, mostPolls = 10 * longest, 1 << 30
+	const mostPolls = 1 << 30
 	times := []time.Duration{s.Born, s.Next, s.Delay, s.Held, s.Woken, s.Good, s.Refused, s.Took,
 		s.Watched, s.Moved, s.Changed, s.Ended, s.At, s.Alive}
 	counts := []int32{s.Polls, s.Failures, s.Refusals}
 	if slices.ContainsFunc(times, func(d time.Duration) bool { return d > most || d < -most }) ||
 		slices.ContainsFunc(counts, func(n int32) bool { return n < 0 || n > mostPolls }) ||
-		s.Started.IsZero() || s.Took < 0 || s.Delay < 0 || !(s.Progress >= 0 && s.Progress <= 1) {
+		s.Started.IsZero() || s.since(now) > most/2 || s.Took < 0 || s.Delay < 0 || !(s.Progress >= 0 && s.Progress <= 1) {
 		return false
 	}
 	if s.Started.After(now) { // the other clock was ahead
@@ -313,8 +312,7 @@ func (s *State) Resume(now time.Time) bool {
 	return true
 }
 
-// Expedite makes the next poll due now, because there is news of the job: at most once a second, and never
-// before a Retry-After is over.
+// Expedite makes the next poll due now: at most once a second, and never before a Retry-After is over.
 func (s *State) Expedite(now time.Time) {
 	soonest := max(s.since(now), s.Woken+Floor, s.Held)
 	if s.Next > soonest {
@@ -339,8 +337,7 @@ func (s *State) BornAt() time.Time {
 func (s *State) since(now time.Time) time.Duration     { return now.Sub(s.Started) }
 func (s *State) age(since time.Duration) time.Duration { return max(since-s.Born, 0) }
 
-// draw returns a number from [0, 1) that differs from job to job and from poll to poll, and is the same in
-// every run.
+// draw returns a number from [0, 1) that differs by job and by poll, and is the same in every run.
 func (s *State) draw(id string) float64 {
 	h := fnv.New64a()
 	h.Write([]byte(id))

@@ -221,8 +221,15 @@ func TestState_Resume(t *testing.T) {
 		require.True(t, state.Resume(now))
 		assert.LessOrEqual(t, state.Due().Sub(now), state.Delay)
 	})
+	t.Run("of a job that is older than times can be", func(t *testing.T) {
+		state := Begin(start, time.Time{}.Add(1), terms(Rules{}))
+		assert.True(t, state.Resume(start))
+		state.Observe(active, start.Add(9*time.Second), terms(Rules{}))
+		assert.Greater(t, state.Due().Sub(start), time.Minute, "the next poll is that of an old job")
+		assert.True(t, state.Resume(start))
+	})
 	for _, edited := range []string{`{}`, `{"started":"2026-01-02T03:04:05Z","polls":-1}`, `{"started":"2026-01-02T03:04:05Z","progress":7}`,
-		`{"started":"2026-01-02T03:04:05Z","next":9223372036854775807}`, `{"started":"2026-01-02T03:04:05Z","delay":-1}`} {
+		`{"started":"2026-01-02T03:04:05Z","next":9223372036854775807}`, `{"started":"0000-01-01T00:00:00Z"}`, `{"started":"2026-01-02T03:04:05Z","delay":-1}`} {
 		t.Run(fmt.Sprintf("refuses %s", edited), func(t *testing.T) {
 			var state State
 			require.NoError(t, json.Unmarshal([]byte(edited), &state))

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -168,5 +170,44 @@ func TestKeyStaysInItsOrigin(t *testing.T) {
 			_, err := client.Jobs.Get(t.Context(), testkit.JobID)
 			assert.ErrorContains(t, err, "refused to send credentials to another origin")
 		})
+	}
+}
+
+// TestKeyIsNotShownToMiddleware looks where middleware may: at requests, responses and net/http's trace.
+func TestKeyIsNotShownToMiddleware(t *testing.T) {
+	api := creatifytest.New(creatifytest.Config{})
+	server := httptest.NewServer(api)
+	defer server.Close()
+	for _, base := range []http.RoundTripper{nil, &http.Transport{}, testkit.RoundTrip((&http.Transport{DisableKeepAlives: true}).RoundTrip)} {
+		var seen http.Header
+		look := func(next http.RoundTripper) http.RoundTripper {
+			return testkit.RoundTrip(func(req *http.Request) (*http.Response, error) {
+				ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+					WroteHeaderField: func(name string, values []string) { seen[name] = append(seen[name], values...) }})
+				resp, err := next.RoundTrip(req.WithContext(ctx))
+				if err == nil {
+					for name, values := range resp.Request.Header {
+						seen[name] = append(seen[name], values...)
+					}
+				}
+				return resp, err
+			})
+		}
+		options := []creatify.Option{creatify.WithBaseURL(server.URL), creatify.WithMiddleware(look)}
+		if base != nil {
+			options = append(options, creatify.WithHTTPClient(&http.Client{Transport: base}))
+		}
+		client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, options...)
+		require.NoError(t, err)
+		seen = http.Header{}
+		job, err := client.Jobs.CreatePreview(t.Context(), creatify.JobParams{TemplateID: creatifytest.TemplateID,
+			Variables: creatify.Variables{"headline": creatify.Text("Hello")}})
+		require.NoError(t, err)
+		_, err = client.Jobs.Get(t.Context(), job.ID)
+		require.NoError(t, err)
+		assert.NotEmpty(t, seen)
+		assert.NotContains(t, fmt.Sprint(seen), creatifytest.APIKey)
+		assert.NotContains(t, fmt.Sprint(seen), creatifytest.APIID)
+		client.CloseIdleConnections()
 	}
 }
