@@ -78,8 +78,7 @@ func (s *VoicesService) List(ctx context.Context) ([]Voice, error) {
 	})
 }
 
-// readList makes a free call and reads each item of the list in its response. The list may also be the
-// results of a page.
+// readList makes a free call and reads each item of the list, or of the page's results, in its response.
 func readList[T any](ctx context.Context, a *api, call transport.Call, read func(*T, lenient.Value) error) (
 	[]T, error) {
 	response, err := a.get(ctx, call)

@@ -74,8 +74,7 @@ func NewFromEnv(opts ...Option) (*Client, error) {
 // the connections. A [WithMiddleware] is added to those of c.
 func (c *Client) With(opts ...Option) (*Client, error) { return c.api.client(opts) }
 
-// CloseIdleConnections closes the connections that no call is using, those of a [WithHTTPClient] included.
-// The client remains usable.
+// CloseIdleConnections closes idle connections, those of [WithHTTPClient] included. The client stays usable.
 func (c *Client) CloseIdleConnections() { c.api.transport.CloseIdleConnections() }
 
 // Option sets how a [Client] works.

@@ -153,8 +153,7 @@ func (b *Budget) Spent() float64 {
 	return b.spent
 }
 
-// reserve asks the budget, if there is one, for the price of a call. The function that it returns takes the
-// call's result.
+// reserve asks the budget, if there is one, for the price of a call. The returned function takes its result.
 func (a *api) reserve(ctx context.Context, call transport.Call, op Operation,
 	params JobParams) (end func(*Job, error), err error) {
 	if a.budget == nil {
@@ -254,8 +253,7 @@ type WorkspaceService struct {
 	api *api
 }
 
-// RemainingCredits returns the account's balance, in credits. Free. A response without one is an error, never
-// 0.
+// RemainingCredits returns the account's balance, in credits. Free. A response without one is an error.
 //
 // API page: https://docs.creatify.ai/api-reference/workspace/get-remainingcredits
 func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error) {

@@ -334,8 +334,7 @@ func (e OutcomeUnknownError) Format(f fmt.State, _ rune) { io.WriteString(f, e.E
 // Is matches [ErrOutcomeUnknown].
 func (e *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
-// JobError reports a job that ended without a result. It matches [ErrJobFailed] or [ErrJobRejected]. The job
-// does not change any more.
+// JobError reports a job that ended for good without a result. It matches [ErrJobFailed] or [ErrJobRejected].
 type JobError struct {
 	Job *Job // final snapshot; FailedReason says why, if the API does
 }

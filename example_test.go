@@ -210,13 +210,13 @@ func ExampleWithRetry() {
 // sent.
 func ExampleWithRateLimit() {
 	fake := creatifytest.New(creatifytest.Config{})
-	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()), creatify.WithRateLimit(0.1, 2))
+	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()), creatify.WithRateLimit(0.01, 2))
 	if err != nil {
 		log.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	for range 3 { // two at once, and then one per 10 s
+	for range 3 { // two at once, and then one per 100 s
 		_, err := client.Workspace.RemainingCredits(ctx)
 		fmt.Println("too late:", errors.Is(err, context.DeadlineExceeded))
 	}
@@ -228,9 +228,9 @@ func ExampleWithRateLimit() {
 	// requests: 2
 }
 
-// Several clients share one limiter, here for 10 requests per second.
+// Several clients share one limiter, here for 3 requests at once and one a minute afterwards.
 func ExampleWithLimiter() {
-	limiter := rate.NewLimiter(10, 1)
+	limiter := rate.NewLimiter(rate.Every(time.Minute), 3)
 	fake := creatifytest.New(creatifytest.Config{})
 	client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(fake.HTTPClient()), creatify.WithLimiter(limiter))
 	if err != nil {

@@ -27,8 +27,7 @@ func (s *JobsService) Get(ctx context.Context, id string) (*Job, error) {
 	return s.read(ctx, transport.Call{JobID: id})
 }
 
-// CreatePreview starts a preview and returns its job, which is pending. Costs 1 credit per 30 s of video.
-// Store the job's ID.
+// CreatePreview starts a preview and returns its pending job. Costs 1 credit per 30 s of video. Store the ID.
 //
 // [Charged] tells what an error means; [ErrOutcomeUnknown] means that the preview may exist and be charged.
 func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job, error) {
@@ -128,8 +127,7 @@ func jobPath(id string) string { return jobsPath + url.PathEscape(id) + "/" }
 
 func jobIDProblems(id string) []Problem { return idProblems("id", id) }
 
-// idProblems accepts whatever can be one element of a path. IDs are documented as UUIDs, but the server is
-// the judge of that.
+// idProblems accepts what can be one element of a path. IDs are documented as UUIDs; the server judges that.
 func idProblems(field, id string) []Problem {
 	switch {
 	case id == "":

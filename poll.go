@@ -39,8 +39,7 @@ func (k JobKind) output(job *Job) string {
 	return url
 }
 
-// WaitForPreview waits until a job's preview is ready and returns the job. Free. It can be called again for
-// the same ID, in any process.
+// WaitForPreview waits until a job's preview is ready and returns the job. Free. Any process can call it again.
 //
 // A job that ends without a preview is a [*JobError]. A wait that ends before its job is a [*WaitError],
 // which matches [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], [ErrPollsFailed] or the context's error.
@@ -98,8 +97,7 @@ func (p *Poller) follow(ctx context.Context, yield func(*Job) bool) (*Job, error
 	}
 }
 
-// step sleeps until the next poll, which it fits in before the deadline of ctx, and makes it. The end of ctx
-// ends the wait.
+// step sleeps until the next poll, before the deadline of ctx, and makes it. The end of ctx ends the wait.
 func (p *Poller) step(ctx context.Context) {
 	delay, more := time.Until(p.Next()), true
 	if deadline, ok := ctx.Deadline(); ok && delay > 0 {
@@ -462,8 +460,7 @@ func (p *Poller) Expedite() {
 	p.state.Expedite(time.Now())
 }
 
-// Pending returns the job with its deadline and, once known, the time when it was created: what to store for
-// a new wait.
+// Pending returns the job with its deadline and its creation time, if known: what to store for a new wait.
 func (p *Poller) Pending() PendingJob {
 	p.mu.Lock()
 	defer p.mu.Unlock()

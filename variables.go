@@ -58,8 +58,7 @@ func Audio(url string) Variable { return Variable{kind: TypeAudio, value: url} }
 // Avatar returns an avatar variable: the person who speaks, by the ID of a persona.
 func Avatar(avatarID string) Variable { return Variable{kind: TypeAvatar, value: avatarID} }
 
-// Voiceover returns a voiceover variable: a voice, by the ID of an accent. An empty ID leaves the choice to
-// the template.
+// Voiceover returns a voiceover variable: a voice, by its accent's ID. If empty, the template chooses.
 func Voiceover(voiceID string) Variable { return Variable{kind: TypeVoiceover, value: voiceID} }
 
 // RawVariable returns a variable that is sent as this JSON, for forms that this version of the library does

@@ -129,7 +129,7 @@ func TestRun_jobs(t *testing.T) {
 		status string
 		reason any
 	}{
-		{"a job is pending at first", nil, "pending", nil},
+		{"a job is pending at first", []string{"-job-duration", "1h"}, "pending", nil},
 		{"a short job is done", []string{"-job-duration", "1ns"}, "done", nil},
 		{"a job fails on demand", []string{"-job-duration", "1ns", "-fail", "no such voice"}, "failed", "no such voice"},
 		{"a job fails without a reason", []string{"-job-duration", "1ns", "-fail", ""}, "failed", nil},
@@ -240,13 +240,13 @@ func TestURLOf(t *testing.T) {
 
 // TestNewServer shortens the time limits, each of which ends a connection.
 func TestNewServer(t *testing.T) {
-	serve := func(t *testing.T, life creatifytest.Life) *httptest.Server {
+	serve := func(t *testing.T, life creatifytest.Life, limit time.Duration) *httptest.Server {
 		api := creatifytest.New(creatifytest.Config{Life: life})
 		logger := newLogger(io.Discard)
 		server := httptest.NewUnstartedServer(nil)
 		server.Config = newServer(sandbox(api, options{}, "http://127.0.0.1:80", logger), logger)
-		server.Config.ReadTimeout /= 60  // 500 ms
-		server.Config.IdleTimeout /= 240 // 500 ms
+		require.Positive(t, min(server.Config.ReadTimeout, server.Config.IdleTimeout))
+		server.Config.ReadTimeout, server.Config.IdleTimeout = limit, limit
 		server.Start()
 		t.Cleanup(server.Close)
 		return server
@@ -261,7 +261,7 @@ func TestNewServer(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			server := serve(t, creatifytest.Life{})
+			server := serve(t, creatifytest.Life{}, 500*time.Millisecond)
 			conn, err := net.Dial("tcp", server.Listener.Addr().String())
 			require.NoError(t, err)
 			defer conn.Close()
@@ -274,7 +274,7 @@ func TestNewServer(t *testing.T) {
 	}
 
 	t.Run("a response may take longer", func(t *testing.T) {
-		server := serve(t, creatifytest.Life{Duration: time.Second})
+		server := serve(t, creatifytest.Life{Duration: 6 * time.Second}, 5*time.Second)
 		p := program{url: server.URL}
 		status, job := p.call(t, "POST", jobsPath+"preview/", jobBody)
 		assert.Equal(t, http.StatusOK, status)

@@ -49,11 +49,13 @@ func TestWatched(t *testing.T) {
 	})
 
 	t.Run("the limit of a response is not that of the next", func(t *testing.T) {
+		const limit = 3 * time.Second
 		small := httptest.NewServer(watched(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(w, r.Body)
 		}), limit, newLogger(io.Discard)))
 		defer small.Close()
-		for range 2 {
+		for i := range 2 {
+			time.Sleep(time.Duration(i) * (limit + time.Second))
 			req, err := http.NewRequestWithContext(t.Context(), "POST", small.URL, strings.NewReader("x"))
 			require.NoError(t, err)
 			req.Header.Set("Expect", "100-continue")
@@ -63,7 +65,6 @@ func TestWatched(t *testing.T) {
 			require.NoError(t, err)
 			resp.Body.Close()
 			assert.Equal(t, "x", string(body))
-			time.Sleep(2 * limit)
 		}
 	})
 }

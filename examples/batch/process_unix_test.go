@@ -63,7 +63,7 @@ func (p *program) states() map[string]string {
 
 // calls waits until the fake has had n paid calls.
 func (p *program) calls(n int) {
-	require.Eventually(p.t, func() bool { return p.fake.Calls(creatifytest.CallCreatePreview) >= n }, 30*time.Second, time.Millisecond)
+	require.Eventually(p.t, func() bool { return p.fake.Calls(creatifytest.CallCreatePreview) >= n }, time.Minute, time.Millisecond)
 }
 
 // TestRun_killed kills the program twice in each of a few folders, at random moments and while paid calls are
@@ -121,8 +121,9 @@ func TestRun_beside_another(t *testing.T) {
 
 	require.NoError(t, first.Process.Kill()) // which leaves the file of the lock
 	require.Error(t, first.Wait())
+	polls := p.fake.Calls(creatifytest.CallGetJob)
 	third, _ := p.start()
-	time.Sleep(2 * time.Second)
+	require.Eventually(t, func() bool { return p.fake.Calls(creatifytest.CallGetJob) > polls }, 2*time.Minute, time.Millisecond)
 	require.NoError(t, third.Process.Signal(syscall.SIGTERM))
 	require.Error(t, third.Wait())
 	assert.Equal(t, 3, third.ProcessState.ExitCode())
@@ -135,10 +136,9 @@ func TestRun_interrupted(t *testing.T) {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
 			p := newProgram(t, 4, creatifytest.Life{Duration: time.Second})
-			require.NoError(t, p.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Delay: time.Second}))
+			require.NoError(t, p.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: -1, Delay: 3 * time.Second}))
 			first, stderr := p.start()
-			p.calls(1)
-			time.Sleep(200 * time.Millisecond)
+			p.calls(4)
 			require.NoError(t, first.Process.Signal(signal))
 			require.Error(t, first.Wait())
 			assert.Equal(t, 3, first.ProcessState.ExitCode())

@@ -27,8 +27,8 @@ func TestRun_prints_the_job_after_a_signal(t *testing.T) {
 	}{
 		{"SIGINT while waiting", syscall.SIGINT, 0, "canceled"},
 		{"SIGTERM while waiting", syscall.SIGTERM, 0, "canceled"},
-		{"SIGINT before the response to the create", syscall.SIGINT, 2 * time.Second, "Stopping when the API has responded"},
-		{"SIGTERM before the response to the create", syscall.SIGTERM, 2 * time.Second, "Stopping when the API has responded"},
+		{"SIGINT before the response to the create", syscall.SIGINT, 6 * time.Second, "Stopping when the API has responded"},
+		{"SIGTERM before the response to the create", syscall.SIGTERM, 6 * time.Second, "Stopping when the API has responded"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

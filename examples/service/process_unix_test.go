@@ -101,16 +101,23 @@ func (s *service) sees(path, text string) {
 	require.Eventually(s.t, func() bool { return strings.Contains(s.get(path), text) }, 3*time.Minute, 100*time.Millisecond, text)
 }
 
+// records waits until the responses of all paid calls are recorded.
+func (s *service) records() {
+	s.t.Helper()
+	sending := regexp.MustCompile(`"sending": *[1-9]`)
+	require.Eventually(s.t, func() bool { return !sending.MatchString(s.get("/status/?format=json")) }, time.Minute, 50*time.Millisecond)
+}
+
 func TestRun_killed_during_a_render(t *testing.T) {
 	t.Parallel()
-	w, folder := newTown(t, creatifytest.Life{Duration: 2 * time.Second, Render: creatifytest.RenderLife{Duration: 4 * time.Second}}), t.TempDir()
+	w, folder := newTown(t, creatifytest.Life{Duration: 2 * time.Second, Render: creatifytest.RenderLife{Duration: 10 * time.Second}}), t.TempDir()
 	first := w.start(folder)
 	path := first.order()
 	first.sees(path, "Preview ready")
 	require.Equal(t, path, first.post(path+"/approve", nil))
 	first.sees(path, "Your video is being made")
 	require.Eventually(t, func() bool { return w.fake.Charged() == 5 }, 30*time.Second, 10*time.Millisecond)
-	time.Sleep(500 * time.Millisecond) // the response is recorded
+	first.records()
 	first.kill()
 
 	second := w.start(folder)
@@ -145,7 +152,7 @@ func TestRun_two_services_on_one_Postgres(t *testing.T) {
 	}
 	approvals.Wait()
 	require.Eventually(t, func() bool { return w.fake.Charged() == 5*orders }, 30*time.Second, 10*time.Millisecond)
-	time.Sleep(500 * time.Millisecond) // the responses are recorded
+	services[0].records()
 	services[0].kill()
 	services[0] = w.start(t.TempDir(), db)
 	for _, path := range paths {

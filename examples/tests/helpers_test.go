@@ -66,7 +66,7 @@ func newPage(t *testing.T) *page {
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
 	require.NoError(t, chromedp.Do(ctx), "is chromium installed? (apt-get install --no-install-recommends chromium)")
-	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 10*time.Minute)
 	t.Cleanup(cancel)
 	p := &page{t: t, ctx: ctx}
 	messages := chromedp.Console(ctx)

@@ -36,7 +36,7 @@ func preview(t *testing.T, client *creatify.Client, name string) *creatify.Job {
 }
 
 func TestMock_in_a_browser(t *testing.T) {
-	url, client := mock(t, "-job-duration=6s", "-render-duration=3s", "-seed=1", "-fault=503,call=video,times=2")
+	url, client := mock(t, "-job-duration=20s", "-render-duration=3s", "-seed=1", "-fault=503,call=video,times=2")
 	p := newPage(t)
 	p.do(chromedp.Navigate(url))
 	p.shows("None yet: make one, as below.")

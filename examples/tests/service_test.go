@@ -29,7 +29,7 @@ func fakeAPI(t *testing.T) *creatifytest.API {
 	server := httptest.NewUnstartedServer(nil)
 	url := "http://" + server.Listener.Addr().String()
 	fake := creatifytest.New(creatifytest.Config{BaseURL: url, LifeFor: func(r creatifytest.Request) creatifytest.Life {
-		life := creatifytest.Life{Duration: 6 * time.Second, Render: creatifytest.RenderLife{Duration: 6 * time.Second}}
+		life := creatifytest.Life{Duration: 20 * time.Second, Render: creatifytest.RenderLife{Duration: 20 * time.Second}}
 		if r.Text("headline") == "Unlucky" {
 			life.End, life.Reason = "failed", "The photo could not be fetched: <b>404 Not Found</b>"
 		}

@@ -21,8 +21,7 @@ func PathProblem(path string) string {
 	return ""
 }
 
-// ToFile downloads a file and returns its size. Until it is whole and on the disk, the file has another name
-// in its folder.
+// ToFile downloads a file and returns its size. Until the file is whole, it has another name in its folder.
 func (c *Client) ToFile(ctx context.Context, f File, path string) (int64, error) {
 	d := &download{Client: c, File: f}
 	part, err := createPart(path)

@@ -99,8 +99,7 @@ func Items(list []byte) (items []Value, ok bool) {
 	return items, true
 }
 
-// cut cuts b before the first of these characters that is in no string, list or object. What is before it may
-// be invalid.
+// cut cuts b before the first of these characters that is in no string, list or object. It may be invalid.
 func cut(b []byte, ends string) (before Value, rest []byte) {
 	depth, quoted := 0, false
 	for i := 0; i < len(b); i++ {
@@ -121,8 +120,7 @@ func cut(b []byte, ends string) (before Value, rest []byte) {
 	return bytes.TrimRight(b, space), nil
 }
 
-// Value is a valid JSON value without white space around it. Its type may differ from what a caller expects.
-// The empty Value reads as null.
+// Value is a valid JSON value, trimmed. Its type may differ from what a caller expects. Empty reads as null.
 type Value []byte
 
 // IsString reports whether v is a string.

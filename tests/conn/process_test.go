@@ -86,10 +86,10 @@ func TestAPaidCallSurvivesTheEndOfItsProcess(t *testing.T) {
 		{"told by SIGTERM, and no response comes in the grace", "1m 1s", func(t *testing.T, p *os.Process, _ *bufio.Reader, _ func()) {
 			require.NoError(t, p.Signal(syscall.SIGTERM))
 		}, "it may have been charged"},
-		{"stopped for longer than the deadline and the grace", "3s 2s", func(t *testing.T, p *os.Process, _ *bufio.Reader, respond func()) {
+		{"stopped for longer than the deadline and the grace", "8s 5s", func(t *testing.T, p *os.Process, _ *bufio.Reader, respond func()) {
 			require.NoError(t, p.Signal(syscall.SIGSTOP))
 			respond()
-			time.Sleep(6 * time.Second)
+			time.Sleep(14 * time.Second)
 			require.NoError(t, p.Signal(syscall.SIGCONT))
 		}, "job ID "},
 	} {

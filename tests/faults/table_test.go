@@ -190,7 +190,7 @@ var faults = []fault{
 	{name: "No response before the time limit", paid: isUnknown, free: failsLater, takes: untilTheTimeLimit,
 		virtual: responses(creatifytest.Fault{Delay: time.Hour})},
 	{name: "No response before the time limit, and the connection stays open", paid: isUnknown, free: failsLater, processed: true,
-		when: once, takes: 250 * time.Millisecond, socket: serves(func(c *net.TCPConn, _ *http.Request, process func()) {
+		when: once, takes: 2 * time.Second, socket: serves(func(c *net.TCPConn, _ *http.Request, process func()) {
 			process()
 			io.Copy(io.Discard, c) // until the client leaves
 		})},
@@ -447,12 +447,7 @@ func resolveNowhere(ctx context.Context, _ string) (net.Conn, error) {
 }
 
 func dialNobody(ctx context.Context, _ string) (net.Conn, error) {
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	nobody.Close()
-	return new(net.Dialer).DialContext(ctx, "tcp", nobody.Addr().String())
+	return new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:1")
 }
 
 // dialTooLate has a deadline in the past: a short one may hold a connection, where the clock moves in steps
