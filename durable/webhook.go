@@ -18,7 +18,7 @@ func (o *Options) webhookURL(reference string) (string, error) {
 
 // WebhookHandler receives the API's webhooks, in any process; none needs to run there. It reads the job,
 // which is free, and records its end. Where there is no OnEnd, it leaves the end to a process that runs. An
-// order that is unknown or expired continues when its webhook comes.
+// order that is unknown, expired or queued again continues when its webhook comes.
 func (q *Queue) WebhookHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { q.client.Load().webhooks.ServeHTTP(w, r) })
 }
