@@ -95,7 +95,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, errOrigin
 	}
-	authorized := req.WithContext(quiet{req.Context()})
+	authorized := req.WithContext(quiet{req.Context()}) //nolint:contextcheck // it is the request's
 	authorized.Header = maps.Clone(req.Header)
 	w.creds.set(authorized.Header)
 	next := w.own
