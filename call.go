@@ -50,12 +50,12 @@ func (a *api) get(ctx context.Context, call transport.Call, problems ...Problem)
 	return response, nil
 }
 
-// unreadable is the error of a free call whose response lacks what it must hold.
+// unreadable returns the error of a free call whose response cannot be used.
 func unreadable(call transport.Call, format string, args ...any) error {
 	return &callError{call: describe(call.Name, call.JobID), err: fmt.Errorf(format, args...)}
 }
 
-// pay makes a paid call within the budget and tells the hooks.
+// pay makes a paid call within the budget and calls the hooks.
 func (a *api) pay(ctx context.Context, call transport.Call, operation Operation, params JobParams) (*Job, error) {
 	var end func(PaidResult)
 	if a.hooks.Paid != nil {
@@ -85,7 +85,7 @@ func (a *api) pay(ctx context.Context, call transport.Call, operation Operation,
 }
 
 // send makes a paid call. Its outcome is unknown until the response shows a job, the server refuses, or the
-// request provably never left. Only the latter two give the budget's credits back.
+// request provably never left. Only the latter two release the budget's credits.
 func (a *api) send(ctx context.Context, call transport.Call, params JobParams) (*Job, error) {
 	call.Method, call.Paid = http.MethodPost, true
 	call.TookEffect = func(body []byte) bool { return jobIn(body) != nil }
@@ -122,7 +122,7 @@ func (a *api) send(ctx context.Context, call transport.Call, params JobParams) (
 	return nil, unknown
 }
 
-// jobOf returns the job of a successful response, which must be the call's if that has one.
+// jobOf returns the job of a successful response. If the call names a job, it must be that one.
 func jobOf(call transport.Call, response *transport.Response) (*Job, error) {
 	job, err := decodeJob(response.Body)
 	if err == nil && call.JobID != "" && !sameID(job.ID, call.JobID) {
@@ -140,8 +140,8 @@ func jobIn(body []byte) *Job {
 	return job
 }
 
-// isRefusal reports whether the server read the request and did not act on it. A 408 does not say so, nor do
-// the statuses of proxies that lost a server which may be at work.
+// isRefusal reports whether the server read the request and did not act on it. A 408 does not show that, nor
+// do the statuses with which proxies report a lost server: it may still be working.
 func isRefusal(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, 444, 460, 499:
@@ -154,7 +154,7 @@ func newAPIError(call transport.Call, response *transport.Response) *APIError {
 	e := &APIError{StatusCode: response.Status, Call: call.Name, JobID: call.JobID, Method: call.Method, Path: call.Path,
 		RequestID: response.RequestID, Body: firstOf(response.Body)}
 	e.RetryAfter, _ = transport.RetryAfter(response, time.Now())
-	// The API's shapes are {"detail": …}, {"field": […]} and […]. Other bodies, such as pages, say nothing.
+	// The API's shapes are {"detail": …}, {"field": […]} and […]. Other bodies, such as pages, are ignored.
 	var shape any
 	_ = json.Unmarshal(response.Body, &shape)
 	switch shape := shape.(type) {
@@ -172,7 +172,7 @@ func newAPIError(call transport.Call, response *transport.Response) *APIError {
 	return e
 }
 
-// add adds the messages about a field and the fields within it, as deep as a name is readable.
+// add collects the messages about a field and its subfields, unless the joined name is too long to read.
 func (e *APIError) add(field string, value any) {
 	const longest = 200
 	if len(field) > longest {
@@ -196,7 +196,7 @@ func (e *APIError) add(field string, value any) {
 	}
 }
 
-// oneLine makes a server's text fit for a line of a log.
+// oneLine makes a server's text safe to print within one line of a log.
 func oneLine(text string) string { return transport.OneLine(text) }
 
 // firstOf copies as much of a body as errors keep.

@@ -92,7 +92,7 @@ type config struct {
 	problemList
 }
 
-// client makes a client from a copy of a with further options. It shares with a what they leave as it is.
+// client makes a client from a copy of a with further options. The two share what the options do not replace.
 func (a api) client(opts []Option) (*Client, error) {
 	a.limitedBy = ""
 	applyOptions(opts, &a.config, &a.problemList, "option")
@@ -109,8 +109,8 @@ func (a api) client(opts []Option) (*Client, error) {
 		&WorkspaceService{&a}, a}, nil
 }
 
-// WithBaseURL sends the calls elsewhere, such as to a fake of the API. The URL is https, or http on a
-// loopback address, has no query, and may have a path, below which the API's own paths begin. Loopback
+// WithBaseURL sends the calls to another base URL, such as that of a fake API. It must be https, or http on a
+// loopback address, without a query. It may have a path, which precedes the API's own paths. Loopback
 // addresses are reached without a proxy. The default is https://api.creatify.ai.
 func WithBaseURL(baseURL string) Option {
 	return func(c *config) { c.baseURL = baseURL }
@@ -118,9 +118,9 @@ func WithBaseURL(baseURL string) Option {
 
 // WithHTTPClient sends the calls through an HTTP client of your own, which is copied.
 //
-// Paid calls use a copy of its [*http.Transport] that makes an HTTP/1.1 connection for each request. Any
-// other RoundTripper is used as it is, and must not resend a request; to observe calls, use [WithMiddleware].
-// docs/reliability.md says what else counts. The default is a copy of [http.DefaultTransport].
+// Paid calls use a copy of its [*http.Transport] that opens an HTTP/1.1 connection for each request. Any
+// other RoundTripper is used as it is and must not resend a request; to observe calls, use [WithMiddleware].
+// docs/reliability.md covers the other fields. The default is a copy of [http.DefaultTransport].
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) {
 		c.require(client != nil, "WithHTTPClient", "the client is nil")
@@ -128,10 +128,10 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
-// WithMiddleware wraps the transport of every API call, but not of downloads. Of several, the first one sees
-// a request first. It does not see the credentials, and must keep the request's context. If it returns an
-// error without calling next, the outcome of a paid call is unknown; to hold calls back, use [WithLimiter].
-// It may set another User-Agent.
+// WithMiddleware wraps the transport of every API call, but not of downloads. The first of several sees a
+// request first. A middleware never sees the credentials, and must keep the request's context. If it returns
+// an error without calling next, the outcome of a paid call is unknown; to delay or refuse calls, use
+// [WithLimiter]. It may change the User-Agent.
 func WithMiddleware(middleware func(next http.RoundTripper) http.RoundTripper) Option {
 	return func(c *config) {
 		c.require(middleware != nil, "WithMiddleware", "the function is nil")
@@ -148,11 +148,11 @@ func WithTimeout(perAttempt time.Duration) Option {
 	}
 }
 
-// WithPaidGrace sets how long a paid call that was sent outlives its context, so that its job is not lost.
-// The default is 10 s; 0 turns it off. Queues, connecting and pauses end with the context.
+// WithPaidGrace sets how long a paid call that was sent still waits for its response when its context has
+// ended. The default is 10 s; 0 turns it off. Queues, connecting and pauses end with the context.
 func WithPaidGrace(grace time.Duration) Option {
 	return func(c *config) {
-		c.require(grace >= 0, "WithPaidGrace", "must not be negative, as %v is", grace)
+		c.require(grace >= 0, "WithPaidGrace", "must not be negative: %v", grace)
 		c.Grace = grace
 	}
 }
@@ -189,8 +189,8 @@ func (c *config) limit(option string, limiter Limiter) {
 	c.limitedBy, c.Queue = option, transport.NewQueue(limiter)
 }
 
-// WithLogger logs each attempt at debug level, each retry at info level, and as warnings what an operator
-// should know; see docs/operating.md. It never logs headers, bodies or URLs. By default nothing is logged.
+// WithLogger logs attempts at debug level, retries at info level, and what an operator must know at warn
+// level: see docs/operating.md. It never logs headers, bodies or URLs. By default nothing is logged.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) {
 		c.require(logger != nil, "WithLogger", "the logger is nil")
@@ -201,11 +201,11 @@ func WithLogger(logger *slog.Logger) Option {
 // RetryPolicy bounds the attempts of one call. The zero value of each field means its default.
 //
 // A paid call is retried only if it provably never left, or was answered 429. The wait between attempts
-// doubles from MinBackoff to MaxBackoff, half of it random, or is the server's Retry-After of at most a
-// minute. docs/reliability.md says which failures of a free call are retried.
+// doubles from MinBackoff up to MaxBackoff; half of it is random. A Retry-After of up to a minute replaces
+// it. docs/reliability.md lists the failures after which a free call is retried.
 type RetryPolicy struct {
 	MaxAttempts int           // in all; 1 turns retries off, the default is 4
-	MinBackoff  time.Duration // wait before the second attempt; the default is 500 ms
+	MinBackoff  time.Duration // longest wait before the second attempt; the default is 500 ms
 	MaxBackoff  time.Duration // longest wait; the default is 30 s
 }
 
@@ -216,8 +216,8 @@ func (p RetryPolicy) withDefaults() transport.Retry {
 	return transport.Retry(p)
 }
 
-// WithRetry sets how often and how fast calls are retried. It does not concern the polls of a wait, each of
-// which is followed by the next, nor downloads, which have rules of their own.
+// WithRetry sets how often and how fast calls are retried. It does not apply to the polls of a wait, whose
+// retry is the next poll, nor to downloads, which have their own rules.
 func WithRetry(policy RetryPolicy) Option {
 	return func(c *config) {
 		c.Retry = policy.withDefaults()

@@ -37,14 +37,14 @@ type PriceList struct {
 type Price struct {
 	Operation Operation
 	Model     ModelVersion  // empty is ModelStandard
-	Credits   float64       // below zero is no price
-	Per       time.Duration // of video, a started one counting as a whole; 0 is the whole video
+	Credits   float64       // a negative value is no price
+	Per       time.Duration // of video, rounded up; 0 is a video of any length
 }
 
 // DocumentedPrices returns the prices of Creatify's documentation.
 //
-// That a started block of 30 s counts as a whole is not documented, but a video of 3 s was seen to cost 5
-// credits. Older pages have other prices for aurora_v1: compare with an invoice.
+// Rounding up to blocks of 30 s is not documented, but a video of 3 s was seen to cost 5 credits. Older pages
+// have other prices for aurora_v1: compare with an invoice.
 func DocumentedPrices() PriceList {
 	return PriceList{
 		AsOf:   "2026-11-23",
@@ -59,9 +59,9 @@ func DocumentedPrices() PriceList {
 	}
 }
 
-// EstimateCredits returns the credits of an operation for a video of some length, and reports whether its
-// price is listed: by the last of the prices that has it, or by the [DocumentedPrices] if none are given. If
-// it is not listed, they are the most that any price of the operation or of the model would give. Free.
+// EstimateCredits returns the credits that an operation costs for a video of this length, and reports whether
+// its price is listed. The last matching price counts; without prices, [DocumentedPrices] is used. If none
+// matches, the result is the most that any price of the operation or of the model gives. Free.
 func EstimateCredits(operation Operation, model ModelVersion, length time.Duration,
 	prices ...PriceList) (credits float64, listed bool) {
 	if len(prices) == 0 {
@@ -86,11 +86,11 @@ func EstimateCredits(operation Operation, model ModelVersion, length time.Durati
 	return credits, false
 }
 
-// Budget limits what paid calls may cost, over all clients that share it by [WithBudget]. A call that may
-// exceed it is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
+// Budget limits the credits that paid calls may use, over all clients that share it through [WithBudget]. A
+// call that may exceed it is refused with [ErrBudgetExceeded]. It is safe for concurrent use.
 //
-// A call reserves its estimate, which counts as spent until the call is refused or not sent, or a read within
-// 24 h shows what the job has used. Spending by others is not seen: the API's accounting is authoritative.
+// A call reserves its estimate until it is refused or not sent, or until a read of the ended job within 24 h
+// shows the real cost. Spending by others is not seen: the API's accounting is authoritative.
 type Budget struct {
 	options BudgetOptions
 	mu      sync.Mutex
@@ -104,11 +104,11 @@ type jobSpending struct {
 	model    ModelVersion
 	credits  float64 // reserved
 	baseline float64 // what the job had used before
-	video    bool    // also for its video, not its preview alone
+	video    bool    // the video is paid for, not only the preview
 	calls    int     // under way
 }
 
-// Of older jobs, and beyond that many, a Budget keeps the estimate.
+// A Budget keeps the estimate of a job that is older, or that exceeds this number.
 const (
 	budgetRemembers = 24 * time.Hour
 	maxBudgetJobs   = 100_000
@@ -118,11 +118,11 @@ const (
 type BudgetOptions struct {
 	Credits     float64       // limit, including Spent
 	Spent       float64       // credits spent before, such as by an earlier process
-	VideoLength time.Duration // expected by estimates, unless the job is known to be longer; 0 means 30 s
+	VideoLength time.Duration // assumed by estimates, unless the job is known to be longer; 0 means 30 s
 	Prices      PriceList     // empty means DocumentedPrices
 }
 
-// NewBudget returns a budget. Credits that are not above zero allow no paid call.
+// NewBudget returns a budget. Without positive Credits, it refuses every paid call.
 func NewBudget(options BudgetOptions) *Budget {
 	if !(options.Credits > 0) || math.IsNaN(options.Spent) {
 		options.Credits, options.Spent = 0, 0
@@ -153,7 +153,7 @@ func (b *Budget) Spent() float64 {
 	return b.spent
 }
 
-// reserve asks the budget, if there is one, for the price of a call. The returned function takes its result.
+// reserve reserves the price of a call in the budget, if any. Call the returned function with the result.
 func (a *api) reserve(ctx context.Context, call transport.Call, op Operation,
 	params JobParams) (end func(*Job, error), err error) {
 	if a.budget == nil {
@@ -168,7 +168,7 @@ func (a *api) reserve(ctx context.Context, call transport.Call, op Operation,
 	return a.budget.reserve(op, job)
 }
 
-// reserve is about a job as it is before the call. One that is still to be created has no ID.
+// reserve takes the job as it is before the call. A job that the call creates has no ID yet.
 func (b *Budget) reserve(operation Operation, job *Job) (func(*Job, error), error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -227,8 +227,8 @@ func (b *Budget) remember(id string, s *jobSpending) {
 	b.jobs[foldID(id)] = s
 }
 
-// settle replaces an estimate by what the job has used, once it has ended. A job that shows no more than
-// before may be charged later, so its estimate stays.
+// settle replaces an estimate by what the job has used, once it has ended. If that has not grown, the job may
+// be charged later, so the estimate stays.
 func (b *Budget) settle(job *Job) {
 	if b == nil || job == nil {
 		return
@@ -253,7 +253,7 @@ type WorkspaceService struct {
 	api *api
 }
 
-// RemainingCredits returns the account's balance, in credits. Free. A response without one is an error.
+// RemainingCredits returns the account's balance, in credits. Free. A response without a balance is an error.
 //
 // API page: https://docs.creatify.ai/api-reference/workspace/get-remainingcredits
 func (s *WorkspaceService) RemainingCredits(ctx context.Context) (float64, error) {

@@ -1,6 +1,6 @@
 // Package creatify is an unofficial client for previews of Creatify's custom templates.
 //
-// A preview is started with one call, which costs credits, and takes seconds to minutes.
+// One call starts a preview; it costs credits. The preview then takes seconds to minutes.
 // [JobsService.CreatePreviewAndWait] starts it and waits:
 //
 //	client, err := creatify.NewFromEnv() // CREATIFY_API_ID, CREATIFY_API_KEY
@@ -16,36 +16,36 @@
 //	}
 //	fmt.Println(job.Preview) // a page to show in an iframe
 //
-// It ends with exactly one of three things: the job with its Preview; the reason why there is none, a
-// [*ValidationError], an [*APIError] or a [*JobError]; or what to resume with, a [*WaitError] with the job's
-// ID, or an [*OutcomeUnknownError] if the paid call's response was lost. An error matches one sentinel, such
-// as [ErrJobFailed].
+// The call ends in one of three ways: with the job and its Preview; with the reason why there is none, such
+// as a [*ValidationError], an [*APIError] or a [*JobError]; or with an open result, as a [*WaitError] with
+// the job's ID to resume with, or an [*OutcomeUnknownError] if the paid call's response was lost. An error
+// matches at most one sentinel, such as [ErrJobFailed].
 //
 // # Money
 //
 // CreatePreview, CreatePreviewSync, CreateVideo, Render and their AndWait forms cost credits; all other calls
-// are free. A paid call is retried only when it provably never left, or was answered 429 without a job.
-// Anything else that is not a definite answer is [ErrOutcomeUnknown]: find out before you repeat it.
-// [Charged] reports what an error means for your credits. A [Budget] refuses what would cost too much,
-// [WithTemplateCheck] what the template does not have.
+// are free. A paid call is retried only if it provably never left, or was answered 429 without a job. If no
+// definite answer comes, the error is [ErrOutcomeUnknown]: find out before you repeat the call. [Charged]
+// reports whether the failed call was charged. A [Budget] refuses calls that may cost too much;
+// [WithTemplateCheck] refuses variables that the template does not have.
 //
 // # Time
 //
-// A wait is a value. A [Poller] makes one poll, says when the next is worth making, and can be stored as JSON
-// and resumed in any process. [JobsService.WaitForPreview] and its siblings are a loop around a Poller, a
-// [Tracker] is a heap of them. Every wait ends by itself: after 30 minutes for calls that block, 24 hours for
-// a Poller or Tracker, or [WithMaxWait]. Failed polls slow a wait down; they do not end it. Webhook events
-// carry no signature: [JobsService.WebhookHandler] takes them as a hint to read the job.
+// A [Poller] is one wait. It makes one poll at a time, says when the next is worth making, and can be stored
+// as JSON and resumed in any process. [JobsService.WaitForPreview] and its siblings run a Poller in a loop; a
+// [Tracker] runs many. Every wait has a deadline: 30 minutes for calls that block, 24 hours for a Poller or
+// Tracker, or [WithMaxWait]. Failed polls slow a wait down; they do not end it. Webhook events are not
+// signed: [JobsService.WebhookHandler] only takes them as a hint to read the job.
 //
 // # Keys
 //
-// The API ID and key go to the base URL's origin only, over https, and into no log, error or print of this
-// library. Downloads carry no credentials and come from public addresses only.
+// The API ID and key go to the base URL's origin only, over https or to loopback, and into no log, error or
+// printed value. Downloads carry no credentials and, by default, use public hosts only.
 //
-// # Around it
+// # Related packages
 //
-// [Template.Validate] compares variables with a template's, and cmd/creatify-gen writes a Go type for it.
-// Package creatifytest is a fake of the API that can lose responses and counts what was charged. Module
+// [Template.Validate] checks variables against a template, and cmd/creatify-gen writes a Go type for each.
+// Package creatifytest is a fake of the API that can lose responses and records charges. Module
 // creatify-go/durable keeps orders in a database, so that a crash at any instruction neither pays twice nor
-// loses a job. Module creatify-go/otelcreatify turns [Hooks] into OpenTelemetry traces and metrics.
+// loses a paid job. Module creatify-go/otelcreatify turns [Hooks] into OpenTelemetry traces and metrics.
 package creatify

@@ -13,8 +13,8 @@ import (
 )
 
 // Download writes the rendered video of a job to w and returns the number of bytes. Free. A broken download
-// is resumed if the host allows it and the file is unchanged. The error is a [*DownloadError]; what was
-// written stays in w.
+// is resumed if the host allows it and the file is unchanged. On a [*DownloadError], w keeps the bytes that
+// were already written.
 func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts ...DownloadOption) (int64, error) {
 	problems := problemList(jobIDProblems(id))
 	problems.require(w != nil, "w", "is nil")
@@ -23,9 +23,9 @@ func (s *JobsService) Download(ctx context.Context, id string, w io.Writer, opts
 	})
 }
 
-// DownloadFile is [JobsService.Download] to a file: path ends as the whole video, synced to the disk, or
-// stays as it was. Free. A replaced file passes on its permissions; a symbolic link is replaced itself. A
-// process that is killed leaves a file named .creatify-*.part in the folder.
+// DownloadFile is [JobsService.Download] to a file: path ends up as the whole video, synced to disk, or
+// unchanged. Free. A file that is replaced passes its permissions on; a symbolic link is replaced, not
+// followed. If the process is killed, a file named .creatify-*.part remains in the folder.
 func (s *JobsService) DownloadFile(ctx context.Context, id, path string, opts ...DownloadOption) (int64, error) {
 	problems := problemList(jobIDProblems(id))
 	problems.add("path", fetch.PathProblem(path))

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// The sentinels. An error of this package matches at most one of them with [errors.Is]; details are in its
-// type, found with [errors.AsType].
+// The sentinels. An error of this package matches at most one of them with [errors.Is]. For its details, get
+// its type with [errors.AsType].
 var (
 	ErrInvalidParams       = errors.New("creatify: invalid parameters")    // bad parameter or option; nothing was sent
 	ErrUnauthorized        = errors.New("creatify: unauthorized")          // wrong ID or key (401), or not allowed (403)
@@ -36,7 +36,7 @@ var (
 	ErrRefusedURL          = errors.New("creatify: refused URL")           // the video's URL or a redirect is not followed
 )
 
-// Charge tells what a failed call means for the account's credits.
+// Charge tells whether a paid call was charged.
 type Charge int
 
 // The zero value is the cautious one.
@@ -72,7 +72,7 @@ func is[E error](err error) bool {
 	return ok
 }
 
-// meanings are the sentinels' words, for [Reason], and what to do about them where a text says so.
+// meanings has the word of each sentinel for [Reason], and the next step that error texts give, if any.
 var meanings = []struct {
 	err        error
 	word, next string
@@ -108,8 +108,8 @@ func meaningOf(err error) (word, next string) {
 	return "", ""
 }
 
-// Reason returns a fixed word for an error, for metric labels: "insufficient_credits" or "wait_timeout", say.
-// It is empty for nil and "other" for errors of other packages. docs/operating.md lists the words.
+// Reason returns a fixed word for an error, such as "wait_timeout", for use as a metric label. It is empty
+// for nil and "other" for unknown errors. docs/operating.md lists the words.
 func Reason(err error) string {
 	if word, _ := meaningOf(err); word != "" || err == nil {
 		return word
@@ -169,8 +169,8 @@ func (e *ValidationError) Error() string {
 // Is matches [ErrInvalidParams].
 func (e *ValidationError) Is(target error) bool { return target == ErrInvalidParams }
 
-// callError is a call that ended without a usable response. It matches the context's error or, for a Render
-// that was not sent since its price is unknown, what refused the read of its job; else no sentinel.
+// callError reports a call without a usable response. It matches the context's error or no sentinel. A Render
+// that its budget could not price matches the sentinel of the failed read of its job.
 type callError struct {
 	call   string // as describe has it
 	unsent bool   // a paid call that provably never left
@@ -186,7 +186,7 @@ func (e *callError) Error() string {
 
 func (e *callError) Unwrap() error { return e.err }
 
-// causeOf is the text of an error within that of another.
+// causeOf returns the text of an error for use within the text of another.
 func causeOf(err error) string {
 	if refusal, ok := errors.AsType[*APIError](err); ok {
 		return refusal.cause()
@@ -203,8 +203,8 @@ func describe(call, jobID string) string {
 	return name
 }
 
-// APIError is a response that refuses a call. It matches one of [ErrUnauthorized], [ErrNotFound],
-// [ErrRateLimited] and [ErrInsufficientCredits], or none of them.
+// APIError is an HTTP response other than 2xx, of the API or a proxy. It matches one of [ErrUnauthorized],
+// [ErrNotFound], [ErrRateLimited] and [ErrInsufficientCredits], or no sentinel.
 type APIError struct {
 	StatusCode int                 // HTTP status
 	Call       string              // name of the call, such as "create_preview"
@@ -214,7 +214,7 @@ type APIError struct {
 	Detail     string              // message about the call as a whole, if any
 	Fields     map[string][]string // messages by field; non_field_errors concerns several
 	RetryAfter time.Duration       // wait that the server asks for; 0 if it asks for none
-	RequestID  string              // of the response, for a question to support; often empty
+	RequestID  string              // of the response, to quote to support; often empty
 	Body       []byte              // first 4 KiB of the response
 
 	bare bool // Detail comes from a bare array
@@ -230,7 +230,7 @@ func (e *APIError) Error() string {
 	return text
 }
 
-// cause is the status and what the server says.
+// cause returns the status and the server's message.
 func (e *APIError) cause() string {
 	status := strings.TrimSpace(fmt.Sprint(e.StatusCode, " ", http.StatusText(e.StatusCode)))
 	var messages []string
@@ -249,7 +249,7 @@ func (e *APIError) cause() string {
 	return status
 }
 
-// next is what to do about it.
+// next returns what the caller can do about the error.
 func (e *APIError) next() string {
 	_, next := meaningOf(e.sentinel())
 	switch {
@@ -303,9 +303,9 @@ var lackOfCredits = regexp.MustCompile(
 	`(?i)\b(insufficient|not enough|no|without|out of|too few|lacks?|low|more)\b[^.]*\bcredits?\b|\bcredits?\b[^.]*` +
 		`\b(insufficient|not enough|exhausted|exceeded|required|needed|remaining|left|low|run out|used up)\b`)
 
-// OutcomeUnknownError reports a paid call that was sent and whose response was lost, cut, unreadable, or a
-// server's failure. It may have been charged and was not sent again. It matches [ErrOutcomeUnknown]; its
-// cause is in Err only. docs/reliability.md says how to find out.
+// OutcomeUnknownError reports a paid call that was sent and got no usable response: none at all, a truncated
+// or malformed one, or a server error. It may have been charged and was not retried. It matches
+// [ErrOutcomeUnknown]; its cause is in Err only. docs/reliability.md says how to find out.
 type OutcomeUnknownError struct {
 	Call   string    // name of the call, such as "create_preview"
 	Method string    // HTTP method

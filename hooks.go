@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Hooks observe a client, for metrics and traces; see module otelcreatify. Each function may be nil. It is
-// called in the goroutine of the call that it observes, perhaps for several calls at once: one that blocks or
-// panics blocks or ends that call. None sees a key, nor, except in the Job of a result, a variable or a URL.
+// Hooks observe a client, for metrics and traces; see module otelcreatify. Each function may be nil. It runs
+// in the goroutine of the observed call: if it blocks or panics, so does the call. It may run concurrently.
+// No hook sees a key; only the job or the error of a result holds variables and URLs.
 type Hooks struct {
-	// Trace returns the W3C traceparent of ctx, or "". It is called once a paid call is answered, with the
-	// context of Paid, and kept in [PendingJob], so that a wait finds its create in any process.
+	// Trace returns the W3C traceparent of ctx, or "". It is called with Paid's context after a paid call
+	// that returned a job. [PendingJob] keeps the result, so that any process can link a wait to its create.
 	Trace func(ctx context.Context) string
-	// Paid is called before each paid call. The call uses the context that it returns; the function that it
-	// returns is called with the result, and may be nil.
+	// Paid is called before each paid call, which uses the context that it returns. The function that it
+	// returns may be nil; it is called with the result.
 	Paid func(ctx context.Context, call PaidCall) (context.Context, func(PaidResult))
 	// Poll is called before each poll of a wait, and works like Paid.
 	Poll func(ctx context.Context, poll PollCall) (context.Context, func(PollResult))
@@ -68,7 +68,7 @@ func WithHooks(hooks Hooks) Option {
 	return func(c *config) { c.hooks = hooks }
 }
 
-// polled tells the hooks of a poll. The function that it returns takes the result.
+// polled calls the Poll hook. Call the function that it returns with the result.
 func (p *Poller) polled(ctx context.Context, number int, due time.Time) (_ context.Context, end func(PollResult)) {
 	if hook := p.jobs.api.hooks.Poll; hook != nil {
 		ctx, end = hook(ctx, PollCall{p.Pending(), number, due})
@@ -79,7 +79,7 @@ func (p *Poller) polled(ctx context.Context, number int, due time.Time) (_ conte
 	return ctx, end
 }
 
-// ended tells the hooks of the end of the wait.
+// ended calls the WaitEnd hook.
 func (p *Poller) ended(ctx context.Context) {
 	hook := p.jobs.api.hooks.WaitEnd
 	if hook == nil {

@@ -29,13 +29,13 @@ func (s *JobsService) Get(ctx context.Context, id string) (*Job, error) {
 
 // CreatePreview starts a preview and returns its pending job. Costs 1 credit per 30 s of video. Store the ID.
 //
-// [Charged] tells what an error means; [ErrOutcomeUnknown] means that the preview may exist and be charged.
+// On an error, [Charged] reports whether you paid; after [ErrOutcomeUnknown], the preview may exist.
 func (s *JobsService) CreatePreview(ctx context.Context, params JobParams) (*Job, error) {
 	return s.create(ctx, previewCall, OperationPreview, params)
 }
 
 // CreatePreviewSync makes a preview with one call that blocks for minutes. Costs 1 credit per 30 s of video.
-// A job that ends badly is a [*JobError]; one that is returned before it is Terminal can be waited for.
+// A failed or rejected job is a [*JobError]. If the returned job is not Terminal, wait for it.
 //
 // Prefer [JobsService.CreatePreviewAndWait]: if this call's response is lost, so is the job's ID.
 func (s *JobsService) CreatePreviewSync(ctx context.Context, params JobParams) (*Job, error) {
@@ -50,19 +50,19 @@ func (s *JobsService) CreatePreviewSync(ctx context.Context, params JobParams) (
 	return job, nil
 }
 
-// CreateVideo starts rendering a final video without a preview and returns its job, which is pending. Costs 5
-// credits per 30 s of video, or what [ModelVersion] says. Store the job's ID.
+// CreateVideo starts rendering a final video without a preview and returns its pending job. Costs 5 credits
+// per 30 s of video, or the price of its [ModelVersion]. Store the ID.
 //
-// [Charged] tells what an error means; [ErrOutcomeUnknown] means that the video may exist and be charged.
+// On an error, [Charged] reports whether you paid; after [ErrOutcomeUnknown], the video may exist.
 func (s *JobsService) CreateVideo(ctx context.Context, params JobParams) (*Job, error) {
 	return s.create(ctx, videoCall, OperationVideo, params)
 }
 
 // Render starts rendering the final video of a job whose preview is ready. Costs 4 credits per 30 s of video.
-// Right after it the job may still read as done, from its preview, without VideoOutput.
+// Right afterwards the job may still be done from its preview, without a VideoOutput.
 //
-// [Charged] tells what an error means; [ErrOutcomeUnknown] is settled by [JobsService.Get] a minute later, as
-// docs/reliability.md says. Do not call Render twice at once for one job.
+// After [ErrOutcomeUnknown], a [JobsService.Get] a minute later shows whether the render was started: see
+// docs/reliability.md. Do not call Render concurrently for one job.
 func (s *JobsService) Render(ctx context.Context, id string) (*Job, error) {
 	return s.render(ctx, id)
 }
@@ -72,7 +72,7 @@ var (
 	videoCall   = transport.Call{Name: "create_video", Path: jobsPath}
 )
 
-// create checks parameters and makes a job from them. Problems are what the caller has found.
+// create checks parameters and makes a job from them. Problems are those that the caller has found.
 func (s *JobsService) create(ctx context.Context, call transport.Call, operation Operation, params JobParams,
 	problems ...Problem) (*Job, error) {
 	loopback := transport.IsLoopback(s.api.BaseURL.Hostname())
@@ -87,7 +87,7 @@ func (s *JobsService) create(ctx context.Context, call transport.Call, operation
 	return s.api.pay(ctx, call, operation, params)
 }
 
-// render checks an ID and renders its job. Problems are what the caller has found.
+// render checks an ID and renders its job. Problems are those that the caller has found.
 func (s *JobsService) render(ctx context.Context, id string, problems ...Problem) (*Job, error) {
 	if err := s.api.check(ctx, append(problems, jobIDProblems(id)...)...); err != nil {
 		return nil, err
@@ -112,8 +112,8 @@ func (s *JobsService) read(ctx context.Context, call transport.Call) (*Job, erro
 	return job, nil
 }
 
-// skew returns how far the server's clock is behind ours. A Date header has whole seconds and has traveled,
-// so small differences do not count.
+// skew returns how far the server's clock is behind ours. A Date header has whole seconds and takes time to
+// arrive, so differences of up to 5 s are ignored.
 func skew(header http.Header, now time.Time) time.Duration {
 	const usual = 5 * time.Second
 	date, err := http.ParseTime(header.Get("Date"))
@@ -127,7 +127,7 @@ func jobPath(id string) string { return jobsPath + url.PathEscape(id) + "/" }
 
 func jobIDProblems(id string) []Problem { return idProblems("id", id) }
 
-// idProblems accepts what can be one element of a path. IDs are documented as UUIDs; the server judges that.
+// idProblems accepts what can be one path element. Whether an ID must be a UUID is left to the server.
 func idProblems(field, id string) []Problem {
 	switch {
 	case id == "":
@@ -145,7 +145,7 @@ const maxID = 200 // bytes; a UUID has 36
 // sameID compares two IDs. In UUIDs, neither case nor hyphens matter.
 func sameID(a, b string) bool { return a == b || foldID(a) == foldID(b) }
 
-// foldID spells a UUID as responses do. Any other ID has one spelling.
+// foldID returns a UUID in the spelling of responses, and any other ID unchanged.
 func foldID(id string) string {
 	if isUUID(id) {
 		return strings.ToLower(id)

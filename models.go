@@ -45,7 +45,7 @@ type Job struct {
 }
 
 // Outcome judges one snapshot: over reports whether the job has ended for a wait of this kind, and err is a
-// [*JobError] if it has ended without a result. A done job without the wanted URL is not over: it may follow.
+// [*JobError] if it has ended without a result. A done job without the wanted URL is not over yet.
 func (j *Job) Outcome(kind JobKind) (over bool, err error) {
 	switch wait.Judge(j.class(), kind.output(j) != "") {
 	case wait.JobEnded:
@@ -66,8 +66,8 @@ func (j *Job) class() wait.Class {
 	return wait.Active
 }
 
-// RawJSON returns the response that the job was read from, with what this version of the library does not
-// know. It is not valid JSON if the response was malformed, and nil for a job that came from no response.
+// RawJSON returns the response that the job was read from, with the fields that this version of the library
+// does not know. It is invalid JSON if the response was malformed, and nil if there was no response.
 func (j *Job) RawJSON() json.RawMessage { return slices.Clone(j.raw) }
 
 // LogValue shows the job's ID, status and progress, and nothing that may be secret.
@@ -113,7 +113,7 @@ func (j Job) MarshalJSON() ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// Status is where a job stands. A value that this version does not know is kept, and is not terminal.
+// Status is the state of a job. Unknown values are kept; they are not terminal.
 type Status string
 
 // The documented statuses.
@@ -131,8 +131,8 @@ func (s Status) Terminal() bool {
 	return s == StatusDone || s == StatusFailed || s == StatusRejected
 }
 
-// ModelVersion is the model that renders a video, and so its price. The zero value leaves the choice to the
-// API, which takes ModelStandard. Prices are those of the documentation for the final video.
+// ModelVersion is the model that renders a video; it determines the price. The zero value leaves the choice
+// to the API, which uses ModelStandard. The prices are the documented ones for the final video.
 type ModelVersion string
 
 // The documented models.
@@ -160,8 +160,8 @@ func (p JobParams) LogValue() slog.Value {
 
 const maxName, maxWebhookURL, unlimited = 255, 200, math.MaxInt // characters, as documented
 
-// Validate returns what a create would refuse, as one [*ValidationError] with all problems. Free. URLs must
-// have a public host, since Creatify's servers fetch them, except for a client with a loopback base URL.
+// Validate returns what a create would refuse, as one [*ValidationError] with all problems. Free. It refuses
+// URLs without a public host, which only a client with a loopback base URL may send.
 func (p JobParams) Validate() error { return validation(p.problems(false)) }
 
 // problems lists what the API would refuse, or charge for nothing. Loopback is as in [urlProblem].
@@ -199,7 +199,7 @@ func (l *problemList) require(good bool, field, format string, args ...any) {
 	}
 }
 
-// applyOptions sets what options say. One that is nil is a problem.
+// applyOptions applies the options. A nil option is a problem.
 func applyOptions[C any, O ~func(*C)](opts []O, config *C, problems *problemList, name string) {
 	for i, opt := range opts {
 		if opt == nil {
@@ -224,7 +224,7 @@ func (j *Job) fields() lenient.Fields {
 		"media_job": &j.MediaJob}
 }
 
-// decodeJob reads a job from a response, which it keeps. An ID is enough, whatever else is wrong with it.
+// decodeJob reads a job from a response body, which it keeps. Only an ID is required.
 func decodeJob(body []byte) (*Job, error) {
 	j := &Job{raw: body}
 	var duration float64

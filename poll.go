@@ -39,7 +39,7 @@ func (k JobKind) output(job *Job) string {
 	return url
 }
 
-// WaitForPreview waits until a job's preview is ready and returns the job. Free. Any process can call it again.
+// WaitForPreview waits until a job's preview is ready and returns the job. Free. Any process may repeat it.
 //
 // A job that ends without a preview is a [*JobError]. A wait that ends before its job is a [*WaitError],
 // which matches [ErrWaitTimeout], [ErrStalled], [ErrNoOutput], [ErrPollsFailed] or the context's error.
@@ -50,13 +50,13 @@ func (s *JobsService) WaitForPreview(ctx context.Context, id string, opts ...Wai
 // WaitForVideo waits until a job's video is rendered, after [JobsService.Render] or
 // [JobsService.CreateVideo], and returns the job. Free. Its errors are those of [JobsService.WaitForPreview].
 //
-// A job that still reads as done from its preview is waited for, for 15 minutes.
+// A job that is done from its preview, without a video, is polled for 15 minutes before [ErrNoOutput].
 func (s *JobsService) WaitForVideo(ctx context.Context, id string, opts ...WaitOption) (*Job, error) {
 	return s.waitFor(ctx, PendingJob{ID: id, Kind: KindVideo}, opts, nil)
 }
 
-// WatchPreview waits as [JobsService.WaitForPreview] does and yields each snapshot that tells something new.
-// The last one has the Preview, or one error ends the loop instead. Free. Leaving the loop ends the wait.
+// WatchPreview waits as [JobsService.WaitForPreview] does and yields each snapshot that has changed. It ends
+// with the snapshot that has the Preview, or with one error. Free. Leaving the loop ends the wait.
 func (s *JobsService) WatchPreview(ctx context.Context, id string, opts ...WaitOption) iter.Seq2[*Job, error] {
 	return s.watch(ctx, PendingJob{ID: id, Kind: KindPreview}, opts)
 }
@@ -84,7 +84,7 @@ func (s *JobsService) waitFor(ctx context.Context, job PendingJob, opts []WaitOp
 	return s.newPoller(job, config, time.Now()).follow(ctx, yield)
 }
 
-// follow polls until the wait is over. It returns neither job nor error when yield, if any, returns false.
+// follow polls until the wait is over. If yield is set and returns false, it returns neither job nor error.
 func (p *Poller) follow(ctx context.Context, yield func(*Job) bool) (*Job, error) {
 	for {
 		if yield != nil && p.news && !is[*JobError](p.failure) && !yield(p.last) {
@@ -118,21 +118,21 @@ func (p *Poller) step(ctx context.Context) {
 	p.Poll(ctx)
 }
 
-// PendingJob is a job to wait for: what a service stores when it has created one. Key and Trace have at most
-// 500 bytes in JSON.
+// PendingJob is a job to wait for. Store one for each job that you create. Key and Trace have at most 500
+// bytes in JSON.
 type PendingJob struct {
 	ID           string       `json:"id"`
 	Kind         JobKind      `json:"kind"`                    // empty is KindPreview
 	Key          string       `json:"key,omitempty"`           // the caller's own, such as an order number
 	Started      time.Time    `json:"started,omitzero"`        // when the job was created; zero if unknown
-	Deadline     time.Time    `json:"deadline,omitzero"`       // of the wait over all restarts; zero is set by WithMaxWait
+	Deadline     time.Time    `json:"deadline,omitzero"`       // over all restarts; by WithMaxWait if zero
 	TemplateID   string       `json:"template_id,omitempty"`   // empty if unknown
 	ModelVersion ModelVersion `json:"model_version,omitempty"` // empty if unknown
 	Trace        string       `json:"trace,omitempty"`         // W3C traceparent of the create, from [Hooks]
 }
 
-// NewPendingJob returns what to store about a job created with these parameters. Set Key to your own; for a
-// video, set Kind to KindVideo, and after [JobsService.Render] Started to the time of that call.
+// NewPendingJob returns the PendingJob of a job created with these parameters. Set its Key to your own. For a
+// video, set Kind to KindVideo; after [JobsService.Render], also set Started to the time of that call.
 func NewPendingJob(job *Job, params JobParams) PendingJob {
 	now := time.Now()
 	p := PendingJob{Kind: KindPreview, Started: now, TemplateID: params.TemplateID,
@@ -175,9 +175,9 @@ func storedProblem(text string, most int) string {
 	return ""
 }
 
-// Poller is one wait that can be put down and resumed: it polls once at a time and says when the next poll is
-// worth making. Make it with [JobsService.NewPoller] or [JobsService.ResumePoller]. All methods but Poll may
-// be called beside each other and beside Poll.
+// Poller is one wait that can be stored and resumed: each Poll makes one request, and Next says when the next
+// one is worth making. Make it with [JobsService.NewPoller] or [JobsService.ResumePoller]. All methods but
+// Poll may be called concurrently, also during a Poll.
 //
 //	for !p.Poll(ctx) {
 //		state, err := json.Marshal(p) // store it, and sleep until p.Next()
@@ -188,11 +188,11 @@ type Poller struct {
 	config *waitConfig
 	job    PendingJob
 
-	mu      sync.Mutex // the goroutine that polls writes what follows; Expedite, wake and state
+	mu      sync.Mutex // guards what follows: the polling goroutine writes all, Expedite only wake and state
 	state   wait.State
 	wake    bool  // expedited since the latest poll began
 	news    bool  // the latest poll told something new
-	over    bool  // the wait is
+	over    bool  // whether the wait is over
 	last    *Job  // the last snapshot
 	failure error // why a wait that is over has no job
 	err     error // of the latest poll
@@ -244,8 +244,8 @@ func (p *Poller) MarshalJSON() ([]byte, error) {
 	return json.Marshal(pollerState{stateVersion, p.Pending(), state})
 }
 
-// ResumePoller continues a wait from the JSON of its [Poller]. It makes no request. Options do not travel:
-// pass them again. The deadline is that of the state. A state that is cut or edited is a [*ValidationError].
+// ResumePoller continues a wait from the JSON of its [Poller]. It makes no request. The JSON holds the
+// deadline, but not the options: pass them again. JSON that was truncated or edited is a [*ValidationError].
 func (s *JobsService) ResumePoller(state []byte, opts ...WaitOption) (*Poller, error) {
 	config := newWaitConfig(longWait, opts)
 	now := time.Now()
@@ -265,8 +265,8 @@ func (s *JobsService) ResumePoller(state []byte, opts ...WaitOption) (*Poller, e
 	return p, nil
 }
 
-// Poll makes one request, free, unless the wait is over, and reports whether it is over. If ctx ends first,
-// the state stays as it was; see Err. A poll after the deadline is the last one.
+// Poll makes one request, free, unless the wait is over, and reports whether the wait is over. If ctx ends
+// first, only Err changes. A poll after the deadline is the last one.
 func (p *Poller) Poll(ctx context.Context) (over bool) {
 	if p.isOver() {
 		return true
@@ -281,8 +281,8 @@ func (p *Poller) Poll(ctx context.Context) (over bool) {
 	return p.isOver()
 }
 
-// poll makes one request, judges it and calls the caller's functions, which may use p. A Tracker takes the
-// observation into what its jobs share.
+// poll makes one request, judges it and calls the caller's functions, which may use p. A Tracker adjusts the
+// observation by what its other jobs have shown.
 func (p *Poller) poll(ctx context.Context, tracker *Tracker) {
 	p.mu.Lock()
 	state, last, judged := p.state, p.last, p.judged
@@ -309,7 +309,7 @@ func (p *Poller) poll(ctx context.Context, tracker *Tracker) {
 	case errors.Is(err, transport.ErrQueue):
 		decision = state.Queued(now, p.terms())
 	default:
-		// A malformed response may show the result; of a failure, it may lack the reason.
+		// A malformed response counts only if it shows the result: a failure may lack its reason.
 		if err == nil && job.broken && wait.Judge(job.class(), p.job.Kind.output(job) != "") != wait.Ready {
 			err = unreadable(transport.Call{Name: "get_job", JobID: p.job.ID}, "the response is malformed JSON")
 		}
@@ -334,7 +334,7 @@ func (p *Poller) poll(ctx context.Context, tracker *Tracker) {
 	p.tell(ctx)
 }
 
-// apply takes what an observation led to. The caller holds mu.
+// apply applies a decision. The caller holds mu.
 func (p *Poller) apply(d wait.Decision, now time.Time) {
 	p.news, p.over = d.Changed, d.End != wait.Continues
 	if d.End == wait.JobEnded {
@@ -347,12 +347,12 @@ func (p *Poller) apply(d wait.Decision, now time.Time) {
 	}
 }
 
-// endings are the ends that a wait has before its job.
+// endings are the errors of waits that end before their jobs.
 var endings = map[wait.End]error{
 	wait.TimedOut: ErrWaitTimeout, wait.Stalled: ErrStalled, wait.NoOutput: ErrNoOutput, wait.PollsFailed: ErrPollsFailed,
 }
 
-// giveUp ends the wait for another reason than a poll.
+// giveUp ends the wait for a reason other than a poll.
 func (p *Poller) giveUp(ctx context.Context, reason error) {
 	p.mu.Lock()
 	p.news, p.over, p.failure = false, true, p.waitError(reason)
@@ -376,7 +376,7 @@ func (p *Poller) tell(ctx context.Context) {
 	}
 }
 
-// observation is what a poll showed.
+// observation describes the result of a poll.
 func (p *Poller) observation(job *Job, err error) wait.Observation {
 	if err == nil {
 		o := wait.Observation{Class: job.class(), Output: p.job.Kind.output(job) != "", Progress: job.Progress}
@@ -405,7 +405,7 @@ func (p *Poller) observation(job *Job, err error) wait.Observation {
 	return o
 }
 
-// digest is the same in every process, since it is part of a Poller's state.
+// digest returns a hash that is the same in every process, since it is part of a Poller's state.
 func digest(values ...any) uint32 {
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%#v", values)
@@ -451,8 +451,8 @@ func (p *Poller) Result() (*Job, error) {
 	return p.last, nil
 }
 
-// Expedite makes the next poll due now, because there is news of the job, such as a webhook event: at most
-// once a second, and never before a Retry-After is over.
+// Expedite makes the next poll due now, for example on a webhook event: at most once a second, and never
+// before a Retry-After is over.
 func (p *Poller) Expedite() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -500,8 +500,8 @@ func newWaitConfig(maxWait time.Duration, opts []WaitOption) *waitConfig {
 }
 
 // WithMaxWait ends the wait with [ErrWaitTimeout] after d. The default is 30 minutes for calls that block,
-// and 24 hours for a [Poller] or [Tracker]. The last poll is made shortly before the end. A context's earlier
-// deadline ends the wait as itself.
+// and 24 hours for a [Poller] or [Tracker]. The last poll is made shortly before the end. A context that ends
+// earlier ends the wait with its own error.
 func WithMaxWait(d time.Duration) WaitOption {
 	return func(c *waitConfig) {
 		c.require(d > 0, "WithMaxWait", "must be above zero, not %v", d)
@@ -509,8 +509,8 @@ func WithMaxWait(d time.Duration) WaitOption {
 	}
 }
 
-// WithStallTimeout ends the wait with [ErrStalled] when neither status nor progress has moved for d. Time
-// without good polls does not count. By default a wait does not stall.
+// WithStallTimeout ends the wait with [ErrStalled] when neither status nor progress has changed for d. Time
+// without good polls does not count. By default it is off.
 func WithStallTimeout(d time.Duration) WaitOption {
 	return func(c *waitConfig) {
 		c.require(d > 0, "WithStallTimeout", "must be above zero, not %v", d)
@@ -518,9 +518,9 @@ func WithStallTimeout(d time.Duration) WaitOption {
 	}
 }
 
-// WithMaxPollErrors ends the wait with [ErrPollsFailed] after n failed polls in a row. By default failed
-// polls end a wait only for a job that nobody has seen yet, after ten; and a 401, 403 or 404 in the API's own
-// words does, three times over ten seconds.
+// WithMaxPollErrors ends the wait with [ErrPollsFailed] after n failed polls in a row. By default a wait ends
+// after ten for a job that was never seen, or when the API itself answers 401, 403 or 404 three times over at
+// least ten seconds.
 func WithMaxPollErrors(n int) WaitOption {
 	return func(c *waitConfig) {
 		c.require(n >= 1, "WithMaxPollErrors", "must be at least 1, not %d", n)
@@ -528,14 +528,14 @@ func WithMaxPollErrors(n int) WaitOption {
 	}
 }
 
-// FixedInterval is the schedule that polls every d, for [WithSchedule].
+// FixedInterval returns a schedule that polls every d, for [WithSchedule].
 func FixedInterval(d time.Duration) func(waited time.Duration, polls int) time.Duration {
 	return func(time.Duration, int) time.Duration { return d }
 }
 
-// WithSchedule replaces the learned schedule by the delay until the next poll of a job that has been waited
-// for so long and polled so often. Polls stay at least 100 ms apart, failed polls and a Retry-After lengthen
-// the delay, and the last poll is made before the deadline.
+// WithSchedule replaces the learned schedule. The function gets the time waited and the number of polls, and
+// returns the delay until the next poll. Polls stay at least 100 ms apart; failed polls and a Retry-After
+// lengthen the delay, and the last poll is made before the deadline.
 func WithSchedule(schedule func(waited time.Duration, polls int) time.Duration) WaitOption {
 	return func(c *waitConfig) {
 		c.require(schedule != nil, "WithSchedule", "the schedule is nil")
@@ -543,9 +543,9 @@ func WithSchedule(schedule func(waited time.Duration, polls int) time.Duration) 
 	}
 }
 
-// WithOnCreated calls f with the new job once it is paid for and before the wait, so that its ID can be
-// stored. Store it with [context.WithoutCancel]: the call's context may have ended. An error of f ends the
-// wait as a [*WaitError] with the job.
+// WithOnCreated calls f with the new job before the wait, so that its ID can be stored. Store it with
+// [context.WithoutCancel]: the call's context may have ended. If f returns an error, the wait ends with a
+// [*WaitError] that holds it and the JobID.
 func WithOnCreated(f func(*Job) error) WaitOption {
 	return func(c *waitConfig) { c.onCreated = f }
 }

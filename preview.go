@@ -17,8 +17,8 @@ func (s *JobsService) CreatePreviewAndWait(ctx context.Context, params JobParams
 }
 
 // CreateVideoAndWait starts a video without a preview, waits for it and returns the job with its VideoOutput.
-// Costs 5 credits per 30 s of video, or what [ModelVersion] says; the wait is free. In all else it is like
-// [JobsService.CreatePreviewAndWait].
+// Costs 5 credits per 30 s of video, or the price of its [ModelVersion]; the wait is free. Otherwise it is
+// like [JobsService.CreatePreviewAndWait].
 func (s *JobsService) CreateVideoAndWait(ctx context.Context, params JobParams, opts ...WaitOption) (*Job, error) {
 	return s.createAndWait(ctx, videoCall, OperationVideo, params, opts)
 }
@@ -60,7 +60,7 @@ func (s *JobsService) waitForNew(ctx context.Context, job *Job, pending PendingJ
 			return p.Result()
 		}
 	}
-	if !job.broken { // what is missing in a malformed response is no news
+	if !job.broken { // a malformed response may lack anything
 		now := time.Now()
 		p.apply(p.state.See(p.observation(job, nil), now, p.terms()), now)
 		p.tell(ctx)

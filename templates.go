@@ -40,8 +40,8 @@ func (t *Template) Validate(vars Variables) error {
 	return validation(append(vars.problems(false), t.mismatches(vars)...))
 }
 
-// mismatches lists where variables do not fit those of the template. A template that has no variable with a
-// type, such as one from a list, has them in an unknown form: the names may not be names.
+// mismatches lists where variables do not fit those of the template. If no variable of the template has a
+// type, as in a list, the names may be something else, so nothing is compared.
 func (t *Template) mismatches(vars Variables) []Problem {
 	names := slices.Sorted(maps.Keys(t.Variables))
 	if !slices.ContainsFunc(names, func(name string) bool { return t.Variables[name].kind != "" }) {
@@ -66,8 +66,8 @@ func (t *Template) mismatches(vars Variables) []Problem {
 	return all
 }
 
-// isNeeded reports whether a template's variable surely needs a value: its type is known and can hold one,
-// nothing calls it optional, and there is no default, which any property may be.
+// isNeeded reports whether a template's variable surely needs a value: it has a known type other than
+// voiceover, is not optional, and has no default. Any property with a value counts as a default.
 func (v Variable) isNeeded() bool {
 	if properties[v.kind] == "" || v.kind == TypeVoiceover {
 		return false
@@ -112,11 +112,11 @@ func (t *Template) read(body lenient.Value) error {
 		"variables": func(v lenient.Value) { t.Variables = decodeVariables(v) }})
 }
 
-// WithTemplateCheck compares the variables of each create with the template before anything is charged. What
-// [Template.Validate] refuses is a [*ValidationError], such as a misspelt text variable, which the API would
-// render blank. The template is read (free) at most once per maxAge, and once more before a refusal.
-// One that cannot be read within 10 s stops nothing: a warning is logged, and a minute later the next create
-// tries again. At most 1,000 templates are kept.
+// WithTemplateCheck compares the variables of each create with the template before anything is charged. It
+// refuses what [Template.Validate] refuses, such as a misspelled text variable, which the API would render
+// blank. The template is read (free) at most once per maxAge, and once more before a refusal. If it cannot be
+// read within 10 s, a warning is logged, and creates are not checked for up to a minute. At most 1,000
+// templates are kept.
 func WithTemplateCheck(maxAge time.Duration) Option {
 	return func(c *config) {
 		c.require(maxAge > 0, "WithTemplateCheck", "must be above zero, not %v", maxAge)
@@ -124,7 +124,7 @@ func WithTemplateCheck(maxAge time.Duration) Option {
 	}
 }
 
-// templateReads holds the latest read of each template, by ID. Creates with one template take it in turns.
+// templateReads holds the latest read of each template, by ID. Creates of the same template take turns.
 type templateReads struct {
 	maxAge time.Duration
 
@@ -163,7 +163,7 @@ func (a *api) checkTemplate(ctx context.Context, params JobParams) error {
 	select {
 	case read = <-latest:
 		defer func() { latest <- read }()
-	case <-ctx.Done(): // which the create will find, too
+	case <-ctx.Done(): // which ends the create as well
 		return nil
 	}
 	if time.Now().Before(read.goodUntil) {

@@ -14,8 +14,8 @@ import (
 	"github.com/creatify-community/creatify-go/internal/wait"
 )
 
-// Tracker waits for many jobs at once, a hundred thousand as well as one, with a few connections and
-// goroutines. Make it with [JobsService.NewTracker]. It is safe for concurrent use. Free.
+// Tracker waits for many jobs at once, even for a hundred thousand, with few connections and goroutines. Make
+// it with [JobsService.NewTracker]. It is safe for concurrent use. Free.
 //
 // Polls that fail together slow down together and end no wait: see docs/reliability.md.
 type Tracker struct {
@@ -34,13 +34,13 @@ type Tracker struct {
 	queue    jobHeap               // waiting for their next poll, the first due on top
 	ends     jobHeap               // waits that continue, the first deadline on top
 	ended    []*tracked            // results, in the order of their ends
-	bodies   int                   // of loops, that have a result
+	bodies   int                   // loop bodies that are handling a result
 	polling  int
-	ending   int // waits whose deadline has come, and whose end is being told
+	ending   int // waits whose deadline has passed, while their hooks and callbacks run
 	finished bool
 	news     chan struct{} // closed and replaced when a result or the end may be there
 	timer    *time.Timer   // calls schedule
-	turn     time.Time     // no poll before, by interval
+	turn     time.Time     // earliest time of the next poll, by interval
 	pollErr  error         // of the latest failed poll
 }
 
@@ -48,10 +48,10 @@ type Tracker struct {
 type TrackerOptions struct {
 	// Concurrency is the number of polls under way at once, and so of connections: 16 if zero, at most 60.
 	Concurrency int
-	// PollsPerSecond limits the polls of all jobs together; 0 is no limit but the client's. Polls over the
-	// limit are made late, in the order in which they were due.
+	// PollsPerSecond limits the polls of all jobs together; 0 leaves only the client's limit. Polls over the
+	// limit are delayed, in the order in which they were due.
 	PollsPerSecond float64
-	// Wait are the options of each wait. A function given there may be called for several jobs at once.
+	// Wait holds the options of each wait. Their functions may be called for several jobs at once.
 	Wait []WaitOption
 }
 
@@ -71,7 +71,7 @@ type TrackerStats struct {
 	Err          error     // of the latest failed poll, while polls fail
 }
 
-// trackKey is what is tracked once: the preview and the video of a job are two waits.
+// trackKey identifies a wait: the preview and the video of a job are two waits.
 type trackKey struct {
 	id    string // as foldID has it
 	video bool
@@ -125,9 +125,9 @@ func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
 	return t
 }
 
-// Add tracks jobs until they end. A job that is already tracked is left unchanged. A young job is first
-// polled when it is due, any other at once. All bad jobs are reported in one [*ValidationError], and the
-// others are tracked.
+// Add tracks jobs until they end. A job that is already tracked is left unchanged. The first poll of a young
+// job is made when it is due, that of any other job at once. Bad jobs are reported in one [*ValidationError];
+// the others are tracked.
 func (t *Tracker) Add(jobs ...PendingJob) error {
 	if err := validation(t.config.problemList); err != nil {
 		return err
@@ -167,7 +167,7 @@ func (t *Tracker) add(job PendingJob) bool {
 	return true
 }
 
-// Remove stops tracking a job and drops its result. A result that is in the body of a loop is not affected.
+// Remove stops tracking a job and drops its result, unless a loop's body is already handling it.
 func (t *Tracker) Remove(id string, kind JobKind) {
 	key := keyOf(id, kind)
 	t.mu.Lock()
@@ -183,8 +183,8 @@ func (t *Tracker) Remove(id string, kind JobKind) {
 	t.announce()
 }
 
-// Expedite polls a job now, because there is news of it, such as a webhook event: at most once a second, and
-// never before a Retry-After is over. It reports whether the job is tracked.
+// Expedite polls a job now, for example on a webhook event: at most once a second, and never before a
+// Retry-After is over. It reports whether the job is tracked.
 func (t *Tracker) Expedite(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -204,8 +204,8 @@ func (t *Tracker) Expedite(id string) bool {
 	return found
 }
 
-// Pending returns the jobs whose results no loop has finished with, the oldest first. Store them before a
-// restart, and Add them after it.
+// Pending returns the tracked jobs, the oldest first: those that have not ended, and those whose result no
+// loop has finished with. Store them before a restart, and Add them after it.
 func (t *Tracker) Pending() []PendingJob {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -230,11 +230,11 @@ func (t *Tracker) Stats() TrackerStats {
 	return stats
 }
 
-// Results yields the jobs as they end. While the body of the loop runs, its result stays in Pending and no
-// other loop gets it. After the body it is gone; after a break, a return or a panic in it, it is the first
-// result again. Adding the same job in the body starts a new wait.
+// Results yields the jobs as they end. While the loop's body runs, its result stays in Pending and no other
+// loop gets it. When the body is finished, the result is removed; after a break, a return or a panic, it is
+// the first result again. Adding the same job in the body starts a new wait.
 //
-// The loop ends with its context, after Close, and after Finish when nothing is left.
+// The loop ends with its context, after Close, or after Finish when every result has been handled.
 func (t *Tracker) Results(ctx context.Context) iter.Seq[Result] {
 	return func(yield func(Result) bool) {
 		for ctx.Err() == nil {
@@ -292,8 +292,8 @@ func (t *Tracker) Finish() {
 	t.announce()
 }
 
-// Close stops all polls and returns when they have stopped, so a function that a poll calls must not call it.
-// Jobs that have not ended stay in Pending.
+// Close stops all polls and returns when they have stopped. Hooks and functions of wait options must not call
+// it. Jobs that have not ended stay in Pending.
 func (t *Tracker) Close() {
 	t.close()
 	t.Finish()
@@ -351,7 +351,7 @@ func (t *Tracker) schedule() {
 }
 
 // settle puts a job back into the queue, or its result where Results finds it, also after a panic in a
-// callback. So many of its polls have ended.
+// callback. Polls is 1 after a poll, 0 after a deadline.
 func (t *Tracker) settle(j *tracked, polls int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -371,7 +371,7 @@ func (t *Tracker) settle(j *tracked, polls int) {
 	t.schedule()
 }
 
-// observe takes a poll into the brake. A refusal of many jobs is about the account and ends none of them.
+// observe reports a poll to the brake. A refusal of several jobs concerns the account, and ends none of them.
 func (t *Tracker) observe(job PendingJob, o wait.Observation, err error, now time.Time) wait.Observation {
 	logger := t.jobs.api.Logger
 	if err == nil {

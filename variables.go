@@ -58,7 +58,7 @@ func Audio(url string) Variable { return Variable{kind: TypeAudio, value: url} }
 // Avatar returns an avatar variable: the person who speaks, by the ID of a persona.
 func Avatar(avatarID string) Variable { return Variable{kind: TypeAvatar, value: avatarID} }
 
-// Voiceover returns a voiceover variable: a voice, by its accent's ID. If empty, the template chooses.
+// Voiceover returns a voiceover variable: a voice, by the ID of its accent. If empty, the template chooses.
 func Voiceover(voiceID string) Variable { return Variable{kind: TypeVoiceover, value: voiceID} }
 
 // RawVariable returns a variable that is sent as this JSON, for forms that this version of the library does
@@ -74,7 +74,7 @@ func RawVariable(raw json.RawMessage) Variable {
 }
 
 // readRaw reads the type of a variable and the property that holds its value, and reports whether there are
-// others instead. Of two members with one name the last counts, as in most JSON decoders.
+// only other properties. Of two members with one name the last counts, as in most JSON decoders.
 func readRaw(raw []byte) (kind VariableType, own lenient.Value, others bool) {
 	var name, all lenient.Value
 	_ = lenient.Read(raw, lenient.Fields{"type": &name, "properties": &all})
@@ -146,9 +146,9 @@ func variableField(name string) string {
 	return "variables." + name
 }
 
-// problem returns why a job with this variable would be refused, or charged for nothing; "" if it would not.
-// A raw variable of a known type is judged like a constructor's, unless it has other properties instead:
-// those may be new.
+// problem returns why the API would refuse this variable, or charge it without a usable result; "" if
+// neither. A raw variable of a known type is checked like a constructor's, unless it has only other
+// properties, which may be new.
 func (v Variable) problem(loopback bool) string {
 	if v.raw != nil {
 		_, own, others := readRaw(v.raw)
@@ -191,8 +191,8 @@ func textProblem(text string, most int) string {
 	return ""
 }
 
-// urlProblem returns why Creatify's servers cannot fetch or call a URL, or "". It resolves no names. Loopback
-// says that the API is a fake on this machine, which may reach any host.
+// urlProblem returns why Creatify's servers cannot fetch or call a URL, or "". It resolves no names. With
+// loopback, the API is a fake on this machine, which may reach any host.
 func urlProblem(text string, loopback bool) string {
 	u := webURL(text)
 	switch {

@@ -64,8 +64,8 @@ type WebhookOptions struct {
 
 const referenceParameter, secretParameter = "ref", "secret" // of the query, added by URL
 
-// URL returns base with the secret and a reference of the caller's, such as an order number, added to its
-// query. Use it for [JobParams].WebhookURL. Either may be empty; base itself is kept byte for byte.
+// URL adds the secret and a reference of the caller's, such as an order number, to the query of base, for use
+// as [JobParams].WebhookURL. Either may be empty; the rest of base is unchanged.
 //
 // A base that is not absolute, has a fragment, has one of the parameters "ref" and "secret" already, or
 // becomes longer than the API's 200 characters is [ErrInvalidParams].
@@ -99,17 +99,17 @@ func (o WebhookOptions) URL(base, reference string) (string, error) {
 
 type referenceKey struct{}
 
-// WebhookReference returns the reference that [WebhookOptions.URL] has added, or "", in the function of a
-// [JobsService.WebhookHandler]. Anybody who knows the URL can send any reference.
+// WebhookReference returns the reference that [WebhookOptions.URL] added, or "", from the context that a
+// [JobsService.WebhookHandler] passes to its function. Anybody who knows the URL can send any reference.
 func WebhookReference(ctx context.Context) string {
 	reference, _ := ctx.Value(referenceKey{}).(string)
 	return reference
 }
 
 const (
-	stepWithin  = 10 * time.Second // for the body, for the events before it and for the read of the job, each
+	stepWithin  = 10 * time.Second // each for the body, the events before it and the read of the job
 	callWithin  = time.Minute
-	renderGrace = 15 * time.Minute // in which a rendered job may read as done without its video, as in WaitForVideo
+	renderGrace = 15 * time.Minute // how long a rendered job may be done without its video, as in WaitForVideo
 )
 
 // WebhookHandler returns a handler that reads the job of each event and calls f with it, once for each status
@@ -158,7 +158,7 @@ func (h *webhookHandler) verify(r *http.Request, event *WebhookEvent) (status in
 	return status
 }
 
-// enter admits one event of a job at a time. It returns nil if the one before takes too long.
+// enter admits one event of a job at a time. It returns nil if the event before it takes too long.
 func (h *webhookHandler) enter(ctx context.Context, id string) (leave func()) {
 	ctx, cancel := context.WithTimeout(ctx, stepWithin)
 	defer cancel()
@@ -206,7 +206,7 @@ func (h *webhookHandler) deliver(ctx context.Context, event *WebhookEvent) (stat
 	return http.StatusNoContent, nil
 }
 
-// stateOf names what is delivered once. The last state, done with a video, has the name of the job alone.
+// stateOf returns the key under which a state is delivered once: for done with a video, the job's ID alone.
 func stateOf(id string, status Status, preview, video bool) string {
 	if status == StatusDone && video {
 		return foldID(id)
@@ -266,13 +266,13 @@ func (h *webhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // receive returns the status to answer with.
 func (h *webhookHandler) receive(w http.ResponseWriter, r *http.Request) (status int) {
-	// Before refusals too, since net/http then reads the rest of the body, for a while. The deadline ends
-	// with the body. Where the writer supports none, the server's ReadTimeout is the only limit.
+	// The deadline also covers refusals: after them, net/http reads some more of the body. It ends with the
+	// body. If the writer does not support it, the server's ReadTimeout is the only limit.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stepWithin))
 	if r.Method != http.MethodPost {
 		return http.StatusMethodNotAllowed
 	}
-	// Hashes are compared, since the time that it takes would tell the length of the secret.
+	// Hashes are compared: the time to compare the secrets themselves would reveal the length.
 	got, want := sha256.Sum256([]byte(r.URL.Query().Get(secretParameter))), sha256.Sum256([]byte(h.secret))
 	if h.secret != "" && !hmac.Equal(got[:], want[:]) {
 		h.warnSeldom(r.Context(), "creatify: webhook with a wrong secret", slog.String("from", r.RemoteAddr))
@@ -299,7 +299,7 @@ func (h *webhookHandler) mayRead(ctx context.Context) bool {
 	return allowed
 }
 
-// warnSeldom is for warnings that a hostile sender can cause without end.
+// warnSeldom logs warnings that a hostile sender could cause without end, at most once a second.
 func (h *webhookHandler) warnSeldom(ctx context.Context, message string, attrs ...slog.Attr) {
 	h.seldom.Do(func() { h.warn(ctx, message, attrs...) })
 }
@@ -309,7 +309,7 @@ func (h *webhookHandler) warn(ctx context.Context, message string, attrs ...slog
 	h.jobs.api.Logger.LogAttrs(ctx, slog.LevelWarn, message, attrs...)
 }
 
-// memory remembers the last 10,000 strings added, and when last. The zero value is ready for use.
+// memory remembers the last 10,000 strings added, and when each was last added. Its zero value is ready.
 type memory struct {
 	mu    sync.Mutex
 	added map[string]time.Time

@@ -20,7 +20,7 @@ const (
 	maxPatience   = time.Minute // from the first attempt that failed to the last, without progress between them
 	maxRetryAfter = time.Minute // beyond it the download fails instead
 	maxRedirects  = 10          // as net/http's own policy
-	minProgress   = 64 << 10    // less is none: a host that sends a byte at a time would never be given up
+	minProgress   = 64 << 10    // less does not count, so that a host that sends single bytes is given up
 )
 
 // download is one file on its way.
@@ -28,7 +28,7 @@ type download struct {
 	*Client
 	File
 	out  io.Writer
-	part *os.File // out, if it can be emptied; else nil
+	part *os.File // out, if it is a file, which can be emptied; else nil
 
 	url     *url.URL
 	secrets []string // the queries of the URLs of the latest attempt, which may be signed
@@ -40,7 +40,7 @@ type download struct {
 	total    int64  // bytes of that file; 0 while unknown
 }
 
-// run makes attempts until the file is there or another is pointless.
+// run makes attempts until the file is complete or another attempt is pointless.
 func (d *download) run(ctx context.Context) error {
 	var p patience
 	err := d.locate(ctx)
@@ -62,10 +62,10 @@ func (d *download) run(ctx context.Context) error {
 	return d.fail(ctx, err)
 }
 
-// patience is about the attempts since the latest progress, all of which failed.
+// patience counts the failed attempts since the latest progress.
 type patience struct {
-	progress  int64     // the size at which there is some
-	since     time.Time // the end of the first
+	progress  int64     // the size from which there is progress
+	since     time.Time // when the first of them ended
 	failures  int
 	relocated bool
 }
@@ -100,7 +100,7 @@ func (d *download) locate(ctx context.Context) *Error {
 	return nil
 }
 
-// fail completes an error. A failure that is not a verdict is the context's doing once that is over.
+// fail completes an error. If ctx has ended, it replaces an error that the end may have caused.
 func (d *download) fail(ctx context.Context, err *Error) error {
 	if ctx.Err() != nil && (err.again() || err.Kind == Failed || err.Kind == NotLocated) {
 		err = &Error{Kind: Ended, Reason: transport.ContextError(ctx).Error(), Err: ctx.Err()}
@@ -139,7 +139,7 @@ func (d *download) attempt(parent context.Context) *Error {
 	return failf(Broken, "%v", err)
 }
 
-// receive makes a request and writes what comes. Its error is an [*Error], or one of the connection.
+// receive makes a request and writes the body. Its error is an [*Error], or one of the connection.
 func (d *download) receive(ctx context.Context) error {
 	resp, err := d.get(ctx)
 	if err != nil {
@@ -250,7 +250,7 @@ func (d *download) acceptPart(resp *http.Response) error {
 	return nil
 }
 
-// Write writes a piece of the body. It is here for [io.Copy].
+// Write writes a piece of the body, for [io.Copy].
 func (d *download) Write(piece []byte) (int, error) {
 	size := int64(len(piece))
 	switch {
@@ -259,7 +259,7 @@ func (d *download) Write(piece []byte) (int, error) {
 	case size > d.MaxSize-d.done:
 		return 0, d.tooLarge()
 	}
-	d.idle.Stop() // the time that out takes is not the host's
+	d.idle.Stop() // a slow writer is not the host's fault
 	defer d.idle.Reset(d.Idle)
 	n, err := d.out.Write(piece)
 	d.done += int64(n)

@@ -1,5 +1,5 @@
-// Package fetch downloads a file from a host that is not trusted: without credentials, from public addresses
-// only, resumed after a break, and never spliced from two files. It knows nothing of jobs.
+// Package fetch downloads a file from an untrusted host: without credentials, from public addresses only,
+// resumed when the connection breaks, and never spliced from two files. It knows nothing of jobs.
 package fetch
 
 import (
@@ -17,13 +17,13 @@ type Client struct {
 	userAgent string
 	redact    func(text string, secrets ...string) string
 	veto      func(*http.Request, []*http.Request) error // the caller's CheckRedirect; nil for none
-	foreign   http.RoundTripper                          // the caller's, if no *http.Transport: used as it is
-	settings  *http.Transport                            // of all other connections; DialContext is the caller's or nil
+	foreign   http.RoundTripper                          // the caller's, unless an *http.Transport: used as it is
+	settings  *http.Transport                            // for all other connections; DialContext is the caller's or nil
 }
 
-// New makes a client. Of a caller's [http.Transport] it takes the proxy, DialContext, the time limits and the
-// trusted roots, but nothing that identifies the caller to a foreign host. Redact makes an error's text fit
-// for a log.
+// New makes a client. From a caller's [http.Transport] it takes the proxy, DialContext, the time limits and
+// the trusted roots, but nothing that identifies the caller to a foreign host. Redact makes an error's text
+// safe to log.
 func New(caller *http.Client, userAgent string, redact func(text string, secrets ...string) string) *Client {
 	client := &Client{userAgent: userAgent, redact: redact, settings: &http.Transport{
 		TLSClientConfig:        new(tls.Config),
@@ -102,17 +102,17 @@ func notWritten(err error) *Error {
 	return &Error{Kind: NotWritten, Reason: "it cannot be written: " + err.Error(), Err: err}
 }
 
-// Kind is what failed, and with it whether another attempt is made.
+// Kind is the kind of a failure. It decides whether another attempt is made.
 type Kind int
 
 // The kinds of errors.
 const (
-	Failed     Kind = iota // the host, for good
-	Broken                 // the host or the connection, for now
+	Failed     Kind = iota // the host failed, permanently
+	Broken                 // the host or the connection failed, perhaps temporarily
 	Missing                // the URL may have expired, so it is located again, or the file may appear
-	NotLocated             // File.Locate; Err is its error
+	NotLocated             // File.Locate failed; Err is its error
 	RefusedURL             // the URL, its address or a redirect is not allowed
 	TooLarge               // the file exceeds File.MaxSize
-	NotWritten             // the writer or the disk; Err is its error
-	Ended                  // the context; Err is its error, without the cause
+	NotWritten             // the writer or the disk failed; Err is its error
+	Ended                  // the context ended; Err is its error, without the cause
 )

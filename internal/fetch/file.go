@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 )
 
-// PathProblem returns why a path cannot be downloaded to, or "". What only a write can tell is not known yet.
+// PathProblem returns why a path cannot be downloaded to, or "". Other problems show only when it is written.
 func PathProblem(path string) string {
 	if path == "" || os.IsPathSeparator(path[len(path)-1]) {
 		return "names no file"
@@ -21,7 +21,7 @@ func PathProblem(path string) string {
 	return ""
 }
 
-// ToFile downloads a file and returns its size. Until the file is whole, it has another name in its folder.
+// ToFile downloads a file and returns its size. Until it is complete, it has another name in the same folder.
 func (c *Client) ToFile(ctx context.Context, f File, path string) (int64, error) {
 	d := &download{Client: c, File: f}
 	part, err := createPart(path)
@@ -57,7 +57,7 @@ func createPart(path string) (*os.File, error) {
 	return part, err
 }
 
-// commit renames a part to path once the disk has it.
+// commit renames a part to path once it is synced to disk.
 func commit(part *os.File, path string) error {
 	if err := cmp.Or(part.Sync(), part.Close()); err != nil {
 		return err

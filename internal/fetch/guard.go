@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// RoundTrip makes the request for one of the URLs that redirects lead to. It is here for [http.Client].
+// RoundTrip makes the request for a URL or for one that it redirects to. It is here for [http.Client].
 func (d *download) RoundTrip(req *http.Request) (*http.Response, error) {
 	d.secrets = append(d.secrets, req.URL.RawQuery)
 	if err := checkURL(req.URL, d.Private); err != nil {
@@ -56,8 +56,8 @@ func (d *download) checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// guarded returns a transport for one request: the caller's, or one that checks the address of its
-// connection, save that of a proxy: before it connects, or right after where the dialer is the caller's.
+// guarded returns a transport for one request: the caller's RoundTripper, or one that checks its connection's
+// address, unless it is a proxy's: before connecting, or right after if the caller dials.
 func (d *download) guarded(req *http.Request) (http.RoundTripper, error) {
 	if d.foreign != nil {
 		return d.foreign, nil
@@ -72,7 +72,7 @@ func (d *download) guarded(req *http.Request) (http.RoundTripper, error) {
 		checked = checked && proxy == nil
 	}
 	check := func(remote string) error {
-		addr, _ := netip.ParseAddrPort(remote) // of a socket that is not the Internet's there is none
+		addr, _ := netip.ParseAddrPort(remote) // none for a socket that is not of the Internet
 		if checked && !isPublic(addr.Addr()) {
 			return failf(RefusedURL, "%s is not a public address", remote)
 		}
@@ -98,7 +98,7 @@ func (d *download) guarded(req *http.Request) (http.RoundTripper, error) {
 	return t, nil
 }
 
-// escape trims a URL, and escapes what its author forgot: a stray %, white space, and anything beyond ASCII.
+// escape trims a URL and escapes what should have been: a stray %, white space, and anything beyond ASCII.
 func escape(text string) string {
 	return escapable.ReplaceAllStringFunc(strings.TrimSpace(text), func(s string) string {
 		if s[0] == '%' && len(s) == 3 {

@@ -11,7 +11,7 @@ import (
 	"github.com/creatify-community/creatify-go/internal/transport"
 )
 
-// refusal judges a status without a file.
+// refusal returns the error for a status that brings no file.
 func refusal(resp *http.Response) *Error {
 	e := failf(Failed, "the host answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	e.Status = resp.StatusCode
@@ -34,8 +34,8 @@ var (
 		http.StatusRequestedRangeNotSatisfiable} // of which the next request asks for none
 )
 
-// otherThanVideo returns the type of a body that is a page or a message, as declared or by its head; else "".
-// The groups of types are those of https://mimesniff.spec.whatwg.org/#mime-type-groups.
+// otherThanVideo returns the type of a body that is a page or a message, as declared or as its beginning
+// shows, or "". The groups of types are those of https://mimesniff.spec.whatwg.org/#mime-type-groups.
 func otherThanVideo(header http.Header, head []byte) string {
 	head = bytes.TrimPrefix(head, []byte("\uFEFF"))
 	sniffed := http.DetectContentType(head)

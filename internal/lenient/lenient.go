@@ -17,8 +17,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxEntries is how many members or items callers should keep of one response. In 8 MiB there may be 2.8
-// million: up to 500 MiB as Go values.
+// MaxEntries is how many members or items callers should keep of one response: 8 MiB may have 2.8 million,
+// which take up to 500 MiB as Go values.
 const MaxEntries = 10_000
 
 const space = " \t\r\n"
@@ -32,8 +32,8 @@ func trimLeft(b []byte) []byte { return bytes.TrimLeft(b, space) }
 // it), *float64, *bool, *time.Time or *Value, or through a func(Value).
 type Fields map[string]any
 
-// Read reads the members of a JSON object as [Members] does. The error says that the object was truncated or
-// is none; what could be read is there all the same.
+// Read reads the members of a JSON object as [Members] does. If it is truncated, or not an object, Read
+// returns an error, but sets the values that could be read.
 func Read(object []byte, fields Fields) error {
 	ended := Members(object, func(name []byte, v Value) {
 		switch to := fields[string(name)].(type) {
@@ -73,7 +73,7 @@ func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 			return false
 		}
 		v, rest = cut(trimLeft(rest), ",]}")
-		// Digits, true, false and null at the very end may have been longer.
+		// Digits, true, false and null at the very end may have been truncated.
 		complete := len(rest) > 0 || len(v) > 0 && bytes.IndexByte([]byte(`"}]`), v[len(v)-1]) >= 0
 		plain := bytes.IndexAny(name[1:], `"\`) == len(name)-2 // as most names are, which need no parser
 		if complete && (plain || json.Valid(name)) && json.Valid(v) {
@@ -84,8 +84,8 @@ func Members(object []byte, f func(name []byte, v Value)) (ended bool) {
 	return false
 }
 
-// Items returns the items of list, at most MaxEntries and one more, and reports whether list is a list and
-// valid JSON. Appending to an item changes no other.
+// Items returns the items of list, at most MaxEntries+1, and reports whether list is a list and valid JSON.
+// Appending to an item changes no other.
 func Items(list []byte) (items []Value, ok bool) {
 	list = Trim(list)
 	if !bytes.HasPrefix(list, []byte("[")) || !json.Valid(list) {
@@ -99,7 +99,7 @@ func Items(list []byte) (items []Value, ok bool) {
 	return items, true
 }
 
-// cut cuts b before the first of these characters that is in no string, list or object. It may be invalid.
+// cut cuts b before the first of these characters outside strings, lists and objects. It may be invalid.
 func cut(b []byte, ends string) (before Value, rest []byte) {
 	depth, quoted := 0, false
 	for i := 0; i < len(b); i++ {

@@ -19,7 +19,7 @@ type Credentials struct {
 const (
 	redacted        = "[redacted]"
 	minSecret       = 6  // characters; a shorter credential stays in texts, where it is part of ordinary words
-	minSecretInData = 16 // of one in a successful response: a made-up key such as "preview" is part of every job
+	minSecretInData = 16 // in a successful response, where a made-up key such as "preview" is part of every job
 )
 
 // NewCredentials keeps an API ID and its key.
@@ -39,7 +39,7 @@ func NewCredentials(apiID, apiKey string) *Credentials {
 	}
 }
 
-// Redact makes the text of an error about a file fit to be shown: one line, without credentials, other
+// Redact makes the text of an error about a file safe to show: on one line, without credentials, other
 // secrets and the queries of URLs, which may be signed.
 func (c *Credentials) Redact(text string, secrets ...string) string {
 	for _, secret := range secrets {
@@ -52,8 +52,8 @@ func (c *Credentials) Redact(text string, secrets ...string) string {
 
 var query = regexp.MustCompile(`\?[^\s"]*`)
 
-// redactLine redacts a text and makes it one line. It redacts before, since a credential that OneLine cuts
-// would not be found, and after, since OneLine may remove what separates the halves of one.
+// redactLine redacts a text and makes it one line. It redacts before OneLine, which may cut a credential
+// short, and after it, since removing characters may join the halves of one.
 func (c *Credentials) redactLine(text string) string {
 	text = OneLine(string(c.redact([]byte(text), minSecret)))
 	return string(c.redact([]byte(text), minSecret))
@@ -78,8 +78,8 @@ func (c *Credentials) redactData(text []byte) []byte {
 
 var urls = regexp.MustCompile(`https?:(\\?/){2}([^\s"<>\\]|\\/|\\u0026)*`)
 
-// redact replaces a secret in each of its spellings. Where the text is cut, which quotes or dots may follow,
-// a beginning of minSecret characters is enough.
+// redact replaces a secret in each of its spellings. Where the text ends, before quotes or dots, the first
+// minSecret characters of a secret are enough, since the text may have been cut.
 func redact(text []byte, spellings [][]byte) []byte {
 	if bytes.ContainsAny(text, `%\`) { // a server may escape any letter
 		if plain := escapes.ReplaceAllFunc(text, unescape); bytes.Contains(plain, spellings[0]) {
@@ -108,7 +108,7 @@ func unescape(escaped []byte) []byte {
 	return []byte{byte(c)}
 }
 
-// spellings returns a secret as it is, and as URLs, JSON and quoted strings escape it. They are often one.
+// spellings returns a secret as it is, and as URLs, JSON and quoted strings escape it. They are often equal.
 func spellings(secret string) [][]byte {
 	all := [][]byte{[]byte(secret), []byte(url.PathEscape(secret)), []byte(url.QueryEscape(secret))}
 	inJSON, _ := json.Marshal(secret)

@@ -13,7 +13,7 @@ import (
 	"unicode"
 )
 
-// OneLine makes a server's text fit for a line of a log: without control characters, and not endless.
+// OneLine makes a server's text safe to log: on one line, without control characters, and of limited length.
 func OneLine(text string) string {
 	const most = 300
 	unfit := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
@@ -34,15 +34,15 @@ func ContextError(ctx context.Context) error {
 	return err
 }
 
-// foreignError is an error of the network or of the caller's code: its text, and which of the standard
-// library's errors it is. Nothing else is known of it, such as that nothing was charged.
+// foreignError is an error of the network or of the caller's code. It keeps the text, and matches the
+// standard library's errors only: it must not match a sentinel that says that nothing was charged.
 type foreignError struct {
 	text string
 	is   func(target error) bool
 }
 
-// foreign makes such an error fit to be shown: without net/http's wrapping, without credentials, which
-// net/http quotes when a server sends them, and on one line.
+// foreign makes such an error safe to show: on one line, without net/http's wrapping, and without the
+// credentials, which net/http quotes when a server sends them.
 func (c *Credentials) foreign(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
@@ -52,7 +52,7 @@ func (c *Credentials) foreign(err error) error {
 
 func (e *foreignError) Error() string { return e.text }
 
-// Is lets errors be told apart that the standard library defines.
+// Is matches only errors that the standard library defines.
 func (e *foreignError) Is(target error) bool {
 	switch target {
 	case context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed:

@@ -95,7 +95,7 @@ func (x *exchange) wait(ctx context.Context) error {
 	return nil
 }
 
-// explain makes the error of an attempt, whose context was ctx. If parent, the call's, has ended, that is it.
+// explain returns the error of an attempt under ctx, or of the call if its own context, parent, has ended.
 func (x *exchange) explain(err error, parent, ctx context.Context) error {
 	foreign := x.client.config.Credentials.foreign
 	switch {
@@ -111,7 +111,7 @@ func (x *exchange) explain(err error, parent, ctx context.Context) error {
 	return fmt.Errorf("%w, and then: %w", ContextError(parent), foreign(err))
 }
 
-// read reads a response. The status of a refusal is the answer, whether or not its body is whole.
+// read reads a response. The status of a refusal decides, whether or not its body is complete.
 func (x *exchange) read(parent context.Context, resp *http.Response) error {
 	if resp.Body == nil { // from a transport of the caller's
 		resp.Body = http.NoBody
@@ -152,7 +152,7 @@ func (x *exchange) read(parent context.Context, resp *http.Response) error {
 // checkRetry decides whether the try that has just ended is followed by another.
 func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) {
 	x.tries++
-	refused := err != nil && x.Err == nil // by net/http itself: a redirect it could not or must not follow
+	refused := err != nil && x.Err == nil // by net/http itself: a redirect that it could not or must not follow
 	if ctx.Err() != nil || refused || x.call.Once || x.tries >= x.client.config.Retry.MaxAttempts || !x.mayRepeat() {
 		return false, nil
 	}
@@ -192,7 +192,7 @@ func (x *exchange) outcome() string {
 	return "no response"
 }
 
-// log writes a line about the latest request, without an error's text: net/http's quote what the server sent.
+// log writes a line about the latest request, without the error's text, in which net/http quotes the server.
 func (x *exchange) log(ctx context.Context, level slog.Level, message string, attempt int, last slog.Attr) {
 	logger := x.client.config.Logger
 	if !logger.Enabled(ctx, level) {

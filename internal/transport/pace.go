@@ -18,7 +18,7 @@ import (
 // ErrQueue is the error of a call that ended in the rate limit's queue: the request was not made.
 var ErrQueue = errors.New("in the rate limit's queue")
 
-// Queue stands before a limiter, which knows no order. Clients may share it.
+// Queue orders the calls that wait for a limiter, which itself knows no order. Clients may share it.
 type Queue struct {
 	limiter    limiter
 	background chan struct{} // holds the one background call that is at the limiter
@@ -28,10 +28,10 @@ type limiter interface {
 	Wait(ctx context.Context) error
 }
 
-// NewQueue returns a queue before a limiter.
+// NewQueue returns a queue in front of a limiter.
 func NewQueue(l limiter) *Queue { return &Queue{l, make(chan struct{}, 1)} }
 
-// wait returns when it is the call's turn. A background call comes to the limiter when no other one is there.
+// wait returns when it is the call's turn. Of the background calls, one at a time waits at the limiter.
 func (q *Queue) wait(ctx context.Context, background bool) error {
 	if background {
 		select {
@@ -50,7 +50,7 @@ func (q *Queue) wait(ctx context.Context, background bool) error {
 	return err
 }
 
-// maxRetryAfter is the longest wait that a server is granted inside a call. Beyond it the call returns.
+// maxRetryAfter is the longest Retry-After that is waited for inside a call; after a longer one it returns.
 const maxRetryAfter = time.Minute
 
 // nextPause returns the wait before the next attempt, and whether it is worth it: not for a Retry-After above
@@ -72,7 +72,7 @@ func (x *exchange) nextPause(ctx context.Context, now time.Time) (time.Duration,
 	return wait, true
 }
 
-// Backoff is the wait after so many tries: it doubles with each, up to MaxBackoff, half of it random.
+// Backoff returns the wait after so many tries. It doubles with each up to MaxBackoff; half of it is random.
 func (r Retry) Backoff(tries int) time.Duration {
 	wait := r.MaxBackoff
 	if shift := tries - 1; r.MinBackoff <= r.MaxBackoff>>shift {
@@ -81,8 +81,8 @@ func (r Retry) Backoff(tries int) time.Duration {
 	return wait/2 + rand.N(wait/2+1)
 }
 
-// RetryAfter returns the wait for which a 429 or 503 asks: in the header, in seconds or as a date of the
-// server's clock, or in a sentence of Django REST Framework. A wait that makes no sense counts as absent.
+// RetryAfter returns how long a 429 or 503 asks to wait: in the header, in seconds or as a date of the
+// server's clock, or in a sentence of Django REST Framework. A malformed value counts as absent.
 func RetryAfter(r *Response, now time.Time) (time.Duration, bool) {
 	if r.Status != http.StatusTooManyRequests && r.Status != http.StatusServiceUnavailable {
 		return 0, false

@@ -26,8 +26,8 @@ type Config struct {
 	UserAgent   string
 	HTTPClient  *http.Client                                // copied, never changed; nil means one of our own
 	Middleware  []func(http.RoundTripper) http.RoundTripper // the first one sees a request first
-	Timeout     time.Duration                               // per attempt, body included and the queue left out
-	Grace       time.Duration                               // in which a paid request that has left outlives its context
+	Timeout     time.Duration                               // per attempt, including the body but not the queue
+	Grace       time.Duration                               // how long a paid request that has left outlives its context
 	Retry       Retry
 	Queue       *Queue // asked before every attempt; nil means no limit
 	Logger      *slog.Logger
@@ -88,7 +88,7 @@ type Call struct {
 	Paid       bool                   // costs credits: retried only if it provably never left, or was answered 429
 	TookEffect func(body []byte) bool // reports whether the body of a 429 shows that the call took effect; nil is never
 	Once       bool                   // without retries, for a caller with a schedule of its own
-	Background bool                   // waits in the queue behind all others, with at most one in front of them
+	Background bool                   // yields to other calls in the queue: at most one waits in front of them
 	Patience   time.Duration          // lengthens Timeout, but not that of the caller's http.Client; 0 leaves it
 }
 
@@ -100,12 +100,12 @@ type Response struct {
 	RequestID string // by which support finds the request; empty if the response has none
 }
 
-// Success reports whether the status is of the 2xx.
+// Success reports whether the status is 2xx.
 func (r *Response) Success() bool { return r.Status >= 200 && r.Status <= 299 }
 
 // Error is the end of a call without a whole response.
 type Error struct {
-	Reached  bool      // false if the server provably has nothing of the call that it could act on
+	Reached  bool      // false if the server provably received nothing that it could act on
 	Response *Response `json:"-"` // what came of the latest response, truncated or too large; nil if nothing came
 	Err      error
 }
@@ -146,7 +146,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Response, error) {
 	return x.Response, nil
 }
 
-// dropCookies undoes what the caller's Jar has added, which it will add again.
+// dropCookies removes the cookies of the caller's Jar, which adds them to the next attempt again.
 func dropCookies(req *http.Request) error {
 	req.Header = req.Header.Clone()
 	req.Header.Del("Cookie")

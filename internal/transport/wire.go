@@ -20,12 +20,12 @@ type wire struct {
 	origin *url.URL
 	creds  *Credentials
 	kept   http.RoundTripper // for calls that may be repeated
-	own    http.RoundTripper // for those that may not: a copy of kept, or kept itself if it cannot be copied
+	own    http.RoundTripper // for calls that may not: a copy of kept, or kept itself if it cannot be copied
 	traced bool              // own is a copy, so that net/http reports each connection
 	ours   pool              // kept, unless that is the caller's
 }
 
-// pool is our own transport. After a time-out another one takes its place, so that no connection that may be
+// pool holds our own transport. After a time-out another one replaces it, so that no connection that may be
 // dead is used again: an HTTP/2 connection that is in use could not be closed.
 type pool struct{ atomic.Pointer[http.Transport] }
 
@@ -69,8 +69,8 @@ func newTransport(t *http.Transport, base *url.URL) *http.Transport {
 	return t
 }
 
-// ownConnections returns a copy of a transport that makes an HTTP/1.1 connection for each request: a kept one
-// may be dead, and one of HTTP/2 may be told to go away, when the request is already on it.
+// ownConnections returns a copy of a transport that makes an HTTP/1.1 connection for each request. A kept
+// connection may be dead, and an HTTP/2 server may send GOAWAY, after the request was written to it.
 func ownConnections(t *http.Transport) *http.Transport {
 	t = t.Clone()
 	t.DisableKeepAlives = true
@@ -127,19 +127,19 @@ func (q quiet) Value(key any) any {
 	return value
 }
 
-// timedOut hears of a request on used, the pool's transport at its start, which is nil for the caller's own.
+// timedOut replaces our transport after a time-out. Used is the one of the request, or nil if not ours.
 func (w *wire) timedOut(used *http.Transport) {
 	if used != nil && w.ours.CompareAndSwap(used, used.Clone()) {
 		used.CloseIdleConnections()
 	}
 }
 
-// sending watches a paid request leave. Only net/http's reports prove that it did not: a transport that
-// reports nothing proves nothing.
+// sending observes whether a paid request has left. Only net/http's reports prove that it has not: a
+// transport that reports nothing proves nothing.
 type sending struct {
 	grace    time.Duration
-	traced   atomic.Bool // net/http has the request, and reports the connection that it gets
-	untraced atomic.Bool // a RoundTripper of the caller's has it, which may be silent
+	traced   atomic.Bool // net/http has the request, and reports its connection
+	untraced atomic.Bool // a caller's RoundTripper has it, which may report nothing
 	gone     atomic.Bool // a connection was got, or something was written to it
 }
 
@@ -149,10 +149,10 @@ func (s *sending) neverLeft() bool { return s.traced.Load() && !s.gone.Load() }
 
 func (s *sending) mayHaveLeft() bool { return s.gone.Load() || s.untraced.Load() && !s.traced.Load() }
 
-// withGrace returns a context that is watched by s and ends after limit, or with parent as long as the
-// request has not left. After that it outlives parent by the grace, so that a response on its way is not
-// thrown away. The grace begins when parent's end is noticed: a process that was stopped meanwhile still
-// reads the response.
+// withGrace returns a context that ends after limit, or with parent while the request has not left. After
+// that it outlives parent by the grace, so that a response on its way is not lost. The grace begins when
+// parent's end is noticed: a process that was stopped meanwhile still reads the response. The context tells s
+// whether the request has left.
 func (s *sending) withGrace(parent context.Context, limit time.Duration) (ctx context.Context, end context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(parent), limit)
 	var timer *time.Timer

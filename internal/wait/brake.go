@@ -10,25 +10,25 @@ import (
 // Brake slows the polls of many jobs down when they fail together, and finds the rate that a server allows.
 // It is safe for concurrent use. Its zero value does not slow.
 //
-// In an outage one poll a second is made as a probe; afterwards the rate doubles with each good poll. After a
-// 429 and its Retry-After, the rate approaches the one that has succeeded before.
+// In an outage one poll a second is made as a probe; then each good poll doubles the rate. After a 429 and
+// its Retry-After, the rate approaches the one that succeeded before.
 type Brake struct {
 	mu sync.Mutex
 	n  int // jobs that are polled
 
 	interval time.Duration // between polls; 0 is no limit
-	known    time.Duration // the interval at which polls succeeded before the latest 429; 0 if there was none lately
-	next     time.Time     // no poll before, by the interval
-	held     time.Time     // nor before this, by a 429
+	known    time.Duration // the interval at which polls succeeded before the latest 429; 0 if that was long ago
+	next     time.Time     // earliest next poll, by the interval
+	held     time.Time     // earliest next poll, by a 429
 
 	failing  time.Time // the first failure since the latest good poll; zero if there was none
 	failures int       // since then
 	jobs     []uint64  // the first few that failed since then
 	denied   []uint64  // the first few that were refused as unauthorized since then
-	outage   bool      // they fail together
+	outage   bool      // whether polls fail together
 
 	cutAt time.Time // the latest 429
-	since time.Time // when good began to count
+	since time.Time // when the count of good began
 	good  int       // polls that succeeded
 }
 
@@ -36,11 +36,11 @@ const (
 	outageFailures  = 8 // in a row make an outage
 	outageJobs      = 4 // if so many jobs fail, or all
 	probeInterval   = time.Second
-	freeInterval    = time.Millisecond // at which the brake lets go
+	freeInterval    = time.Millisecond // below which there is no limit
 	slowestInterval = 30 * time.Second
-	forgetting      = 10 * time.Minute // after a 429, in which the rate grows with care: by a tenth a minute
-	remembering     = 2 * time.Minute  // before a 429, in which polls tell the rate
-	slowestKnown    = 10 * time.Second // the slowest rate that they can tell
+	forgetting      = 10 * time.Minute // how long after a 429 the rate grows by only a tenth a minute
+	remembering     = 2 * time.Minute  // how long before a 429 polls count for the known rate
+	slowestKnown    = 10 * time.Second // the slowest rate that can become known
 )
 
 // Next returns the earliest time for the next poll; it may have passed.
@@ -67,7 +67,7 @@ func (b *Brake) Started(now time.Time, n int) {
 	b.n, b.next = n, now.Add(b.interval)
 }
 
-// Good reports a poll that succeeded. It returns how long an outage took that ends with it, or 0.
+// Good reports a poll that succeeded. If it ends an outage, the result is how long that took, else 0.
 func (b *Brake) Good(now time.Time) (outage time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -140,7 +140,7 @@ func remember(jobs []uint64, job uint64) []uint64 {
 	return jobs
 }
 
-// throttle takes a 429. Polls that were under way together are refused together and count once.
+// throttle applies a 429. Polls that were under way together are refused together and count once.
 func (b *Brake) throttle(retryAfter time.Duration, started, now time.Time) (counts bool) {
 	counts = started.After(b.cutAt)
 	if counts && b.good > 0 {

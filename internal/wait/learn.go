@@ -8,8 +8,8 @@ import (
 const (
 	maxSets  = 64  // keys; beyond that, any is forgotten
 	maxSeen  = 256 // ended jobs for each key, the latest
-	minSeen  = 8   // ended jobs from which a template's own durations tell more than those of all templates
-	relearns = 8   // a plan is renewed when a part of this size is new
+	minSeen  = 8   // ended jobs from which a template's own durations are used, not those of all templates
+	relearns = 8   // a plan is renewed when more than one in so many of its jobs is new
 )
 
 // Key names the jobs that are expected to take equally long.

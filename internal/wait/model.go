@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Prior returns the plan before any job was seen to end. Jobs of a sibling API were seen to take from 6 s to
-// 5 min, and nine tenths of the prior lie there: it is even in log time between two durations, smoothed so
-// that neither end is sharp. Any other duration is unlikely, but not impossible.
+// Prior returns the plan before any job was seen to end. Jobs of a sibling API took from 6 s to 5 min, and
+// nine tenths of the prior lie there: it is even in log time between two durations, smoothed so that neither
+// end is sharp. Any other duration is unlikely, but not impossible.
 func Prior() *Plan {
 	const shortest, longest, smoothing, unlikely = 6, 160, 48, 0.005
 	edges, mass := make([]float64, cells+1), make([]float64, cells)
@@ -31,11 +31,11 @@ type Seen struct {
 	After, By time.Duration
 }
 
-// Learn returns the plan after these jobs, for the plan before any.
+// Learn returns the plan after seeing these jobs. The receiver is the prior.
 //
-// Each of them is known to an interval only. Expectation-maximization finds the distribution that explains
-// the intervals best; each round is followed by smoothing in log time. The prior keeps the weight of two
-// jobs, so that an unusually late one is still polled.
+// Each job is known to an interval only. Expectation-maximization finds the distribution that explains the
+// intervals best; each round is followed by smoothing in log time. The prior keeps the weight of two jobs, so
+// that an unusually late job is still polled.
 func (p *Plan) Learn(seen []Seen) *Plan {
 	const rounds, weight = 15, 2 // of the prior, in jobs
 	spans := make([]span, len(seen))

@@ -28,7 +28,7 @@ const (
 type Plan struct {
 	edges []float64 // the bounds of the cells, in seconds
 	mass  []float64 // the probability of each cell
-	prior float64   // the part of it that is the prior, not learned: from just above 0 to 1
+	prior float64   // the share of the prior in mass: from just above 0 to 1, when nothing was learned
 
 	upTo []float64 // the probability of all cells before an edge
 	mean []float64 // probability times duration, of all cells before an edge
@@ -66,8 +66,8 @@ func cellOf(edges []float64, t float64) int {
 }
 
 // Next returns the time from age to the next poll, between Floor and Ceiling, for a job that had not ended by
-// age. The zero Forecast changes nothing. Another moves the poll behind the end that it expects, but never
-// makes the time more than mostTrust times as long, since progress may mislead.
+// age. The zero Forecast changes nothing. Any other moves the poll right behind the expected end, but makes
+// the time at most mostTrust times as long, since progress may mislead.
 func (p *Plan) Next(age time.Duration, f Forecast) time.Duration {
 	const mostTrust = 3
 	t := max(age, 0).Seconds()
@@ -83,8 +83,8 @@ func (p *Plan) Next(age time.Duration, f Forecast) time.Duration {
 }
 
 // best returns the best next poll for a job that lasts longer than t, in the given cell, and the cost from t
-// on, times the probability that a job lasts that long. The poll is at an edge: the first one after Floor, or
-// one before Ceiling and the bound for what rests on the prior.
+// on, times the probability that a job lasts that long. The poll is at an edge between Floor and Ceiling,
+// before the bound on what rests on the prior; if there is none, at the first edge after Floor.
 func (p *Plan) best(t float64, cell int) (poll, cost float64) {
 	from, to := max(t, p.edges[cell]), p.edges[cell+1]
 	rest := p.mass[cell] * (to - from) / (to - p.edges[cell]) // of the cell, after t

@@ -47,7 +47,7 @@ const (
 	PollsFailed     // too many polls failed
 )
 
-// Judge returns what one snapshot means by itself.
+// Judge returns how one snapshot, by itself, ends a wait.
 func Judge(class Class, output bool) End {
 	switch {
 	case class == Failed:
@@ -58,7 +58,7 @@ func Judge(class Class, output bool) End {
 	return Continues
 }
 
-// Rules are what the caller of a wait may choose.
+// Rules are the caller's settings for a wait.
 type Rules struct {
 	StallTimeout  time.Duration                                       // 0 is off
 	MaxPollErrors int                                                 // in a row end the wait; 0 is the default rule
@@ -81,7 +81,7 @@ const (
 	// previewGrace and videoGrace are how long a job may be done without its URL. Right after Render a job
 	// may read as done for as long as the rendering takes, which is not documented.
 	previewGrace, videoGrace = time.Minute, 15 * time.Minute
-	// A refusal in the API's own words ends a wait when it comes refusals times over refusedFor, tried every
+	// A wait ends after this many refusals in the API's own words over refusedFor; meanwhile it polls every
 	// refusalRetry.
 	refusals, refusedFor, refusalRetry = 3, 10 * time.Second, 5 * time.Second
 
@@ -89,16 +89,16 @@ const (
 	slowestRetry    = 30 * time.Second       // the longest interval after failed polls, without a Retry-After
 	fastestSchedule = 100 * time.Millisecond // the shortest interval of a caller's schedule
 	unknownErrors   = 10                     // failed polls in a row that end the wait for a job nobody has seen
-	lateness        = time.Minute            // of a good poll, up to which the time before it counts as watched
-	oldest          = 24 * time.Hour         // the age up to which a server's word about a job's age is believed
+	lateness        = time.Minute            // how late a good poll may come without a gap in Watched
+	oldest          = 24 * time.Hour         // the oldest age that is believed when a server gives it
 	longest         = 365 * 24 * time.Hour   // the longest Retry-After that counts
-	most            = 10 * longest           // of a time in a state; its age is at most half
+	most            = 10 * longest           // the longest time in a state, whose age is at most half of that
 	never           = -1                     // marks a time that has not come
 )
 
-// State is what one wait has seen. It is written down as JSON after each poll and continues in any process.
-// Times are counted from Started, or in the time that the job was watched; those of events that have not
-// happened are negative.
+// State is what one wait has seen. It is stored as JSON after each poll and continues in any process. Times
+// are counted from Started, or in the time that the job was watched; those of events that have not happened
+// are negative.
 type State struct {
 	Started time.Time     `json:"started"`
 	Born    time.Duration `json:"born"`  // when the job was
@@ -110,7 +110,7 @@ type State struct {
 
 	Next    time.Duration `json:"next"`    // when the next poll is due
 	Delay   time.Duration `json:"delay"`   // from the decision to Next
-	Held    time.Duration `json:"held"`    // no poll before, by a Retry-After
+	Held    time.Duration `json:"held"`    // earliest next poll, by a Retry-After
 	Woken   time.Duration `json:"woken"`   // when Expedite last had the job polled
 	Good    time.Duration `json:"good"`    // the latest good poll
 	Refused time.Duration `json:"refused"` // the first of the refusals
@@ -129,14 +129,14 @@ type State struct {
 	Forecast Forecast      `json:"-"`     // made again from the next progress
 }
 
-// Decision is what follows from an observation.
+// Decision is the consequence of an observation.
 type Decision struct {
 	End     End
 	Changed bool // the snapshot tells something new
 }
 
 // Begin begins a wait for a job that was born at the given time, or at an unknown one. The first poll is due
-// when the plan has it for a job that is younger than that, else at once.
+// when the plan first polls a job, or at once for a job that is older or of unknown age.
 func Begin(now, born time.Time, t Terms) State {
 	s := State{Started: now, Good: never, Ended: never, Refused: never, Alive: never, Woken: -Floor}
 	delay := time.Duration(0)
@@ -151,7 +151,7 @@ func Begin(now, born time.Time, t Terms) State {
 	return s
 }
 
-// Observe takes a poll.
+// Observe applies the result of a poll.
 func (s *State) Observe(o Observation, now time.Time, t Terms) Decision {
 	s.Polls++
 	s.Took = o.Took
@@ -161,12 +161,12 @@ func (s *State) Observe(o Observation, now time.Time, t Terms) Decision {
 	return s.See(o, now, t)
 }
 
-// Queued puts a poll off that was not made, because its turn by a rate limit did not come.
+// Queued postpones a poll that was not made, since its turn by a rate limit did not come.
 func (s *State) Queued(now time.Time, t Terms) Decision {
 	return Decision{End: s.schedule(slowestRetry, now, t)}
 }
 
-// See takes a snapshot: what a good poll showed, or the response that created the job.
+// See applies a snapshot: that of a good poll, or the response that created the job.
 func (s *State) See(o Observation, now time.Time, t Terms) Decision {
 	since, first := s.since(now), s.Good == never
 	if !first {
@@ -176,8 +176,8 @@ func (s *State) See(o Observation, now time.Time, t Terms) Decision {
 		}
 		s.Watched += max(min(since-s.Good, s.Delay+late), 0)
 	} else if !s.Known && !t.Video && o.Age > 0 && o.Age < oldest {
-		// The server's word. The age of a video counts from the wait's beginning: when its rendering began is
-		// not documented.
+		// The server gives the age of the job. That of a video counts from the wait's beginning: when its
+		// rendering began is not documented.
 		s.Born = since - o.Age
 	}
 	if first || o.Position != s.Position {
@@ -201,7 +201,7 @@ func (s *State) See(o Observation, now time.Time, t Terms) Decision {
 	return Decision{end, changed}
 }
 
-// judge returns how a snapshot ends the wait.
+// judge returns whether and how a snapshot ends the wait.
 func (s *State) judge(o Observation, t Terms) End {
 	if end := Judge(o.Class, o.Output); end != Continues {
 		return end
@@ -244,8 +244,8 @@ func (s *State) interval(o Observation, since time.Duration, t Terms) time.Durat
 	return max(delay, Floor)
 }
 
-// failed judges a poll that failed. Failed polls slow a wait down. They end it only where nobody has seen the
-// job, where the API itself refuses again and again, or where the caller has set a limit.
+// failed applies a failed poll. Failed polls slow a wait down. They end it only if nobody has seen the job,
+// if the API itself refuses again and again, or if the caller has set a limit.
 func (s *State) failed(o Observation, now time.Time, t Terms) End {
 	since := s.since(now)
 	s.Failures++
@@ -282,13 +282,13 @@ func (s *State) schedule(delay time.Duration, now time.Time, t Terms) End {
 	end := Continues
 	delay, more := Fit(delay, t.Deadline.Sub(now), s.Took)
 	if !more {
-		delay, end = 0, TimedOut // due at once, for whoever resumes it all the same
+		delay, end = 0, TimedOut // due at once, if it is resumed nevertheless
 	}
 	s.Delay, s.Next = delay, s.since(now)+delay
 	return end
 }
 
-// Due returns when the next poll is worth making. A change of clocks moves it no further than its delay.
+// Due returns when the next poll is worth making.
 func (s *State) Due() time.Time { return s.Started.Add(s.Next) }
 
 // Resume adapts a state to this process's clock. It returns false for a state that no process has written.
@@ -320,7 +320,7 @@ func (s *State) Expedite(now time.Time) {
 	}
 }
 
-// Lived returns between which ages the job ended, for a wait that saw it before its end.
+// Lived returns the ages between which the job ended, if the wait has seen it before its end.
 func (s *State) Lived(now time.Time) (Seen, bool) {
 	age := s.age(s.since(now))
 	return Seen{After: s.Alive, By: age}, s.Alive >= 0 && age > s.Alive

@@ -1,6 +1,6 @@
 // Package wait holds the state of one wait, its judgment and its schedule. It has no clock and does no I/O:
-// observations go in, decisions come out. [State] is a wait, [Brake] what many waits share, [Learner] what
-// they learn. docs/waiting.md says how a [Plan] finds the best times for polls, and by which sources.
+// observations go in, decisions come out. [State] is a wait, [Brake] is what many waits share, and [Learner]
+// is what they learn. docs/waiting.md explains how a [Plan] finds the best times for polls, with its sources.
 package wait
 
 import "time"
@@ -11,16 +11,15 @@ const (
 	Ceiling = 5 * time.Minute
 )
 
-// Jitter makes a delay of at most Ceiling up to a twentieth longer by a draw from [0, 1), so that jobs that
-// were started together are not polled together. A poll just before the likely end would find nothing, so
-// none is earlier.
+// Jitter makes a delay of at most Ceiling up to a twentieth longer, by a draw from [0, 1), so that jobs that
+// were started together are not polled together. It never shortens a delay: a poll just before the likely end
+// would find nothing.
 func Jitter(delay time.Duration, draw float64) time.Duration {
 	return delay + time.Duration(float64(delay)*0.05*draw)
 }
 
-// Fit shortens a delay so that the last poll fits in before the deadline, which is left away. It returns
-// false when there is no time for a poll, and then the time that is left. The poll before this one took
-// roundTrip.
+// Fit shortens a delay so that a last poll fits before the deadline, which is left from now. It returns false
+// if there is no time for a poll; the delay is then the time left. The poll before this one took roundTrip.
 func Fit(delay, left, roundTrip time.Duration) (time.Duration, bool) {
 	margin := min(max(roundTrip, 0), 5*time.Second)*2 + 100*time.Millisecond
 	switch {
