@@ -2,8 +2,7 @@ package durable
 
 import "errors"
 
-// The sentinels tell errors apart with errors.Is. An order that is malformed is a [*creatify.ValidationError]
-// instead.
+// The sentinels, for errors.Is. A malformed order is a [*creatify.ValidationError] instead.
 var (
 	// ErrNotFound: there is no such order.
 	ErrNotFound = errors.New("durable: no such order")

@@ -24,8 +24,8 @@ const (
 	pollShare = 0.75
 )
 
-// slots gives this process's polls their turns. The database shares the API's rate among all processes in
-// blocks of slots, each with a time of its own.
+// slots schedules the polls of this process. The database shares the API's rate among all processes in blocks
+// of slots, each with a time of its own.
 type slots struct {
 	queue *Queue
 
@@ -48,7 +48,8 @@ func (q *Queue) step() time.Duration {
 	return time.Duration(pace / q.options.RequestsPerSecond * float64(time.Second))
 }
 
-// Wait blocks until a request may be made. It is the client's limiter, which a call with a slot passes.
+// Wait blocks until a request may be made. It is the limiter of the client; a call that has a slot does not
+// wait.
 func (s *slots) Wait(ctx context.Context) error {
 	if ctx.Value(slotKey{}) != nil || s.queue.step() == 0 {
 		return nil
@@ -89,7 +90,8 @@ func (s *slots) take() (time.Time, bool) {
 	return at, true
 }
 
-// ask takes a block for those who wait, of up to a second, and returns how long to wait if there is none.
+// ask takes a block of slots, at most a second long, for those who wait, and returns how long to wait if
+// there is none.
 func (s *slots) ask(ctx context.Context) (time.Duration, error) {
 	s.fetch.Lock()
 	defer s.fetch.Unlock()
@@ -118,7 +120,7 @@ func (s *slots) ask(ctx context.Context) (time.Duration, error) {
 	return 0, nil
 }
 
-// limits is the row that all processes share.
+// limits is the row of the database that all processes share.
 type limits struct {
 	spent       float64
 	paused      string
@@ -153,7 +155,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // jitter spreads processes that wait for the same moment.
 func jitter(d time.Duration) time.Duration { return d + time.Duration(rand.Int64N(int64(d)/4+1)) }
 
-// Why a claim was not made. None is an error of the order.
+// The reasons why a claim was not made. None is an error of the order.
 var (
 	errNoSlot = errors.New("no slot of the rate is free")
 	errBusy   = errors.New("as many paid calls are under way as may be")
@@ -168,7 +170,7 @@ func (q *Queue) spend(ctx context.Context, tx *sql.Tx, estimate float64, probe b
 		return err
 	}
 	if got == 0 {
-		return errNoSlot // or one of the others; see admit
+		return errNoSlot // or another of the reasons; see admit
 	}
 	var sending int
 	if err := q.queryRow(ctx, tx, sqlSending, micros(q.timing.held())).Scan(&sending); err != nil {
@@ -180,8 +182,7 @@ func (q *Queue) spend(ctx context.Context, tx *sql.Tx, estimate float64, probe b
 	return nil
 }
 
-// admit reports whether a claim may succeed, and how long to wait otherwise. The claim itself has the last
-// word.
+// admit reports whether a claim may succeed, and how long to wait otherwise. The claim itself decides.
 func (q *Queue) admit(ctx context.Context, estimate float64, probe bool) (wait time.Duration, err error) {
 	limits, err := q.limits(ctx, q.db)
 	switch {
@@ -204,8 +205,8 @@ func (q *Queue) admit(ctx context.Context, estimate float64, probe bool) (wait t
 	return 0, nil
 }
 
-// pause stops the sends of all processes: the account, not the order, is what the API refuses. River's queue
-// follows in the same transaction: paused by itself, it would never be resumed.
+// pause stops the sends of all processes: the API refuses the account, not the order. River's queue is paused
+// in the same transaction; paused separately, it might never be resumed.
 func (q *Queue) pause(ctx context.Context, reason string) error {
 	err := q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := q.exec(ctx, tx, sqlPause, reason, micros(q.timing.probe)); err != nil {

@@ -15,9 +15,9 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// migrations are this package's own, in order; the first is version 1. One that has been released is never
-// edited. {id} is a key that counts, {fill} leaves room on a page for the next version of a row, so that
-// polls touch no index.
+// migrations are this package's own, in order; the first is version 1. A released one is never edited. {id}
+// is an automatic integer key; {fill} leaves room on a page for the next version of a row, so that polls
+// touch no index.
 var migrations = []string{`
 CREATE TABLE {s}orders (
 	id text PRIMARY KEY,
@@ -110,8 +110,9 @@ func (q *Queue) migrator() (*rivermigrate.Migrator[*sql.Tx], error) {
 	return rivermigrate.New(driverOf(q.options.Dialect, q.db), &rivermigrate.Config{Schema: q.schema(), Logger: quiet(q.log)})
 }
 
-// Migrate creates this package's and River's tables, or brings them up to date. It may be called by several
-// processes at once; in Postgres, each call takes two connections of its pool. A database that a newer version of this package has migrated is [ErrSchema].
+// Migrate creates this package's and River's tables, or brings them up to date. Several processes may call it
+// at once; in Postgres, each call takes two connections of its pool. If a newer version of this package has
+// migrated the database, the error is [ErrSchema].
 func (q *Queue) Migrate(ctx context.Context) error {
 	migrate := q.migratePostgres
 	if q.options.Dialect == SQLite {
@@ -124,8 +125,8 @@ func (q *Queue) Migrate(ctx context.Context) error {
 	return nil
 }
 
-// migratePostgres gives each of River's versions a transaction of its own, since one cannot use what another
-// has added to an enum in the same transaction.
+// migratePostgres runs each of River's versions in a transaction of its own: a version cannot use what an
+// earlier one has added to an enum in the same transaction.
 func (q *Queue) migratePostgres(ctx context.Context) error {
 	if q.db.Stats().MaxOpenConnections == 1 {
 		return errors.New("the pool has one connection, and migrating takes two (call SetMaxOpenConns)")
@@ -199,8 +200,8 @@ func (q *Queue) migrateOwn(ctx context.Context, tx *sql.Tx) error {
 
 var errNotMigrated = fmt.Errorf("%w: it is not migrated (call Migrate)", ErrSchema)
 
-// checkVersions compares the database with this program. River calls a schema valid that is newer than
-// itself.
+// checkVersions compares the schema with this program. River itself accepts a schema that is newer than
+// River.
 func (q *Queue) checkVersions(ctx context.Context, on querier) error {
 	own, err := q.hasTable(ctx, on, "durable_migration")
 	if err != nil {
@@ -246,7 +247,7 @@ func (q *Queue) hasTable(ctx context.Context, on querier, name string) (has bool
 	return has, err
 }
 
-// usable is what Submit and Run begin with. The tables are looked at until they fit.
+// usable begins Submit and Run. It checks the tables until they fit once.
 func (q *Queue) usable(ctx context.Context, on querier) error {
 	if q.migrated.Load() {
 		return nil
@@ -264,8 +265,8 @@ type Migration struct {
 	SQL  string // of a Postgres migration, each in a transaction of its own
 }
 
-// Migrations returns everything that [Queue.Migrate] applies to an empty database, in order, with the rows by
-// which it sees afterwards that it is applied. The schema must exist. For SQLite the schema is ignored.
+// Migrations returns everything that [Queue.Migrate] applies to an empty database, in order, with the rows
+// that record it as applied. The schema must exist. For SQLite the schema is ignored.
 func Migrations(dialect Dialect, schema string) ([]Migration, error) {
 	if dialect == SQLite {
 		schema = ""

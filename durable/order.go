@@ -54,23 +54,23 @@ func (s State) moving() bool { return s == StateQueued || s == StateSending || s
 
 // Order is one paid call and the wait for what it makes.
 type Order struct {
-	ID       string             // the caller's key, at most 200 characters; submitting it twice is submitting it once
+	ID       string             // the caller's key, at most 200 characters; a second Submit changes nothing
 	Kind     Kind               // the paid call
 	Of       string             // the preview order that a Render follows; empty for the other kinds
 	Params   creatify.JobParams // zero for a Render
 	Priority int                // from 1, the first to be sent, to 4; 0 is 2
-	MaxWait  time.Duration      // from the creation of the job; 0 is 24 h
+	MaxWait  time.Duration      // longest wait for the job; 0 is 24 h
 
 	// The queue sets the rest.
 
 	State   State
 	JobID   string        // empty while no job is known
-	Reason  string        // a word of creatify.Reason for the latest trouble, or the job's own reason
+	Reason  string        // a word of creatify.Reason, interrupted, quarantined, or the job's own reason
 	Job     *creatify.Job // the job at its end; nil before
-	Credits float64       // held by the estimate, then as the job says
+	Credits float64       // the estimate, then what the job has used
 	Created time.Time     // when it was submitted
 	Sent    time.Time     // when the latest paid call began; zero before
-	Ended   time.Time     // zero while it is not over
+	Ended   time.Time     // zero until it is over
 }
 
 const (
@@ -116,7 +116,7 @@ func (o *Order) check(ownWebhook bool) error {
 		refuse("Priority", "must be from 1 to 4, or 0 for %d, not %d", defaultPriority, o.Priority)
 	}
 	if o.MaxWait < 0 {
-		refuse("MaxWait", "must not be negative, not %v", o.MaxWait)
+		refuse("MaxWait", "must not be negative: %v", o.MaxWait)
 	}
 	if o.Priority == 0 {
 		o.Priority = defaultPriority
@@ -138,14 +138,14 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 // row is an order as it is stored.
 type row struct {
 	Order
-	fence     int64  // counts the claims; who holds the latest may write the outcome of its call
+	fence     int64  // counts the claims; the holder of the latest may write the outcome of its call
 	token     string // of the latest claim, made before it
 	epoch     int64  // counts the River jobs; one with an older epoch has nothing to do
 	version   int64  // counts the writes
 	reference string // random; in the webhook's URL
 	wait      []byte // the Poller's state
 	estimate  float64
-	extra     int // charges that are known beside the order's own
+	extra     int // known charges beyond the order's own
 	digest    string
 }
 
@@ -160,18 +160,18 @@ type Event struct {
 // Counts is a summary of the queue.
 type Counts struct {
 	Orders map[State]int
-	// Extra is how many charges are known to have been made beside those of the orders, by a Resend.
+	// Extra is how many charges are known beyond those of the orders, after a Resend or an Abandon.
 	Extra int
-	// Credits is what all orders have used or hold.
+	// Credits is what all orders have used or reserved.
 	Credits float64
-	// Paused is why nothing is sent: a word of [creatify.Reason]; empty when orders are sent. One order is
-	// tried a minute.
+	// Paused is why nothing is sent: a word of [creatify.Reason]; empty if orders are sent. While paused, one
+	// order is tried each minute.
 	Paused string
-	// PausedSince is when that began; zero when orders are sent.
+	// PausedSince is when the pause began; zero if orders are sent.
 	PausedSince time.Time
 	// OldestQueued is when the oldest queued order was submitted; zero if there is none.
 	OldestQueued time.Time
-	// OldestUnknown is when the first paid call was made whose outcome is unknown; zero if there is none.
+	// OldestUnknown is when the oldest call of unknown outcome was made; zero if there is none.
 	OldestUnknown time.Time
 	// Slots is how many of [Options.Sends] are in use: paid calls under way in all processes.
 	Slots int

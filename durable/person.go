@@ -22,8 +22,8 @@ func (q *Queue) Abandon(ctx context.Context, id, who string) error {
 	return q.decide(ctx, abandon, id, who, "")
 }
 
-// Resume ends a pause of the sends: the account has credits again, or a key that is accepted. Without it, one
-// order is tried a minute. Where sending is not paused, it changes nothing.
+// Resume ends a pause of the sends: call it when the account has credits again, or an accepted key. Without
+// it, one order is tried each minute. If sending is not paused, it changes nothing.
 func (q *Queue) Resume(ctx context.Context) error {
 	limits, err := q.limits(ctx, q.db)
 	if err == nil && limits.paused != "" {
@@ -35,14 +35,14 @@ func (q *Queue) Resume(ctx context.Context) error {
 	return nil
 }
 
-// Resend queues an order whose outcome is unknown, to be sent and charged again: find out before that it was
-// not charged. While the lost call may still be under way, it is [ErrTooEarly].
+// Resend queues an order whose outcome is unknown, to be sent and charged again: first find out that it was
+// not charged. While the lost call may still be under way, the error is [ErrTooEarly].
 func (q *Queue) Resend(ctx context.Context, id, who string) error {
 	return q.decide(ctx, resend, id, who, "", micros(q.timing.under()+q.timing.slack))
 }
 
-// Resolve continues an order that is unknown with the job that was found for it, or one that is expired with
-// its own job if jobID is empty. It reads the job, which is free; one that the API does not know is
+// Resolve continues an unknown order with the job that was found for it, or an expired order with its own job
+// if jobID is empty. It reads the job, which is free; a job that the API does not know is
 // [creatify.ErrNotFound].
 func (q *Queue) Resolve(ctx context.Context, id, jobID, who string) error {
 	if err := q.resolve(ctx, id, jobID, who); err != nil {
@@ -114,7 +114,7 @@ func (q *Queue) adopt(ctx context.Context, t transition, r *row, job *creatify.J
 	})
 }
 
-// decide makes a transition in a person's name.
+// decide makes a transition that a person has decided.
 func (q *Queue) decide(ctx context.Context, t transition, id, who, detail string, args ...any) error {
 	err := q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		r, err := q.move(ctx, tx, t, id, args...)
@@ -149,7 +149,7 @@ func (q *Queue) whyNot(ctx context.Context, tx *sql.Tx, t transition, id string)
 	return fmt.Errorf("%w: it is %s", ErrState, r.State)
 }
 
-// Quarantine makes the orders unknown that were submitted since a time and show as not sent, and returns how
+// Quarantine makes orders unknown that show as not sent and were submitted since a time, and returns how
 // many: after a restore from a backup, or a failover that lost commits, they may have been sent. A zero time
 // means all.
 func (q *Queue) Quarantine(ctx context.Context, since time.Time) (n int, err error) {

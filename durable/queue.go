@@ -36,40 +36,40 @@ type Options struct {
 
 	// RequestsPerSecond bounds the requests of all processes together, paid calls and polls. 0 is no bound.
 	RequestsPerSecond float64
-	// Credits is what all orders together may use, ever. An order that does not fit stays queued. 0 is no
+	// Credits is what all orders together may use, ever. An order that would exceed it stays queued. 0 is no
 	// bound.
 	Credits float64
 	// Sends is how many paid calls all processes together make at once. 0 is 4.
 	Sends int
-	// Webhook makes the API tell when a job has ended. Zero is no webhooks.
+	// Webhook has the API send an event when a job has ended. The zero value turns webhooks off.
 	Webhook Webhook
-	// Wait is how a job is waited for. Its longest wait is the order's MaxWait.
+	// Wait holds the options of each wait. The order's MaxWait replaces WithMaxWait.
 	Wait []creatify.WaitOption
 	// OnEnd is called in the transaction that makes an order done, failed, rejected, refused or expired. It
-	// uses tx only, and has 10 s. What it writes is written once, but it may be called again: when it returns
-	// an error, or the commit fails.
+	// must use only tx, and has 10 s. Its writes are committed once, but it is called again if it returns an
+	// error or the commit fails.
 	OnEnd func(ctx context.Context, tx *sql.Tx, order *Order) error
 	// Retention is how long a finished order keeps its parameters, job and history. Its row stays, so that
-	// its ID stays taken. 0 keeps everything.
+	// its ID cannot be used again. 0 keeps everything.
 	Retention time.Duration
-	// Logger logs what goes wrong, without parameters or URLs. nil logs nothing.
+	// Logger logs problems, without parameters or URLs. nil logs nothing.
 	Logger *slog.Logger
 	// OnCounts is called by [Queue.Run] with the result of [Queue.Counts], at its start and then each
-	// CountsEvery: for gauges that ask no database when they are read. It is called once at a time, and not
-	// after Run has returned: while it blocks, it delays the next call and the end of Run. A panic ends the
-	// process.
+	// CountsEvery: use it for gauges, so that reading them needs no database. Calls do not overlap, and none
+	// comes after Run has returned: a call that blocks delays the next one and the end of Run. A panic ends
+	// the process.
 	OnCounts func(Counts)
 	// CountsEvery is the interval of OnCounts. 0 is 30 s.
 	CountsEvery time.Duration
 	// Listener receives Postgres notifications of new work: orders are sent at once, and Run asks for work
-	// once a second, not four times. Run takes one connection of the pool until it ends. The pool is of the
-	// same database, without PgBouncer in transaction mode. nil asks only.
+	// once a second instead of four times. Run takes one connection of the pool until it ends. The pool
+	// connects to the same database, not through PgBouncer in transaction mode. If nil, Run only asks.
 	Listener *pgxpool.Pool
 	// Authorize lets [Queue.StatusHandler] show buttons that change orders, and names the person for the
-	// history. With nil the page is read-only.
+	// history. If nil, the page is read-only.
 	Authorize func(*http.Request) (who string, ok bool)
 
-	// Hosts are the names under which the status page is seen, beside localhost and IP addresses.
+	// Hosts are the host names of the status page, in addition to localhost and IP addresses.
 	Hosts []string
 
 	timing *timing // for tests
@@ -81,7 +81,7 @@ type Webhook struct {
 	Secret  string // goes into the URL; without it, anybody can make the handler read jobs
 }
 
-// apiClient is what the queue has made of a client.
+// apiClient holds the clients that the queue makes from [Options.Client].
 type apiClient struct {
 	*creatify.Client                  // for free calls
 	paid             *creatify.Client // whose only limit is the call's context
@@ -112,8 +112,8 @@ type Queue struct {
 }
 
 // Open makes a queue on a database that the caller has opened, with pgx's stdlib driver or
-// ncruces/go-sqlite3. It refuses settings under which committed orders could be lost, with [ErrUnsafe], and
-// says which. The tables may be missing: see [Queue.Migrate].
+// ncruces/go-sqlite3. If its settings could lose committed orders, the error is [ErrUnsafe] and names them.
+// The tables may be missing: see [Queue.Migrate].
 func Open(ctx context.Context, db *sql.DB, options Options) (*Queue, error) {
 	q, err := open(ctx, db, options)
 	if err != nil {
@@ -217,8 +217,8 @@ func problemsOf(err error) []creatify.Problem {
 	return []creatify.Problem{{Field: "?", Message: err.Error()}}
 }
 
-// OpenFile makes a queue in a SQLite file of its own, which it creates and migrates. Several processes of one
-// machine may open it. The file must not be on a network file system. Close closes it.
+// OpenFile makes a queue in a SQLite file, which it creates and migrates. Several processes of one machine
+// may open it. The file must not be on a network file system. Close closes it.
 func OpenFile(ctx context.Context, path string, options Options) (*Queue, error) {
 	options.Dialect = SQLite
 	path, err := filepath.Abs(path)
@@ -242,8 +242,8 @@ func OpenFile(ctx context.Context, path string, options Options) (*Queue, error)
 	return nil, err
 }
 
-// safeSQLite has the settings that checkSQLite requires. The busy timeout comes first, or a second process
-// fails to set the rest.
+// safeSQLite has the settings that checkSQLite requires. The busy timeout comes first: without it, a second
+// process fails to set the rest.
 const safeSQLite = "_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_txlock=immediate"
 
 func fileURL(path, query string) string {
@@ -254,8 +254,8 @@ func fileURL(path, query string) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: query}).String()
 }
 
-// Close closes what the queue has opened itself: the file of [OpenFile], and the page's connection. End
-// [Queue.Run] before.
+// Close closes what the queue itself has opened: the file of [OpenFile], and the page's connection. End
+// [Queue.Run] first.
 func (q *Queue) Close() error {
 	var errs []error
 	for _, db := range q.own {
@@ -285,17 +285,17 @@ func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }
 
-// longestStop is how long a process may be stopped and still take a response when it wakes. A call is
-// bounded by its context, whose end the grace follows; an attempt's own limit would be over before the
+// longestStop is how long a process may be stopped and still read a response when it wakes. The limit of a
+// call is its context and the grace after it; a time limit of the attempt would have passed before the
 // response is read.
 const longestStop = time.Hour
 
-// SetClient replaces the client of [Options], for a key that has changed. Calls that are under way end with
-// the old one. nil is a [*creatify.ValidationError].
+// SetClient replaces the client of [Options], for example after a change of the key. Calls under way end with
+// the old client. nil is a [*creatify.ValidationError].
 //
-// The queue uses copies that make one attempt for each call and take their turns by
-// [Options.RequestsPerSecond]. Paid calls have a limit of 60 s and a grace of 10 s, free ones of 15 s. The
-// client's own limits of time and rate, and its retries, do not apply.
+// The queue uses copies of the client that make one attempt for each call and are limited by
+// [Options.RequestsPerSecond]. A paid call has 60 s and a grace of 10 s, a free one 15 s. The client's own
+// time limits, rate limits and retries do not apply.
 func (q *Queue) SetClient(c *creatify.Client) error {
 	if c == nil {
 		return &creatify.ValidationError{Problems: []creatify.Problem{{Field: "Client", Message: "is nil"}}}
@@ -314,8 +314,8 @@ func (q *Queue) SetClient(c *creatify.Client) error {
 	return nil
 }
 
-// Run sends and polls orders until ctx ends, and returns nil when each paid call has its response and all is
-// recorded, which takes up to 45 s. It returns an error at once if the database cannot be used.
+// Run sends and polls orders until ctx ends. It returns nil once every paid call has ended and its outcome is
+// recorded, which takes up to 45 s. If the database cannot be used, it returns an error at once.
 func (q *Queue) Run(ctx context.Context) error {
 	if !q.running.CompareAndSwap(false, true) {
 		return fmt.Errorf("durable: run: %w", ErrRunning)
@@ -390,7 +390,8 @@ func (q *Queue) fetchInterval() time.Duration {
 
 const maxAttempts = 1000
 
-// pollers returns how many polls are made at once. More than a few for each connection would wait for it.
+// pollers returns how many polls are made at once. More than a few for each connection would wait for the
+// connection.
 func (q *Queue) pollers() int {
 	if q.options.Dialect == SQLite {
 		return 16

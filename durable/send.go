@@ -33,7 +33,7 @@ func (waitArgs) Kind() string { return "creatify_wait" }
 var live = []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
 	rivertype.JobStateRunning, rivertype.JobStateScheduled}
 
-// enqueue gives an order the River job of its epoch. A zero time is now.
+// enqueue inserts the River job for the order's epoch. A zero time is now.
 func (q *Queue) enqueue(ctx context.Context, tx *sql.Tx, r *row, at time.Time) error {
 	options := &river.InsertOpts{Queue: waitQueue, MaxAttempts: maxAttempts, ScheduledAt: at,
 		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
@@ -56,7 +56,7 @@ func (q *Queue) enqueue(ctx context.Context, tx *sql.Tx, r *row, at time.Time) e
 type sender struct {
 	river.WorkerDefaults[sendArgs]
 	queue *Queue
-	run   context.Context // ends before the job's: nothing is claimed afterwards
+	run   context.Context // ends before the River job's context: nothing is claimed afterwards
 }
 
 func (s *sender) Timeout(*river.Job[sendArgs]) time.Duration { return s.queue.timing.sendTimeout() }
@@ -117,8 +117,8 @@ func (q *Queue) estimate(ctx context.Context, r *row) (float64, error) {
 	return credits, nil
 }
 
-// claim waits for a slot and takes the order to sending. It returns nil if somebody else was faster. It
-// snoozes when the slot does not come in time, or when the process stops.
+// claim waits for a slot and moves the order to sending. It returns nil if another process was faster. It
+// snoozes if the slot does not come in time, or if the process stops.
 func (q *Queue) claim(ctx, run context.Context, r *row, estimate float64, probe bool) (begun time.Time, claimed *row, err error) {
 	for last := time.Now().Add(q.timing.block); ; {
 		wait, err := q.admit(ctx, estimate, probe)
@@ -147,10 +147,10 @@ func (q *Queue) claim(ctx, run context.Context, r *row, estimate float64, probe 
 	}
 }
 
-// pausedSnooze is short: River's queue is paused then, and afterwards the order is to be sent at once.
+// pausedSnooze is short: River's queue is paused meanwhile, and afterwards the order should be sent at once.
 const pausedSnooze = 5 * time.Second
 
-// tryClaim commits the claim. When the answer to the commit is lost, it finds out by the token.
+// tryClaim commits the claim. If the response to the commit is lost, it looks for the claim by its token.
 func (q *Queue) tryClaim(ctx context.Context, r *row, estimate float64, probe bool) (claimed *row, err error) {
 	token, committing := newToken(), false
 	err = q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -199,7 +199,7 @@ func (q *Queue) findClaim(ctx context.Context, id, token string) (r *row, err er
 	}
 }
 
-// call makes the paid call of a claim. Its limit counts from the claim, as everybody else's idea of it does.
+// call makes the paid call of a claim. Its time limit counts from the claim, as it does for other processes.
 func (q *Queue) call(ctx context.Context, r *row, begun time.Time) (*creatify.Job, error) {
 	if took := time.Now().Round(0).Sub(begun); took > q.timing.late() || took < 0 {
 		return nil, fmt.Errorf("%w: the claim took %s", errLate, took)
@@ -249,7 +249,7 @@ func (q *Queue) outcome(ctx context.Context, r *row, job *creatify.Job, err erro
 		q.requeue(ctx, r, reason, 0)
 	case errors.Is(err, creatify.ErrRateLimited):
 		q.requeue(ctx, r, reason, max(retryAfter(err), 5*time.Second))
-	case reason != notSent && isRefused(err): // the latter is also what a budget's own read of the job met
+	case reason != notSent && isRefused(err): // isRefused is also true if a budget's read of the job was refused
 		q.refuse(ctx, r, reason, err)
 		return q.resumed(ctx, r)
 	default: // not sent
@@ -258,8 +258,8 @@ func (q *Queue) outcome(ctx context.Context, r *row, job *creatify.Job, err erro
 	return nil
 }
 
-// resumed ends a pause, since the API has accepted the account. A call that was not claimed after the pause
-// tells nothing of it.
+// resumed ends a pause, since the API has accepted the account. A call that was claimed before the pause does
+// not show that.
 func (q *Queue) resumed(ctx context.Context, r *row) error {
 	ctx, cancel := context.WithTimeout(ctx, q.timing.transaction)
 	defer cancel()
@@ -338,8 +338,8 @@ func (q *Queue) recordJob(ctx context.Context, r *row, job *creatify.Job) {
 	q.timing.point("recorded", r)
 }
 
-// recordLate records an ID that the order has not waited for: it has the ID already, or it was sent again or
-// abandoned. A render's calls all have the ID of its preview.
+// recordLate records a job ID for an order that does not wait for it: it has the ID already, or it was sent
+// again or abandoned. All calls of a render have the ID of its preview's job.
 func (q *Queue) recordLate(ctx context.Context, tx *sql.Tx, r *row, jobID string) error {
 	now, err := q.getBy(ctx, tx, sqlGetLocked, r.ID)
 	if err != nil {
@@ -383,7 +383,7 @@ func (q *Queue) giveBack(ctx context.Context, tx *sql.Tx, credits float64) error
 	return err
 }
 
-// refuse ends an order that the API refused. If OnEnd cannot take it, it is sent again later, to be refused
+// refuse ends an order that the API refused. If OnEnd fails, the order is sent again later, to be refused
 // again.
 func (q *Queue) refuse(ctx context.Context, r *row, reason string, cause error) {
 	broken := false
@@ -417,7 +417,7 @@ func (q *Queue) park(ctx context.Context, r *row, reason string, cause error) {
 	q.insist(ctx, r, reason, func(ctx context.Context) error { return q.parkIf(ctx, r, reason, oneLine(cause), 0) })
 }
 
-// lose parks the call of a process that has died, once it cannot be under way any more.
+// lose parks the call of a process that has died, once the call cannot be under way any more.
 func (q *Queue) lose(ctx context.Context, r *row) error {
 	wait := q.timing.held()
 	if err := q.parkIf(ctx, r, "interrupted", "its process has died", wait); err != nil {
@@ -430,8 +430,8 @@ func (q *Queue) lose(ctx context.Context, r *row) error {
 	return err
 }
 
-// parkIf parks a claim of at least some age. A render's job is looked at when the call cannot be under way
-// any more.
+// parkIf parks a claim that is at least this old. The job of a render is read once the call cannot be under
+// way any more.
 func (q *Queue) parkIf(ctx context.Context, r *row, reason, detail string, age time.Duration) error {
 	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now, err := q.move(ctx, tx, park, r.ID, r.fence, r.token, reason, micros(age))

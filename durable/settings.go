@@ -45,7 +45,7 @@ func (q *Queue) checkPostgres(ctx context.Context) (problems []string, err error
 	return problems, nil
 }
 
-// checkSQLite looks at two physical connections: a pragma that was set by hand is gone on the second.
+// checkSQLite checks two physical connections: a pragma that was set by hand is missing on the second.
 func (q *Queue) checkSQLite(ctx context.Context) (problems []string, err error) {
 	if n := q.db.Stats().MaxOpenConnections; n != 1 {
 		problems = append(problems, "the pool has more than one connection: they would lock each other out (call SetMaxOpenConns(1))")
@@ -127,7 +127,7 @@ func isImmediate(ctx context.Context, conn *sql.Conn) (immediate bool, err error
 	return immediate, err
 }
 
-// openReads gives the status page a connection of its own to a SQLite file, so that it does not hold up the
+// openReads opens separate connections to a SQLite file for the status page, so that it does not block the
 // queue's.
 func (q *Queue) openReads(ctx context.Context) error {
 	if q.options.Dialect != SQLite {

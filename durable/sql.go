@@ -13,8 +13,8 @@ import (
 )
 
 // All SQL is here, once for both dialects. Times are microseconds since 1970. In a statement, {s} is the
-// schema's prefix, {now} the database's clock, {greatest} the larger and {least} the smaller of two, {lock} passes over rows that
-// others hold, {wait} waits for them, and $n is a parameter.
+// schema's prefix, {now} the database's clock, {greatest} the larger and {least} the smaller of two, {lock}
+// skips rows that others have locked, {wait} waits for them, and $n is a parameter.
 
 // Dialect is the kind of database.
 type Dialect int
@@ -40,8 +40,7 @@ func (d Dialect) replacer(schema string) *strings.Replacer {
 
 func quote(identifier string) string { return `"` + strings.ReplaceAll(identifier, `"`, `""`) + `"` }
 
-// transition is one change of an order's state: the only way in which a state is written. $1 is the order's
-// ID.
+// transition is one change of an order's state; states are written in no other way. $1 is the order's ID.
 type transition struct {
 	name string
 	from []State
@@ -50,22 +49,22 @@ type transition struct {
 	when string // what else must hold: a fence, a version or an epoch
 }
 
-// mine is the fence of a claim, with its token: a database that has lost a commit may count a fence twice.
+// mine checks the fence of a claim, and its token: a database that has lost a commit may use a fence twice.
 const mine = "fence = $2 AND token = $3"
 
-// The transitions. Those that a claim's holder makes carry its fence, so that no other claim's outcome is
-// written; those of a wait carry the version, so that of two polls one is written.
+// The transitions. Those of a claim's holder check its fence, so that the outcome of no other claim is
+// written. Those of a wait check the version, so that only one of two concurrent polls is written.
 var (
-	// submit is the INSERT below; it has no state before.
+	// submit is the INSERT below; it has no earlier state.
 	submit = transition{name: "submit", to: StateQueued}
 	// claim is committed before the paid call: afterwards, nobody else sends.
 	claim = transition{"claim", []State{StateQueued}, StateSending,
 		"fence = fence + 1, token = $3, sent = {now}, estimate = $4, credits = credits + $4, reason = ''", "epoch = $2"}
-	// record keeps the ID that a paid call brought, also when somebody took the caller for dead, or when a
-	// Resend has not been sent yet.
+	// record stores the ID that a paid call returned, also if another process has already parked the order,
+	// or if a Resend has not been sent yet.
 	record = transition{"record", []State{StateSending, StateUnknown, StateQueued}, StateWaiting,
 		"job_id = $4, wait = $5, due = $6, epoch = epoch + 1, reason = ''", mine}
-	// requeue takes back a call that was certainly not charged, and what it held of the budget, once.
+	// requeue queues an order again whose call was certainly not charged, and releases its estimate, once.
 	requeue = transition{"requeue", []State{StateSending, StateUnknown, StateQueued}, StateQueued,
 		"reason = $4, due = $5, epoch = epoch + 1, credits = credits - estimate, estimate = 0", mine + " AND (state <> 'queued' OR estimate > 0)"}
 	// refuse ends an order that the API refused and did not charge.
@@ -73,22 +72,22 @@ var (
 		"reason = $4, ended = {now}, credits = credits - estimate, estimate = 0", mine}
 	// park is for a call whose outcome is unknown, or whose process has died.
 	park = transition{"park", []State{StateSending}, StateUnknown, "reason = $4", mine + " AND sent <= {now} - $5"}
-	// event takes the ID that came with an order's webhook reference, or from a Get of a render. A queued order
-	// is one that was sent again, or one whose claim was lost with the database.
+	// event stores the ID that came with an order's webhook reference, or from a Get of a render. A queued
+	// order was sent before: it is sent again, or the database has lost its claim.
 	event = transition{"event", []State{StateSending, StateUnknown, StateExpired, StateQueued}, StateWaiting,
 		"job_id = $2, wait = $3, due = $4, epoch = epoch + 1, reason = '', ended = 0, sent = {greatest}(sent, created)", "fence = $5"}
-	// resolve takes the ID that a person found.
+	// resolve stores the ID that a person found.
 	resolve = transition{"resolve", []State{StateUnknown, StateExpired}, StateWaiting,
 		"job_id = $2, wait = $3, due = $4, epoch = epoch + 1, reason = '', ended = 0", "fence = $5"}
-	// resend is a person's decision to send the order again; what the lost call held stays in credits,
-	// which the next claim adds to.
+	// resend is a person's decision to send the order again. The lost call's estimate stays in credits, and
+	// the next claim adds its own.
 	resend = transition{"resend", []State{StateUnknown}, StateQueued,
 		"reason = '', due = {now}, epoch = epoch + 1", "sent <= {now} - $2"}
-	// abandon is a person's decision to expect nothing more.
+	// abandon is a person's decision to stop looking for the job.
 	abandon = transition{"abandon", []State{StateUnknown, StateExpired}, StateCancelled, "ended = {now}", ""}
 	// cancel ends an order that was not sent.
 	cancel = transition{"cancel", []State{StateQueued}, StateCancelled, "ended = {now}", ""}
-	// end records a job's end, and settles what the order cost.
+	// end records a job's end, and replaces the estimate by its cost.
 	end = transition{"end", []State{StateWaiting}, "$2",
 		"reason = $4, ended = {now}, wait = '', credits = credits + $5, estimate = estimate + $5", "version = $3"}
 	// expire ends a wait whose job may continue. The ID and the estimate stay.
@@ -101,8 +100,8 @@ var (
 var transitions = []transition{submit, claim, record, requeue, refuse, park, event, resolve, resend, abandon, cancel, end,
 	expire, quarantine}
 
-// statement is the UPDATE that makes a transition if the order is in one of its states, and returns the new
-// row.
+// statement returns the UPDATE that makes the transition if the order is in one of its states, and that
+// returns the new row.
 func (t transition) statement() string {
 	from := make([]string, len(t.from))
 	for i, s := range t.from {
@@ -131,7 +130,7 @@ const (
 	sqlInsertData = `INSERT INTO {s}order_data (order_id, params) VALUES ($1, $2)`
 	sqlSetRiver   = `UPDATE {s}orders SET river_id = $2 WHERE id = $1`
 	sqlGet        = `SELECT ` + columns + ` FROM {s}orders WHERE id = $1`
-	// A transaction that holds the row has ended when this returns.
+	// When this returns, no other transaction holds the row.
 	sqlGetLocked = `SELECT ` + columns + ` FROM {s}orders WHERE id = $1 {wait}`
 	sqlData      = `SELECT params, job FROM {s}order_data WHERE order_id = $1`
 	sqlSetJob    = `UPDATE {s}order_data SET job = $2 WHERE order_id = $1`
@@ -140,36 +139,36 @@ const (
 	sqlByReference = `SELECT id FROM {s}orders WHERE reference = $1`
 	sqlByJob       = `SELECT id FROM {s}orders WHERE job_id = $1 ORDER BY created LIMIT 20`
 
-	// Newest first. The last ID of a page leads to the next.
+	// The newest first. The last ID of a page is where the next one begins.
 	sqlList = `SELECT ` + columns + ` FROM {s}orders WHERE ($1 = '' OR state = $1) AND ($2 = '' OR job_id = $2 OR id LIKE $5 ESCAPE '!')
 		AND ($3 = '' OR (created, id) < (SELECT created, id FROM {s}orders WHERE id = $3))
 		ORDER BY created DESC, id DESC LIMIT $4`
-	// Each reads an index: the first every order's entry, the second those of a few orders.
+	// Both read an index: the first has an entry for every order, the second for a few orders only.
 	sqlCount = `SELECT state, count(*) FROM {s}orders GROUP BY state`
 	sqlFacts = `SELECT (SELECT coalesce(sum(extra), 0) FROM {s}orders WHERE extra > 0),
 		(SELECT coalesce(min(created), 0) FROM {s}orders WHERE state = 'queued'),
 		(SELECT coalesce(min(sent), 0) FROM {s}orders WHERE state = 'unknown'),
 		(SELECT count(*) FROM {s}orders WHERE state = 'sending' AND sent > {now} - $1),
 		(SELECT count(*) FROM {s}replicas WHERE seen > {now} - $2)`
-	// A process that runs shows it at each sweep. $2 is for how long it counts without.
+	// A running process updates its row at each sweep. $2 is how long it counts as running without that.
 	sqlShow = `INSERT INTO {s}replicas (id, seen) VALUES ($1, {now}) ON CONFLICT (id) DO UPDATE SET seen = excluded.seen`
 	sqlGone = `DELETE FROM {s}replicas WHERE id = $1 OR seen < {now} - $2`
-	// The brake asks whether there are a few, not how many there are.
+	// The brake needs to know only whether there are a few.
 	sqlWaiting = `SELECT count(*) FROM (SELECT 1 FROM {s}orders WHERE state = 'waiting' LIMIT 10) AS few`
 	sqlEvents  = `SELECT at, who, what, detail FROM {s}order_events WHERE order_id = $1 ORDER BY id`
 	sqlEvent   = `INSERT INTO {s}order_events (order_id, at, who, what, detail) VALUES ($1, {now}, $2, $3, $4)`
 
-	// The latest poll is kept only by whoever read the version that it began with.
+	// A poll is stored only if the order still has the version with which the poll began.
 	sqlSaveWait = `UPDATE {s}orders SET wait = $3, due = $4, version = version + 1
 		WHERE id = $1 AND version = $2 AND state = 'waiting'`
-	// A charge that was found after its order had continued without it. It counts once.
+	// A charge that was found after its order had continued without it. Each is counted once.
 	sqlExtra = `UPDATE {s}orders SET extra = extra + 1 WHERE id = $1 AND NOT EXISTS
 		(SELECT 1 FROM {s}order_events WHERE order_id = $1 AND what = 'extra' AND detail = $2)`
 
-	// The one row of limits caps claims: it is taken last in a transaction. A claim takes a time slot of the
-	// API's rate, and what it may cost. $1 is the time between slots, $2 the estimate, $3 the budget or 0, $4
-	// whether a pause is ignored. Nobody takes a slot that lies in the future, or the polls of a few replicas
-	// would leave none to claims.
+	// The single row of limits caps claims: it is locked last in a transaction. A claim takes a time slot of
+	// the API's rate, and its estimate. $1 is the time between slots, $2 the estimate, $3 the budget or 0, $4
+	// whether a pause is ignored. Nobody takes a slot in the future, or the polls of a few replicas would
+	// leave none for claims.
 	sqlTakeSlot = `UPDATE {s}limits SET rate_at = {greatest}(rate_at, {now}) + $1, spent = spent + $2
 		WHERE rate_at <= {now} + 20000 AND (paused = '' OR $4)
 		AND (CAST($3 AS double precision) = 0 OR spent + $2 <= CAST($3 AS double precision) + 1e-9)`
@@ -179,25 +178,25 @@ const (
 		WHERE polls_at <= {now} + 20000 AND rate_at <= {now} + 20000`
 	sqlLimits = `SELECT spent, paused, paused_at, rate_at - {now}, {greatest}(rate_at, polls_at) - {now} FROM {s}limits`
 	sqlSpend  = `UPDATE {s}limits SET spent = spent + $1`
-	// A call cannot be under way for longer than its own limit, so that callers who died do not count for
-	// good.
+	// A call cannot be under way for longer than its own limit, so the calls of dead processes do not count
+	// forever.
 	sqlSending = `SELECT count(*) FROM {s}orders WHERE state = 'sending' AND sent > {now} - $1`
-	// The first pause's time is kept while it lasts.
+	// paused_at is when the pause began, also if it is renewed.
 	sqlPause = `UPDATE {s}limits SET paused = $1, paused_at = CASE WHEN paused = '' THEN {now} ELSE paused_at END,
 		probe_at = {now} + $2`
 	sqlResume = `UPDATE {s}limits SET paused = '' WHERE paused <> ''`
-	// It changes nothing, but nobody resumes before its transaction ends.
+	// This changes nothing, but it prevents a resume before its transaction ends.
 	sqlStillPaused = `UPDATE {s}limits SET paused = paused WHERE paused <> ''`
-	// A database's clock may be set back, by a failover or at a machine's start. Nothing is due later than it
-	// can be: $1 for slots, $2 for the probe.
+	// A database's clock may be set back, by a failover or at a machine's start. Times are limited to the
+	// latest that they can be: $1 ahead for slots, $2 for the probe.
 	sqlClock = `UPDATE {s}limits SET rate_at = {least}(rate_at, {now} + $1), polls_at = {least}(polls_at, {now} + $1),
 		paused_at = {least}(paused_at, {now}), probe_at = {least}(probe_at, {now} + $2)
 		WHERE rate_at > {now} + $1 OR polls_at > {now} + $1 OR paused_at > {now} OR probe_at > {now} + $2`
-	// Of all processes one makes the probe.
+	// One of all processes makes the probe.
 	sqlProbe = `UPDATE {s}limits SET probe_at = {now} + $1 WHERE paused <> '' AND probe_at <= {now} RETURNING paused`
 	sqlFirst = `SELECT id FROM {s}orders WHERE state = 'queued' AND due <= {now} ORDER BY priority, created LIMIT 1`
 
-	// Orders that River has lost: their job has disappeared, or sleeps or runs longer than it should.
+	// Orders that River has lost: their River job is missing, or sleeps or runs longer than it should.
 	sqlLost = `SELECT o.id FROM {s}orders o LEFT JOIN {s}river_job j ON j.id = o.river_id
 		WHERE o.state IN ('queued', 'waiting') AND (j.id IS NULL OR j.state IN ('cancelled', 'completed', 'discarded')
 			OR j.state IN ('scheduled', 'retryable', 'pending') AND o.due < {now} - $1
@@ -208,7 +207,7 @@ const (
 	sqlHeld = `SELECT o.id FROM {s}orders o JOIN {s}river_job j ON j.id = o.river_id
 		WHERE o.state = 'queued' AND o.due <= {now} AND j.state = 'scheduled' LIMIT $1 {lock}`
 	sqlRevive = `UPDATE {s}orders SET epoch = epoch + 1 WHERE id = $1 AND state IN ('queued', 'waiting') RETURNING ` + columns
-	// Calls that cannot be under way any more, and whose outcome nobody wrote.
+	// Calls that cannot be under way any more, and whose outcome was not written.
 	sqlStale = `SELECT o.id, o.fence FROM {s}orders o WHERE o.state = 'sending' AND o.sent < {now} - $1 LIMIT $2`
 	// Finished orders keep their row, so that their ID stays taken.
 	sqlForget = `DELETE FROM {s}order_data WHERE order_id IN (SELECT o.id FROM {s}orders o JOIN {s}order_data d

@@ -24,7 +24,7 @@ var statusHTML string
 // whoever may see the orders; with [Options.Authorize] it has buttons that change them.
 //
 // It answers on localhost, on IP addresses and on the names in [Options.Hosts], so that no foreign page can
-// read it under a name of its own, and takes no change from another site's page.
+// read it by DNS rebinding. Changes from other sites' pages are refused.
 func (q *Queue) StatusHandler() http.Handler {
 	s := &status{queue: q, origin: http.NewCrossOriginProtection(), busy: make(chan struct{}, 2)}
 	s.page = template.Must(template.New("status").Funcs(template.FuncMap{"ago": ago, "clock": clock, "link": link}).Parse(statusHTML))
@@ -64,8 +64,8 @@ func (s *status) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// knowsHost reports whether a Host header is one under which the page may be seen. A name that somebody
-// else's DNS has pointed here is not.
+// knowsHost reports whether the page may be seen under a Host header. A foreign name whose DNS record leads
+// here is refused.
 func (s *status) knowsHost(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -83,7 +83,7 @@ func (s *status) authorize(r *http.Request) (who string, ok bool) {
 	return s.queue.options.Authorize(r)
 }
 
-// change makes the change of a button, and shows the order.
+// change does what a button asks for, and shows the order.
 func (s *status) change(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if err := s.origin.Check(r); err != nil {
 		http.Error(w, "403 Forbidden: the request comes from another site", http.StatusForbidden)
@@ -123,7 +123,7 @@ func (s *status) change(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	http.Redirect(w, r, page+"?"+query, http.StatusSeeOther) //nolint:gosec // to the page itself
 }
 
-// view is what the page and the JSON show.
+// view has the data of the page and of the JSON.
 type view struct {
 	Counts  map[State]int `json:"counts"`
 	Extra   int           `json:"extra_charges"`
@@ -285,7 +285,7 @@ func (s shown) Advice() string {
 	return ""
 }
 
-// link is a URL that may stand in a page: the API's words could be anything.
+// link returns text if it may be a link in a page: the API could send anything.
 func link(text string) string {
 	if u, err := url.Parse(text); err == nil && (u.Scheme == "https" || u.Scheme == "http") {
 		return text

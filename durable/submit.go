@@ -15,9 +15,9 @@ import (
 	creatify "github.com/creatify-community/creatify-go"
 )
 
-// Submit stores an order, to be sent by whichever process runs. It does not contact the API. Submitting an ID
-// again returns the order as it stands, or [ErrConflict] if it asked for something else. A Render whose
-// preview is not done is [ErrNotReady].
+// Submit stores an order, which any running process then sends. It does not contact the API. If the ID was
+// submitted before, it returns the stored order, or [ErrConflict] if the parameters differ. If the preview of
+// a Render is not done, the error is [ErrNotReady].
 func (q *Queue) Submit(ctx context.Context, order Order) (stored *Order, err error) {
 	var r *row
 	err = q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -30,8 +30,8 @@ func (q *Queue) Submit(ctx context.Context, order Order) (stored *Order, err err
 	return &r.Order, nil
 }
 
-// SubmitTx is [Queue.Submit] in the caller's transaction, which must be one of the queue's database. The
-// order is sent when the transaction has been committed.
+// SubmitTx is [Queue.Submit] in the caller's transaction, which must belong to the queue's database. The
+// order is sent after the transaction has been committed.
 func (q *Queue) SubmitTx(ctx context.Context, tx *sql.Tx, order Order) (*Order, error) {
 	r, err := q.submit(ctx, tx, order)
 	if err != nil {
@@ -82,7 +82,7 @@ func (q *Queue) submit(ctx context.Context, tx *sql.Tx, order Order) (*row, erro
 	return r, q.enqueue(ctx, tx, r, time.Time{})
 }
 
-// again is what a second Submit returns.
+// again returns what a second Submit returns.
 func (q *Queue) again(ctx context.Context, tx *sql.Tx, r *row, digest string) (*row, error) {
 	if r.digest != digest {
 		return nil, ErrConflict
@@ -90,7 +90,7 @@ func (q *Queue) again(ctx context.Context, tx *sql.Tx, r *row, digest string) (*
 	return r, q.load(ctx, tx, r)
 }
 
-// previewOf returns the job whose preview an order has made.
+// previewOf returns the ID of the job that a preview order has made.
 func (q *Queue) previewOf(ctx context.Context, tx *sql.Tx, id string) (jobID string, err error) {
 	of, err := q.get(ctx, tx, id)
 	switch {
@@ -106,7 +106,7 @@ func (q *Queue) previewOf(ctx context.Context, tx *sql.Tx, id string) (jobID str
 	return of.JobID, nil
 }
 
-// digest stands for what an order pays for.
+// digest identifies what an order pays for.
 func (o *Order) digest(params []byte) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%q\n%s", o.Kind, o.Of, params))
 	return hex.EncodeToString(sum[:16])
@@ -207,8 +207,8 @@ func (q *Queue) counts(ctx context.Context, on querier) (Counts, error) {
 	return c, nil
 }
 
-// Wait blocks until an order rests: it is over, unknown or expired. It asks the database, and needs no Run in
-// this process.
+// Wait blocks until an order has ended, is unknown or is expired. It polls the database; Run need not be
+// running in this process.
 func (q *Queue) Wait(ctx context.Context, id string) (*Order, error) {
 	for pause := 50 * time.Millisecond; ; pause = min(pause*3/2, time.Second) {
 		r, err := q.get(ctx, q.db, id)

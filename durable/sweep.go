@@ -11,7 +11,7 @@ import (
 
 const sweepBatch = 200
 
-// sweepUntil sweeps until ctx ends. Each process does, and none needs to be River's leader.
+// sweepUntil sweeps until ctx ends. Every process does that; none needs to be River's leader.
 func (q *Queue) sweepUntil(ctx context.Context) {
 	defer q.leave(context.WithoutCancel(ctx))
 	for wait := q.timing.sweep / 10; sleep(ctx, jitter(wait)) == nil; wait = q.timing.sweep {
@@ -21,31 +21,31 @@ func (q *Queue) sweepUntil(ctx context.Context) {
 	}
 }
 
-// sweep heals what River and dead processes have left behind.
+// sweep repairs what River and dead processes have left behind.
 func (q *Queue) sweep(ctx context.Context) error {
 	return errors.Join(q.show(ctx), q.setClock(ctx), q.parkStale(ctx), q.reviveLost(ctx), q.forget(ctx), q.countWaiting(ctx), q.probe(ctx))
 }
 
-// show puts this process on the list of those that run.
+// show records that this process is running.
 func (q *Queue) show(ctx context.Context) error {
 	_, err := q.exec(ctx, q.db, sqlShow, q.replica)
 	return err
 }
 
-// setClock brings times back that lie further in the future than they can.
+// setClock corrects times that lie further in the future than they can.
 func (q *Queue) setClock(ctx context.Context) error {
 	_, err := q.exec(ctx, q.db, sqlClock, micros(2*time.Second+2*q.step()), micros(q.timing.probe))
 	return err
 }
 
-// leave takes this process off the list, and those that were killed.
+// leave removes this process from the list, and processes that were killed.
 func (q *Queue) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, q.timing.transaction)
 	defer cancel()
 	_, _ = q.exec(ctx, q.db, sqlGone, q.replica, micros(q.timing.shown())) // it counts as gone by itself, later
 }
 
-// countUntil calls OnCounts on its interval until ctx ends.
+// countUntil calls OnCounts each CountsEvery until ctx ends.
 func (q *Queue) countUntil(ctx context.Context) {
 	for wait := time.Duration(0); sleep(ctx, wait) == nil; wait = q.options.CountsEvery {
 		counts, err := q.counts(ctx, q.reads)
@@ -79,14 +79,14 @@ func (q *Queue) parkStale(ctx context.Context) error {
 	return err
 }
 
-// reviveLost gives a new River job to orders whose job has disappeared or is late.
+// reviveLost inserts a new River job for orders whose River job is missing or late.
 func (q *Queue) reviveLost(ctx context.Context) error {
 	t := q.timing
 	return q.revive(ctx, sqlLost, micros(t.overdue), micros(t.sendTimeout()+t.overdue), sweepBatch, micros(t.rescue+t.overdue))
 }
 
-// revive gives a new River job to the orders that a statement selects. Others that do so at the same time
-// pass them over. What takes too long for one transaction is left to the next sweep.
+// revive inserts a new River job for the orders that a statement selects. Concurrent sweeps skip them. What
+// does not fit into one transaction is left to the next sweep.
 func (q *Queue) revive(ctx context.Context, statement string, args ...any) error {
 	started := time.Now()
 	return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -140,7 +140,7 @@ func (q *Queue) countWaiting(ctx context.Context) error {
 	return nil
 }
 
-// probe sends one order when sending has been paused for long enough, in one of all processes.
+// probe sends one order if sending has been paused for long enough. One of all processes does that.
 func (q *Queue) probe(ctx context.Context) error {
 	var reason string
 	err := q.queryRow(ctx, q.db, sqlProbe, micros(q.timing.probe)).Scan(&reason)
@@ -171,7 +171,7 @@ func (q *Queue) probe(ctx context.Context) error {
 	return err
 }
 
-// outlive returns a context that ends when River's jobs are cut off after ctx's end.
+// outlive returns a context that ends some time after ctx, when River cancels its own jobs.
 func (q *Queue) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
 	call, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {

@@ -2,7 +2,7 @@ package durable
 
 import "time"
 
-// timing is every time that is no option.
+// timing has every duration that is not an option.
 type timing struct {
 	call, grace time.Duration // limits of a paid call, from its claim
 	slack       time.Duration // beyond which a claim cannot be under way
@@ -12,17 +12,17 @@ type timing struct {
 	pollTurn    time.Duration // the longest wait for a poll's turn
 	pollTimeout time.Duration // River's, of a wait job
 	rescue      time.Duration // River's
-	margin      time.Duration // from the end of a send's work to River's idea that it is stuck
+	margin      time.Duration // from the end of a send's work until River takes it for stuck
 	fetch       time.Duration // River's poll interval
 	sweep       time.Duration
 	overdue     time.Duration
 	probe       time.Duration // between tries while paused
 	softStop    time.Duration
-	lostSwap    time.Duration // until a poll is made again whose result another write made void
+	lostSwap    time.Duration // until a poll is repeated whose result lost against another write
 	refused     time.Duration // between polls while the account is refused
 	afterFail   time.Duration // until OnEnd is called again
 
-	at func(point string, r *row) // called between steps, to stop there
+	at func(point string, r *row) // called between steps, for tests
 }
 
 // The work of a send ends by itself 20 s before River takes it for stuck: 20 s for a slot, 10 s for the
@@ -36,17 +36,17 @@ func defaultTiming() *timing {
 	}
 }
 
-// under is for how long a paid call may be under way after its claim.
+// under is how long a paid call may be under way after its claim.
 func (t *timing) under() time.Duration { return t.call + t.grace }
 
-// held is for how long a claim counts against [Options.Sends] if nobody writes its outcome.
+// held is how long a claim counts against [Options.Sends] if its outcome is not written.
 func (t *timing) held() time.Duration { return t.under() + t.transaction }
 
-// shown is for how long a process counts as running after its latest sweep.
+// shown is how long a process counts as running after its latest sweep.
 func (t *timing) shown() time.Duration { return 3 * t.sweep }
 
-// late is the longest time from the beginning of a claim to its call. Somebody may have given the order back
-// to be sent after a longer one.
+// late is the longest time from the beginning of a claim to its call. Later, somebody may have released the
+// order to be sent again.
 func (t *timing) late() time.Duration { return 2 * t.transaction }
 
 // sendTimeout is River's, of a send job.

@@ -22,7 +22,7 @@ import (
 func (q *Queue) newWait(r *row, job *creatify.Job) (state []byte, due time.Time, err error) {
 	pending := creatify.NewPendingJob(job, r.Params)
 	pending.Kind, pending.Key, pending.Deadline = r.Kind.waits(), r.ID, time.Now().Add(r.MaxWait)
-	if r.Kind == Render { // the job is as old as its preview
+	if r.Kind == Render { // its job was created for the preview
 		pending.Started = r.Sent
 	}
 	poller, err := q.client.Load().Jobs.NewPoller(pending, q.options.Wait...)
@@ -43,15 +43,15 @@ func (q *Queue) resumeWait(r *row) (*creatify.Poller, error) {
 	return jobs.ResumePoller(r.wait, q.options.Wait...)
 }
 
-// waiter polls.
+// waiter makes the polls.
 type waiter struct {
 	river.WorkerDefaults[waitArgs]
 	queue *Queue
 	run   context.Context
 }
 
-// Work makes one poll and snoozes until the next. It returns nil only when nothing is left to wait for: River
-// ends the job when any worker does.
+// Work makes one poll and snoozes until the next. It returns nil only if nothing is left to wait for, since
+// that completes the River job.
 func (w *waiter) Work(ctx context.Context, job *river.Job[waitArgs]) error {
 	q := w.queue
 	r, err := q.get(ctx, q.db, job.Args.Order)
@@ -77,7 +77,7 @@ func (w *waiter) Work(ctx context.Context, job *river.Job[waitArgs]) error {
 	return river.JobSnooze(again)
 }
 
-// poll makes one poll. It returns when to make the next, or a negative time when the wait is over.
+// poll makes one poll. It returns the time until the next one, negative if the wait is over.
 func (q *Queue) poll(ctx, run context.Context, r *row, poller *creatify.Poller) (again time.Duration, err error) {
 	turn, cancel := context.WithTimeout(run, q.timing.pollTurn)
 	defer cancel()
@@ -97,7 +97,7 @@ func (q *Queue) poll(ctx, run context.Context, r *row, poller *creatify.Poller) 
 	if !cutOff(err, poller.Err()) {
 		q.observe(r, poller.Err(), started)
 	}
-	if over && accountRefused(err) { // the state from before the poll stays
+	if over && accountRefused(err) { // the state before the poll is kept
 		return q.save(ctx, r, r.wait, time.Now().Add(jitter(q.timing.refused)))
 	}
 	if over {
@@ -114,7 +114,8 @@ func (q *Queue) poll(ctx, run context.Context, r *row, poller *creatify.Poller) 
 	return q.save(ctx, r, state, poller.Next())
 }
 
-// save writes a wait's state if nobody else has written it meanwhile. It returns when to make the next poll.
+// save writes a wait's state unless somebody else has written it meanwhile. It returns the time until the
+// next poll.
 func (q *Queue) save(ctx context.Context, r *row, state []byte, next time.Time) (again time.Duration, err error) {
 	saved, err := q.exec(ctx, q.db, sqlSaveWait, r.ID, r.version, string(state), toMicros(next))
 	if err != nil {
@@ -145,8 +146,8 @@ func (q *Queue) turn(ctx context.Context) error {
 	}
 }
 
-// cutOff reports whether the wait's deadline ended its last poll before the response: that tells nothing of
-// the API.
+// cutOff reports whether the wait's deadline ended its last poll before the response, which shows nothing
+// about the API.
 func cutOff(end, poll error) bool {
 	ended, ok := errors.AsType[*creatify.WaitError](end)
 	return ok && errors.Is(end, creatify.ErrWaitTimeout) && !errors.Is(ended.LastPollErr, poll)
@@ -175,8 +176,8 @@ func (q *Queue) observe(r *row, err error, started time.Time) {
 	}
 }
 
-// accountRefused reports whether a wait ended because the API refused the key, which is every order's and can
-// be replaced.
+// accountRefused reports whether a wait ended because the API refused the key. All orders share the key, and
+// it can be replaced.
 func accountRefused(err error) bool {
 	ended, ok := errors.AsType[*creatify.WaitError](err)
 	return ok && errors.Is(err, creatify.ErrPollsFailed) && errors.Is(ended.LastPollErr, creatify.ErrUnauthorized)
@@ -250,8 +251,8 @@ func (q *Queue) finishTx(ctx context.Context, tx *sql.Tx, r *row, job *creatify.
 	return q.giveBack(ctx, tx, -spent)
 }
 
-// overspent returns what a job used beyond its estimate; negative if it used less. A job that names no
-// credits keeps the estimate. A rendered job's credits contain those of its preview.
+// overspent returns what a job used beyond its estimate; negative if it used less. A job without credits
+// keeps the estimate. The credits of a rendered job include those of its preview.
 func (q *Queue) overspent(ctx context.Context, tx *sql.Tx, r *row, job *creatify.Job) (float64, error) {
 	if job == nil {
 		return 0, nil
@@ -281,7 +282,7 @@ func (q *Queue) tell(ctx context.Context, tx *sql.Tx, r *row) error {
 	return q.callOnEnd(ctx, tx, &r.Order)
 }
 
-// callOnEnd returns a panic as an error: it must not leave an order unknown whose end is known.
+// callOnEnd returns a panic as an error, so that an order whose end is known does not become unknown.
 func (q *Queue) callOnEnd(ctx context.Context, tx *sql.Tx, order *Order) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -300,7 +301,7 @@ type onEndError struct{ err error }
 func (e *onEndError) Error() string { return fmt.Sprintf("durable: OnEnd: %v", e.err) }
 func (e *onEndError) Unwrap() error { return e.err }
 
-const longestText = 500 // bytes, of a server's words in the database
+const longestText = 500 // bytes of a server's text in the database
 
 func oneLine(err error) string { return clip(err.Error()) }
 

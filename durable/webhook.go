@@ -16,9 +16,9 @@ func (o *Options) webhookURL(reference string) (string, error) {
 	return creatify.WebhookOptions{Secret: o.Webhook.Secret}.URL(o.Webhook.BaseURL, reference)
 }
 
-// WebhookHandler receives the API's webhooks, in any process; none needs to run there. It reads the job,
-// which is free, and records its end. Where there is no OnEnd, it leaves the end to a process that runs. An
-// order that is unknown, expired or queued again continues when its webhook comes.
+// WebhookHandler receives the API's webhooks in any process, also where Run is not running. It reads the job,
+// which is free, and records its end. Without OnEnd, it leaves the end to a process that runs. An order that
+// is unknown, expired or queued again continues when its webhook comes.
 func (q *Queue) WebhookHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { q.client.Load().webhooks.ServeHTTP(w, r) })
 }
@@ -44,7 +44,7 @@ func (q *Queue) heard(ctx context.Context, job *creatify.Job) error {
 	return err
 }
 
-// apply changes an order as its job shows.
+// apply updates an order from the state of its job.
 func (q *Queue) apply(ctx context.Context, id string, job *creatify.Job) error {
 	r, err := q.get(ctx, q.db, id)
 	if err != nil {
@@ -89,7 +89,7 @@ func rendering(job *creatify.Job) bool {
 	return job.Status != creatify.StatusDone || job.VideoOutput != ""
 }
 
-// lookArgs is a River job that reads an order's job once: for a process with OnEnd, or to settle a render
+// lookArgs is a River job that reads an order's job once: in a process with OnEnd, or to settle a render
 // whose response was lost.
 type lookArgs struct {
 	Order string `json:"order"`
@@ -97,7 +97,8 @@ type lookArgs struct {
 
 func (lookArgs) Kind() string { return "creatify_look" }
 
-// look is not unique: news must not be lost because older news is under way.
+// look inserts a River job that is not unique: an event must not be lost because an older one is being
+// handled.
 func (q *Queue) look(ctx context.Context, tx *sql.Tx, id string, at time.Time) error {
 	_, err := q.insert.InsertTx(ctx, tx, lookArgs{id}, &river.InsertOpts{Queue: waitQueue, MaxAttempts: maxAttempts, ScheduledAt: at})
 	return err

@@ -2,12 +2,13 @@
 //
 //	client, err := creatify.NewFromEnv(creatify.WithHooks(otelcreatify.Hooks(otelcreatify.Options{})))
 //
-// A paid call is a producer span. Its wait is a consumer span below it, also when another process has
-// continued the wait: it is made when the wait has ended, from the job's creation to the poll that saw its
-// end, so that a crash loses no open span. Polls are counted; they are spans only with [Options.PollSpans].
+// A paid call is a producer span. Its wait is a consumer span below it, even if another process has continued
+// the wait. The span of a wait is made when the wait has ended, from the job's creation to the poll that saw
+// its end, so that a crash loses no open span. Polls are counted; they are spans only with
+// [Options.PollSpans].
 //
-// No span or metric holds a key, a variable, a webhook's secret or a signed URL. For spans of the HTTP
-// requests below, pass otelhttp's transport to [creatify.WithMiddleware].
+// No span or metric holds a key, a variable, a webhook's secret or a signed URL. For spans of the underlying
+// HTTP requests, pass otelhttp's transport to [creatify.WithMiddleware].
 package otelcreatify
 
 import (
@@ -48,15 +49,16 @@ func (o Options) meter() metric.Meter {
 	return o.MeterProvider.Meter(Scope)
 }
 
-// Hooks returns the hooks for [creatify.WithHooks]. An instrument that cannot be made is reported to
+// Hooks returns the hooks for [creatify.WithHooks]. If an instrument cannot be made, the error goes to
 // [otel.Handle].
 func Hooks(o Options) creatify.Hooks {
 	h := &hooks{tracer: o.tracer(), pollSpans: o.PollSpans, instruments: newInstruments(o.meter())}
 	return creatify.Hooks{Trace: traceparent, Paid: h.paid, Poll: h.poll, WaitEnd: h.waitEnd}
 }
 
-// RegisterTracker reports the waits of a tracker as creatify.waits, by state: waiting, polling or result. A
-// collection takes constant time. Unregister it before the tracker is dropped.
+// RegisterTracker reports the waits of a tracker as creatify.waits, by state: waiting, polling or result, and
+// the length of an outage as creatify.failing. A collection takes constant time. Unregister it before the
+// tracker is dropped.
 func RegisterTracker(t *creatify.Tracker, o Options) (metric.Registration, error) {
 	meter := o.meter()
 	waits, err := meter.Int64ObservableGauge("creatify.waits", metric.WithUnit("{wait}"), metric.WithDescription("Tracked waits by state."))
@@ -195,7 +197,7 @@ func charge(c creatify.Charge) string {
 }
 
 func (h *hooks) poll(ctx context.Context, poll creatify.PollCall) (context.Context, func(creatify.PollResult)) {
-	if !trace.SpanContextFromContext(ctx).IsValid() { // a tracker's poll belongs to nobody's request
+	if !trace.SpanContextFromContext(ctx).IsValid() { // a tracker's poll belongs to no request
 		ctx = remote(ctx, poll.Job.Trace)
 	}
 	span := trace.Span(nil)
