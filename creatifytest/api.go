@@ -1,5 +1,5 @@
 // Package creatifytest is a fake of Creatify's custom-template API, for tests of programs that use it. It
-// lives in memory, costs nothing and contacts nobody.
+// keeps everything in memory, costs nothing and contacts no other host.
 //
 // An [API] is an [http.RoundTripper], for tests without a socket, and an [http.Handler], for tests over a
 // real connection and for programs in other languages (cmd/creatify-mock serves one):
@@ -14,28 +14,28 @@
 //
 // Jobs have no timers: their state is computed from [time.Now] when they are read. Inside a bubble of
 // [testing/synctest], a job that takes minutes is therefore done at once. Only [CallPreviewSync] and a
-// [Fault] with a Delay wait. By a real clock, package creatify does not poll a new job for some seconds: its
-// option WithSchedule, with a short fixed interval, makes such a test quick. A job with [Life.PerRead] counts
-// reads instead of time.
+// [Fault] with a Delay sleep. With a real clock, package creatify does not poll a new job for some seconds:
+// to make such a test fast, use its option WithSchedule with a short fixed interval. A job with
+// [Life.PerRead] counts reads instead of time.
 //
 // # What a test can set and see
 //
-// [Config], [API.NextJob] and [Config.LifeFor] set the course of jobs, [API.Inject] makes calls fail, and
-// [API.AddCredits] tops the account up. [API.Calls], [API.Jobs], [API.Job] and [API.Charges] report what
-// happened. A job's webhook_url gets events while [API.RunWebhooks] or [API.RunWebhooksTo] runs.
+// [Config], [API.NextJob] and [Config.LifeFor] set what happens to jobs, [API.Inject] makes calls fail, and
+// [API.AddCredits] adds to the balance. [API.Calls], [API.Jobs], [API.Job] and [API.Charges] report what
+// happened. Events are sent to a job's webhook_url while [API.RunWebhooks] or [API.RunWebhooksTo] runs.
 //
 // The URLs in responses lead to the fake, which answers for every host; for a server, set [Config.BaseURL]. A
 // preview is a page for a browser, and a video an MP4 file that plays for 3 s and supports range requests.
-// Neither takes credentials, and [API.LeakedCredentials] counts the requests that send them. Previews of
-// templates and voices lead nowhere.
+// Neither needs credentials; [API.LeakedCredentials] counts the requests that send them anyway. The preview
+// URLs of templates and voices lead nowhere.
 //
 // # Guesses
 //
-// Where the API's documentation is silent, the fake answers as Django REST Framework does. Guessed are: the
-// responses to wrong credentials, too few credits, too many requests and an impossible render; the status 200
-// of a blocking preview and of a render; that prices are rounded up to whole 30 s, and how models change them
-// (see [API.Charged]); that a failed job is not refunded; the form of a template's variables; how a video's
-// URL expires; and which webhook events are sent, and how often.
+// Where the API's documentation is silent, the fake answers as Django REST Framework does. These are guesses:
+// the responses to wrong credentials, too few credits, too many requests and an impossible render; the status
+// 200 of a blocking preview and of a render; that prices are rounded up to whole 30 s, and how models change
+// them (see [API.Charged]); that a failed job is not refunded; the form of a template's variables; how a
+// video's URL expires; and which webhook events are sent, and how often.
 package creatifytest
 
 import (
@@ -49,7 +49,7 @@ import (
 	"time"
 )
 
-// Credentials and IDs that a zero [Config] knows. A job may name any UUID as its template, unless
+// Credentials and IDs that a zero [Config] accepts. A job may name any UUID as its template, unless
 // [Config.StrictTemplates] is set.
 const (
 	APIID      = "creatifytest-api-id"
@@ -73,18 +73,18 @@ type Config struct {
 	// made by httptest.NewUnstartedServer has its address before it has a handler.
 	BaseURL string
 
-	// Life is the life of each job for which neither [API.NextJob] nor LifeFor has one.
+	// Life is the course of each job for which neither [API.NextJob] nor LifeFor has one.
 	Life Life
 
-	// LifeFor, if not nil, returns the life of the job that a request creates, unless [API.NextJob] has one
-	// waiting. It may be called by several goroutines, and for requests that are refused afterwards.
+	// LifeFor, if not nil, returns the course of the job that a request creates, unless [API.NextJob] has
+	// queued one. It may be called concurrently, and for requests that are refused afterwards.
 	LifeFor func(Request) Life
 
 	// Webhooks sets which events go to the webhook_url of jobs, and how.
 	Webhooks Webhooks
 
 	// Templates are the account's templates. nil means one named "Demo" with the ID [TemplateID], a text
-	// named headline and an image named photo.
+	// variable named headline and an image variable named photo.
 	Templates []Template
 
 	// StrictTemplates refuses, with 400 and free of charge, a job of a template that is not among Templates,
@@ -98,8 +98,8 @@ type Config struct {
 	// Voices are the account's voices. nil means one whose accent has the ID [AccentID].
 	Voices []Voice
 
-	// LoadImages makes the pages of previews load the jobs' images, from wherever they are. Otherwise a page
-	// shows a placeholder for each.
+	// LoadImages makes preview pages load the images of jobs from their hosts. Otherwise a page shows a
+	// placeholder for each.
 	LoadImages bool
 
 	// RequestsPerMinute is how many requests are served within any 60 s. Those over the limit get 429 and do
@@ -135,7 +135,7 @@ type API struct {
 	sent    int           // events so far, for Webhooks.Lose
 	wake    chan struct{} // tells RunWebhooks of new events; nil if it does not run
 
-	videoURLs atomic.Int64 // given out so far, of those that expire
+	videoURLs atomic.Int64 // expiring URLs in responses so far
 }
 
 // New returns an API without jobs.
@@ -167,11 +167,11 @@ func (a *API) HTTPClient() *http.Client {
 	return &http.Client{Transport: a.Transport()}
 }
 
-// Transport returns the API as a transport without a socket, to be put below a middleware under test. See
+// Transport returns the API as a transport without a socket, for use below a middleware under test. See
 // [API.RoundTrip].
 func (a *API) Transport() http.RoundTripper { return a }
 
-// NextJob queues lives for the next jobs: each new job takes the first one that is left.
+// NextJob queues courses for the next jobs: each new job takes the first one in the queue.
 func (a *API) NextJob(lives ...Life) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

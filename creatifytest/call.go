@@ -8,10 +8,10 @@ import (
 // Call names one of the calls that the API serves, by method and path.
 type Call string
 
-// The calls that the API serves. CallPreviewSync responds when its job has ended; for a job that never ends,
-// when the request's context does: the job exists and is charged even if the client has left. CallCreateVideo
-// makes the final video at once, CallRender that of a job with a preview. CallVideo fetches a video, from
-// another host than the API's: without a [Config.BaseURL] its path begins with the ID.
+// The calls that the API serves. CallPreviewSync responds when its job has ended or, if the job never ends,
+// when the request's context does: the job exists and is charged even if the client has disconnected.
+// CallCreateVideo makes the final video without a preview, CallRender that of a job with a preview. CallVideo
+// fetches a video, from another host than the API's: without a [Config.BaseURL] its path begins with the ID.
 const (
 	CallCreatePreview Call = "POST /api/custom_template_jobs/preview_async/"
 	CallPreviewSync   Call = "POST /api/custom_template_jobs/preview/"
@@ -39,14 +39,14 @@ func (c Call) method() string {
 	return method
 }
 
-// isFile reports whether the real API has the call's result on another host, where credentials and the limit
-// of requests do not matter.
+// isFile reports whether the real API serves the call's result from another host, without checking
+// credentials or the rate.
 func (c Call) isFile() bool {
 	return c == CallVideo || c == callPreviewPage
 }
 
-// routes are tried in this order. No two calls share a path, so each path allows one method, and HEAD if that
-// is GET.
+// routes are tried in this order. No two calls share a path, so each path allows one method, and HEAD as well
+// if that is GET.
 var routes = []route{
 	newRoute(CallCreatePreview),
 	newRoute(CallPreviewSync),

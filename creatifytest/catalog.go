@@ -124,8 +124,8 @@ func (a *API) template(id string) *Template {
 	return nil
 }
 
-// refuseVariables returns the response that refuses a job whose variables do not fit its template, nil if
-// they do or nobody checks.
+// refuseVariables returns the response that refuses a job whose variables do not fit its template, or nil if
+// they fit or are not checked.
 func (a *API) refuseVariables(request Request) *response {
 	if !a.config.StrictTemplates {
 		return nil
@@ -142,7 +142,7 @@ func (a *API) refuseVariables(request Request) *response {
 	return nil
 }
 
-// problems returns what about the variables does not fit the template.
+// problems returns how the variables do not fit the template.
 func (t *Template) problems(variables json.RawMessage) []string {
 	var given map[string]struct {
 		Type any `json:"type"`

@@ -17,15 +17,15 @@ type Fault struct {
 	// Skip is how many matching requests pass first.
 	Skip int
 
-	// Times is how many requests are hit. 0 means 1, or with For all that come while it lasts. Less than 0
+	// Times is how many requests are hit. 0 means 1 or, with For, all requests while it lasts. Less than 0
 	// means all until [API.ClearFaults].
 	Times int
 
 	// For is how long after [API.Inject] the fault lasts. 0 means until it has hit its Times.
 	For time.Duration
 
-	// Delay is how long a request waits after its arrival before it is processed. If its context ends first,
-	// it is not processed.
+	// Delay is how long a request waits before it is processed. If its context ends first, it is not
+	// processed.
 	Delay time.Duration
 
 	// Drop is the moment at which the connection is lost. The zero value keeps it.
@@ -34,8 +34,8 @@ type Fault struct {
 	// Status, from 200 to 999, is answered instead of processing the request. 0 processes it.
 	Status int
 
-	// Processed makes a request with a Status be processed and charged first, as behind a gateway that gives
-	// up waiting.
+	// Processed makes a request with a Status be processed and charged first, as behind a gateway that times
+	// out.
 	Processed bool
 
 	// Header is added to the response, in place of its headers of the same names.
@@ -52,7 +52,7 @@ type Fault struct {
 
 // Drop is the moment at which a connection is lost. Without a socket, the client gets a [net.OpError] with
 // ECONNRESET or ECONNREFUSED of package syscall, on any system. A real connection is closed, which clients
-// see as a reset or an unexpected end.
+// see as a reset or an unexpected EOF.
 type Drop int
 
 const (
@@ -62,16 +62,16 @@ const (
 	// DropBefore resets the connection before the request is processed.
 	DropBefore
 
-	// DropAfter resets the connection when the request is processed and charged, so that the response is
+	// DropAfter resets the connection after the request is processed and charged, so that the response is
 	// lost.
 	DropAfter
 
-	// Refuse refuses the connection, so that nothing leaves the client. On a socket it is DropBefore.
+	// Refuse refuses the connection, so that the client sends nothing. On a socket it is DropBefore.
 	Refuse
 )
 
-// Validate returns an error for a fault that can never hit, or not as written: an unknown Call or Drop, a
-// Status out of range, or a negative Skip, For, Delay or Cut.
+// Validate returns an error for a fault that can never hit, or cannot work as written: an unknown Call or
+// Drop, a Status out of range, or a negative Skip, For, Delay or Cut.
 func (f Fault) Validate() error {
 	switch {
 	case f.Call != "" && !f.Call.known():
@@ -93,10 +93,10 @@ type activeFault struct {
 }
 
 // Inject adds faults. A request is hit by at most one: the first added that matches it and has nothing left
-// to skip. Later faults do not count that request.
+// to skip. For later faults, that request does not count.
 //
-// A fault that [Fault.Validate] rejects is an error, and none is added. Until [API.ClearFaults], every
-// request then fails with that error, so that no test passes that ignores it.
+// If [Fault.Validate] rejects a fault, Inject returns an error and adds none. Until [API.ClearFaults], every
+// request then fails with that error, so that a test cannot pass if it ignores the error.
 func (a *API) Inject(faults ...Fault) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -122,8 +122,8 @@ func (a *API) Inject(faults ...Fault) error {
 	return nil
 }
 
-// Faults returns the faults that may still hit, with what is left of their Skip, Times and For. A test can
-// assert that none is left over.
+// Faults returns the faults that may still hit, with what remains of their Skip, Times and For. A test can
+// assert that none remain.
 func (a *API) Faults() []Fault {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -137,8 +137,8 @@ func (a *API) getJob(id string) response {
 	return j.response(http.StatusOK, j.now())
 }
 
-// now is the time by the job's clock, always after what was last done to the job: a job of a nanosecond has
-// ended when it is read, even where the clock stalls, as in a bubble of [testing/synctest] and, for
+// now returns the time by the job's clock, always after the latest change of the job: a job of a nanosecond
+// has ended when it is read, even where the clock stalls, as in a bubble of [testing/synctest] and, for
 // milliseconds, on some systems.
 func (j *job) now() time.Time {
 	now, before := time.Now(), j.created

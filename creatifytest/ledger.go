@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Charge is one deduction from the credits. A test that maps each charge to an order of its own, by
-// [Request.Reference] or the name of the job, sees whether an order was charged twice.
+// Charge is one deduction from the credits. A test that maps each charge to an order, by [Request.Reference]
+// or the job's name, can check that no order was charged twice.
 type Charge struct {
 	JobID   string
 	Credits float64
@@ -16,8 +16,8 @@ type Charge struct {
 	Request // that created the job; for a render its Call is CallRender
 }
 
-// Charges returns all charges, oldest first, those whose response was lost included. The time of a job with
-// [Life.PerRead] is the real one.
+// Charges returns all charges, oldest first, including those whose response was lost. The charge of a job
+// with [Life.PerRead] has the real time.
 func (a *API) Charges() []Charge {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -51,7 +51,8 @@ func (a *API) AddCredits(credits float64) {
 	a.credits = min(max(a.credits+credits, 0), math.MaxFloat64)
 }
 
-// charge takes a price from the credits, which the caller has compared with it, holding the mutex ever since.
+// charge deducts a price from the credits. The caller has checked that they suffice, and still holds the
+// mutex.
 func (a *API) charge(jobID string, request Request, credits float64) {
 	a.credits -= credits
 	a.charged += credits

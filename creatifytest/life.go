@@ -34,9 +34,9 @@ type Life struct {
 	// rises evenly from 0 to 1.
 	Steps []Step
 
-	// PerRead, if more than 0, makes the job's clock count reads instead of time: each [CallGetJob] moves it
-	// on by PerRead, so that with 10 s a job of 20 s is done at its second read. [CallPreviewSync] responds
-	// at once then, and the job sends no webhook events.
+	// PerRead, if more than 0, makes the job's clock count reads instead of time: each [CallGetJob] advances
+	// it by PerRead, so that with 10 s a job of 20 s is done at its second read. [CallPreviewSync] then
+	// responds at once, and the job sends no webhook events.
 	PerRead time.Duration
 
 	// Edit, if not nil, edits each response that shows the job before it is encoded, to make it malformed:
@@ -45,7 +45,7 @@ type Life struct {
 	Edit func(job map[string]any)
 }
 
-// Step is what a job shows from a time until the next step.
+// Step is the state of a job from a time until the next step.
 type Step struct {
 	At       time.Duration // since the job's creation; before the first step it is pending
 	Status   string        // such as "running"; from the first "done", "failed" or "rejected" on, credits_used is set
@@ -53,7 +53,7 @@ type Step struct {
 	Preview  bool          // shows the preview already, although the status is not "done"
 }
 
-// The statuses that a job takes by itself.
+// The statuses of jobs without Steps.
 const (
 	pending  = "pending"
 	inQueue  = "in_queue"
@@ -70,7 +70,7 @@ const (
 	stuck = 0.99
 )
 
-// at returns what the job shows some time after its creation. The step's At is when the status began.
+// at returns the state of the job some time after its creation. The step's At is when the status began.
 func (l *Life) at(elapsed time.Duration) Step {
 	if len(l.Steps) > 0 {
 		return l.stepAt(elapsed)

@@ -37,7 +37,7 @@ func (a *API) servePreview(id string) response {
 		return unencodable(err)
 	}
 	resp := htmlResponse(http.StatusOK, page.String())
-	// Whoever made the job wrote its texts, and no page of a test should fetch from elsewhere.
+	// The texts come from the job's creator, and a page of a test must not fetch from other hosts.
 	policy := "default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; base-uri 'none'; form-action 'none'"
 	if a.config.LoadImages {
 		policy += "; img-src http: https:"

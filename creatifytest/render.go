@@ -9,8 +9,8 @@ import (
 // RenderLife sets the course of a render from its call to its end. The zero value is a render that is done
 // after 20 s. The job keeps its preview, and its later Steps do not happen.
 type RenderLife struct {
-	// Lag is how long after the call the job still reads "done" without a video, as the real API may. Then it
-	// is running, and its progress rises evenly from 0 to 1.
+	// Lag is how long after the call the job remains "done" without a video, as the real API may show it.
+	// Then it is running, and its progress rises evenly from 0 to 1.
 	Lag time.Duration
 
 	// Duration is the time from the call to the end. 0 means 20 s. Less than 0 means that the render never
@@ -23,14 +23,14 @@ type RenderLife struct {
 	// Reason is the failed_reason of a failed or rejected render; "" shows as null.
 	Reason string
 
-	// URLLifetime is how long the URL of the job's video serves it; 0 means for ever. Each response that
-	// shows the job then has a new URL, and an expired one gets 403. It also holds for a video without a
+	// URLLifetime is how long a URL of the job's video works; 0 means forever. If it is set, each response
+	// that shows the job has a new URL, and an expired URL gets 403. It also holds for a video without a
 	// preview.
 	URLLifetime time.Duration
 }
 
-// at returns what the job shows some time after the call for its render, which the step's At counts from. It
-// returns false while the job shows nothing of the render.
+// at returns the state of the job some time after the call for its render, from which the step's At counts.
+// It returns false while the job shows nothing of the render.
 func (l *RenderLife) at(elapsed time.Duration) (Step, bool) {
 	lag := max(l.Lag, 0)
 	duration := cmp.Or(l.Duration, defaultDuration)
@@ -63,7 +63,7 @@ func (l *RenderLife) changes() []Step {
 }
 
 func (a *API) render(id, contentType string, body []byte) response {
-	// The documentation demands the body of a creation here, but clients send {}: so its fields are ignored.
+	// The documentation requires the body of a create here, but clients send {}, so its fields are ignored.
 	if _, refusal := parseBody(contentType, body); refusal != nil {
 		return *refusal
 	}

@@ -38,7 +38,7 @@ func detail(status int, message string) response {
 	return jsonResponse(status, map[string]string{"detail": message})
 }
 
-// unencodable reports that a [Life] led to a job that JSON cannot express.
+// unencodable reports that a [Life] produced a job that JSON cannot express.
 func unencodable(err error) response {
 	return detail(http.StatusInternalServerError, "creatifytest: "+err.Error())
 }
@@ -71,8 +71,8 @@ const notFoundPage = `<!doctype html>
 </html>
 `
 
-// unrouted answers a request for a path that no call has. As in Django, a path that lacks only the slash at
-// its end is redirected, and neither response asks for credentials.
+// unrouted answers a request for an unknown path. As in Django, a path that lacks only its final slash is
+// redirected, and neither response requires credentials.
 func unrouted(r *http.Request) response {
 	if call, _ := callOf(r.URL.Path + "/"); call == "" {
 		return htmlResponse(http.StatusNotFound, notFoundPage)

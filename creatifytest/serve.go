@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// ServeHTTP serves the API on a real connection. To lose the connection, as a [Fault] may demand, it panics
-// with [http.ErrAbortHandler].
+// ServeHTTP serves the API on a real connection. If a [Fault] loses the connection, it panics with
+// [http.ErrAbortHandler].
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault := a.receive(r)
-	// The body comes first: until it is read, the server does not notice that a client has left.
+	// The body is read first: until then, the server does not notice that a client has disconnected.
 	body, err := readBody(r)
 	if err != nil || sleep(r.Context(), fault.Delay) != nil {
 		panic(http.ErrAbortHandler)
@@ -26,7 +26,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	resp := a.answer(r, body, &fault)
-	if fault.Drop == DropAfter || r.Context().Err() != nil { // lost, or left by the client
+	if fault.Drop == DropAfter || r.Context().Err() != nil { // lost, or closed by the client
 		panic(http.ErrAbortHandler)
 	}
 	resp.write(w, fault.Cut)

@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// Webhooks sets which events go to the webhook_url of jobs, and how. They wait until [API.RunWebhooks] or
-// [API.RunWebhooksTo] runs. Which statuses the real API sends is not documented in full, nor whether it tries
-// again: these are guesses.
+// Webhooks sets which events go to the webhook_url of jobs, and how. Events wait until [API.RunWebhooks] or
+// [API.RunWebhooksTo] runs. Which statuses the real API sends is not fully documented, nor whether it
+// retries: these are guesses.
 //
 // An event is an object with the keys id, status, failed_reason and video_output. [Life.Edit] does not edit
 // it.
@@ -30,21 +30,21 @@ type Webhooks struct {
 	// of renders has "output" instead.
 	VideoField string
 
-	// Statuses are the ones whose beginning sends an event. nil means done, failed and rejected.
+	// Statuses are the statuses that send an event when they begin. nil means done, failed and rejected.
 	Statuses []string
 
-	// Delay is the time from the status's beginning until the event is sent.
+	// Delay is the time from the beginning of the status until the event is sent.
 	Delay time.Duration
 
-	// Shuffle delays each sending by a time of its own, below Shuffle, so that one may overtake another.
+	// Shuffle delays each sending by a random time below Shuffle, so that one may overtake another.
 	// [Config.Seed] determines the times.
 	Shuffle time.Duration
 
 	// Duplicates is the number of additional sendings of each event.
 	Duplicates int
 
-	// Lose, if not nil, reports whether the nth sending is lost on the way, which the sender does not notice.
-	// Counting is from 0, in the order in which they are due; duplicates count, later attempts do not.
+	// Lose, if not nil, reports whether the nth sending is lost on the way, unnoticed by the sender. Counting
+	// starts at 0, in the order in which they are due; duplicates count, later attempts do not.
 	Lose func(n int) bool
 }
 
@@ -58,13 +58,13 @@ const (
 )
 
 // RunWebhooks sends events with [Webhooks.Client] when they are due, until ctx ends, and returns the cause of
-// that. It starts no goroutine of its own and can run inside a bubble of [testing/synctest]:
+// that end. It starts no goroutine of its own and can run inside a bubble of [testing/synctest]:
 //
 //	go api.RunWebhooks(t.Context())
 //
 // It sends one event after the other, in the order in which they are due, and waits up to 10 s for each
-// response. An event that does not get 2xx is sent again 10 s later and, if need be, a last time 20 s after
-// that. Without a Client, or if it runs already, it returns an error at once.
+// response. An event that does not get 2xx is sent again after 10 s and, if it fails again, a last time after
+// 20 s more. Without a Client, or if another call is running, it returns an error at once.
 func (a *API) RunWebhooks(ctx context.Context) error {
 	if a.config.Webhooks.Client == nil {
 		return errors.New("creatifytest: RunWebhooks without a Config.Webhooks.Client (set it, or use RunWebhooksTo)")
@@ -72,8 +72,8 @@ func (a *API) RunWebhooks(ctx context.Context) error {
 	return a.runWebhooks(ctx, a.config.Webhooks.Client)
 }
 
-// RunWebhooksTo is [API.RunWebhooks] without a socket: whatever their URL, the handler gets all events, on
-// this goroutine. The handler may be made after the API, with a client of it.
+// RunWebhooksTo is [API.RunWebhooks] without a socket: the handler gets all events, whatever their URL, on
+// this goroutine. The handler may be created after the API, with a client of it.
 func (a *API) RunWebhooksTo(ctx context.Context, handler http.Handler) error {
 	if handler == nil {
 		return errors.New("creatifytest: RunWebhooksTo without a handler")
@@ -104,7 +104,7 @@ func (a *API) runWebhooks(ctx context.Context, client *http.Client) error {
 	return context.Cause(ctx)
 }
 
-// startWebhooks returns the channel that tells of new events. It is made here, since it must belong to the
+// startWebhooks returns the channel that signals new events. It is made here, since it must belong to the
 // bubble of RunWebhooks.
 func (a *API) startWebhooks() (wake <-chan struct{}, err error) {
 	a.mu.Lock()
@@ -139,7 +139,7 @@ type event struct {
 	number   uint64 // orders events that are due at once
 	job      string // its ID
 	at       time.Time
-	ofRender bool // whether the job's render is the reason
+	ofRender bool // whether it is about the job's render
 	url      string
 	body     []byte
 	attempts int  // made so far
@@ -166,7 +166,7 @@ func (q *eventQueue) Pop() any {
 	return e
 }
 
-// announce plans the events of a job's changes, which count from begin. The caller holds the mutex.
+// announce plans the events of a job's changes, whose times count from begin. The caller holds the mutex.
 func (a *API) announce(j *job, begin time.Time, changes func() []Step) {
 	if j.request.WebhookURL == "" || j.life.PerRead > 0 {
 		return
@@ -245,8 +245,8 @@ func (a *API) nextEvent(now time.Time) (e *event, wait time.Duration) {
 	return nil, 0
 }
 
-// happened reports whether the job came to what the event tells, and was not rendered before. The caller
-// holds the mutex.
+// happened reports whether the job reached the status of the event, and was not rendered before that. The
+// caller holds the mutex.
 func (a *API) happened(e *event) bool {
 	rendered := a.jobs[e.job].rendered
 	return e.ofRender || rendered.IsZero() || !e.at.After(rendered)
@@ -263,7 +263,7 @@ func (a *API) deliver(ctx context.Context, client *http.Client, e *event) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if ctx.Err() != nil { // it is for the next run
+	if ctx.Err() != nil { // the next run sends it
 		a.plan(e)
 		return
 	}

@@ -1,5 +1,5 @@
 // Creatify-gen writes a Go file with a type for each custom template of an account, so that the compiler
-// finds a missing or misspelt variable before a job is paid for:
+// finds a missing or misspelled variable before a job is paid for:
 //
 //	//go:generate go run github.com/creatify-community/creatify-go/cmd/creatify-gen -out templates_gen.go
 //
@@ -10,19 +10,20 @@
 //	demo := NewDemo(DemoHeadline("Spring sale"), DemoPhoto(photoURL))
 //	job, err := client.Jobs.CreatePreviewAndWait(ctx, demo.Params())
 //
-// A misspelt variable never compiles. A missing one does not compile as an argument of NewDemo, which takes
-// them all; a literal such as Demo{Headline: "Spring sale"} may leave some out.
+// A misspelled variable never compiles. A missing variable does not compile as an argument of NewDemo, which
+// takes all of them; a literal such as Demo{Headline: "Spring sale"} may leave some out.
 //
-// When a template gains, loses or renames a variable, code that is not changed either keeps its meaning or no
-// longer compiles. Each argument has a type of its own. Names that would be the same in Go, such as "photo
-// url" and "photo-url", all get a suffix that depends on the name alone. Where a field of the existing file
-// would fill another variable, or a constant would hold another template's ID, the program writes nothing and
-// says so.
+// When a template gains, loses or renames a variable, unchanged code either keeps its meaning or no longer
+// compiles. Each argument has a type of its own. Names that would be the same in Go, such as "photo url" and
+// "photo-url", all get a suffix that depends on the name alone. If a field of the existing file would fill
+// another variable, or a constant would hold another template's ID, the program writes nothing and reports
+// that.
 //
-// What a variable holds is not the compiler's business: an empty text is sent, an empty URL is refused before
+// The compiler does not check what a variable holds: an empty text is sent, an empty URL is refused before
 // anything is sent.
 //
-// With -check nothing is written; the program fails when the file is not what it would write, for use in CI.
+// With -check nothing is written; the program fails if the file differs from what it would write, for use in
+// CI.
 //
 // The account is that of CREATIFY_API_ID and CREATIFY_API_KEY. Reading its templates is free.
 package main
@@ -57,7 +58,7 @@ const (
 )
 
 const help = `Writes a Go file with a type for each custom template of an account, so that a
-missing or misspelt variable does not compile. Free.
+missing or misspelled variable does not compile. Free.
 
   -out FILE      write it here [standard output]
   -package NAME  its package [$GOPACKAGE, or that

@@ -19,9 +19,9 @@ func fieldName(variable string) string { return exported(variable, "V") }
 // maxName is in characters. It keeps code readable whose names come from whole paragraphs.
 const maxName = 60
 
-// exported makes an exported identifier without underscores of any text. The prefix precedes what cannot
-// begin one: a digit or a letter of a script without upper case. It also stands for text without letters and
-// digits.
+// exported makes an exported identifier without underscores from any text. The prefix precedes what cannot
+// begin an identifier: a digit or a letter of a script without upper case. It also replaces text without
+// letters and digits.
 func exported(text, prefix string) string {
 	words := strings.FieldsFunc(strings.Map(dropInvisible, text), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
@@ -51,14 +51,15 @@ func dropInvisible(r rune) rune {
 	return r
 }
 
-// suffix tells apart what would have the same identifier. It depends on the variable's name or the template's
-// ID alone, and never on what else there is, so that an identifier keeps its meaning when others come and go.
+// suffix tells apart names that would have the same identifier. It depends on the variable's name or the
+// template's ID alone, and never on other names, so that an identifier keeps its meaning when others come and
+// go.
 func suffix(wire string) string {
 	hash := sha256.Sum256([]byte(wire))
 	return "_" + strings.ToLower(base32.StdEncoding.EncodeToString(hash[:])[:6])
 }
 
-// paramName makes a parameter of a field's name. It hides nothing that a constructor uses.
+// paramName makes a parameter name from a field name. It does not shadow anything that a constructor uses.
 func paramName(field string) string {
 	first, size := utf8.DecodeRuneInString(field)
 	name := string(unicode.ToLower(first)) + field[size:]

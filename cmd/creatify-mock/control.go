@@ -16,8 +16,8 @@ import (
 	"github.com/creatify-community/creatify-go/creatifytest"
 )
 
-// control serves the paths below /_mock/, which the real API does not have. They take JSON only, and nothing
-// from pages of other origins.
+// control serves the paths below /_mock/, which the real API does not have. Bodies must be JSON, and requests
+// from pages of other origins are refused.
 type control struct {
 	api    *creatifytest.API
 	paths  map[string]map[string]http.HandlerFunc // by path and method
@@ -170,7 +170,7 @@ const maxControlBody = 64 << 10
 
 // decode reads the object in a request's body. If it returns false, it has refused the request.
 func decode(w http.ResponseWriter, r *http.Request, into any) bool {
-	// A form, which a page elsewhere may send without being asked, has another type.
+	// A form, which a page of another origin can send without a preflight, has another type.
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		refuse(w, http.StatusUnsupportedMediaType, "the body must be JSON (add the header Content-Type: application/json)")
 		return false

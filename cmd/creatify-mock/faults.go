@@ -27,7 +27,7 @@ type faultSpec struct {
 	Body       string `json:"body,omitempty"`        // that of a status; a typical one if empty
 }
 
-// The faults that are no status.
+// The faults that are not a status.
 const (
 	faultLose  = "lose"
 	faultReset = "reset"

@@ -40,7 +40,7 @@ FAULT is lose (the response, after the charge), reset, slow, cut or a status,
 with ,call= ,times= ,skip= ,for= ,delay= ,retry-after= or ,processed=true.
 Example: creatify-mock -addr 127.0.0.1:8080 -fault 503,call=render,times=3
 Environment: none is read; the variables that a client needs are printed.
-Exit codes: 0 stopped by a signal; 1 broken; 2 bad usage.
+Exit codes: 0 stopped by a signal; 1 error; 2 bad usage.
 `
 
 // The values of -webhooks.

@@ -1,5 +1,5 @@
-// Creatify-mock is the sandbox that Creatify does not have: a fake of its custom-template API, in memory, to
-// try programs in any language without an account and without paying.
+// Creatify-mock is a sandbox, which Creatify itself does not offer: a fake of its custom-template API, in
+// memory. Use it to try programs in any language, without an account and without paying.
 //
 //	creatify-mock [flags]
 //

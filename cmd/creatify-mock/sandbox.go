@@ -28,13 +28,13 @@ func sandbox(api *creatifytest.API, options options, baseURL string, logger *slo
 		case r.URL.Path == "/preview":
 			preview.ServeHTTP(w, r)
 		default:
-			api.ServeHTTP(w, r) // as raw as it came: a mux would clean paths
+			api.ServeHTTP(w, r) // with the raw path: a mux would clean it
 		}
 	}), writeTimeout, logger)
 }
 
-// onlyHosts refuses requests whose Host is a foreign name. A page elsewhere that makes its own name lead here
-// (DNS rebinding) would otherwise be of the same origin.
+// onlyHosts refuses requests whose Host is a foreign name. By DNS rebinding, a foreign page could otherwise
+// be of the same origin.
 func onlyHosts(baseURL string, next http.Handler) http.Handler {
 	base, _ := url.Parse(baseURL) // parseFlags has checked it
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -56,8 +56,8 @@ func hostname(host string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 }
 
-// watched logs each request and bounds the sending of its response, but not the time before it, which is that
-// of the job or of a fault's delay. Headers, bodies and queries are not logged, since they may hold secrets.
+// watched logs each request and bounds the sending of its response, but not the time before it, which the job
+// or a fault's delay takes. Headers, bodies and queries are not logged, since they may hold secrets.
 func watched(next http.Handler, limit time.Duration, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		watch := &watch{ResponseWriter: w, controller: http.NewResponseController(w), limit: limit}

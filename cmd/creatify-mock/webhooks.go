@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// webhookClient returns the client that sends webhook events. Unless it may connect anywhere, it connects to
-// this machine only, after a redirect too, and does not look up other names: whoever reaches the sandbox
-// could otherwise make it call any host that this machine reaches.
+// webhookClient returns the client that sends webhook events. Unless anywhere is set, it connects to this
+// machine only, also after a redirect, and resolves no other names: otherwise whoever reaches the sandbox
+// could make it call any host that this machine reaches.
 func webhookClient(logger *slog.Logger, anywhere bool) *http.Client {
 	var dialer net.Dialer
 	// A proxy would connect to hosts that the dialer does not see. Connections are not kept, so that none is
