@@ -338,14 +338,14 @@ func demoParams() creatify.JobParams {
 	return creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: demoVariables()}
 }
 
-func misspelt() creatify.JobParams {
+func misspelled() creatify.JobParams {
 	p := demoParams()
 	p.Variables["headlin"] = p.Variables["headline"]
 	delete(p.Variables, "headline")
 	return p
 }
 
-func TestWithTemplateCheck_refuses_a_misspelt_variable_free_of_charge(t *testing.T) {
+func TestWithTemplateCheck_refuses_a_misspelled_variable_free_of_charge(t *testing.T) {
 	api := creatifytest.New(creatifytest.Config{})
 	client := newClient(t, api, creatify.WithTemplateCheck(time.Hour))
 	tests := []struct {
@@ -363,7 +363,7 @@ func TestWithTemplateCheck_refuses_a_misspelt_variable_free_of_charge(t *testing
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := test.call(misspelt())
+			_, err := test.call(misspelled())
 			assert.Equal(t, []creatify.Problem{
 				{Field: "variables.headlin", Message: notInDemo},
 				{Field: "variables.headline", Message: `is missing; the template has it with type "text" and no default`},
@@ -419,7 +419,7 @@ func TestWithTemplateCheck_reads_once_more_before_it_refuses(t *testing.T) {
 		_, err = client.Jobs.CreatePreview(t.Context(), p)
 		assert.NoError(t, err, "the template has gained the variable since it was read")
 		assert.Equal(t, 2, server.reads)
-		_, err = client.Jobs.CreatePreview(t.Context(), misspelt())
+		_, err = client.Jobs.CreatePreview(t.Context(), misspelled())
 		assert.ErrorIs(t, err, creatify.ErrInvalidParams)
 		assert.Equal(t, 3, server.reads)
 		p.TemplateID = jobID
@@ -460,7 +460,7 @@ func TestWithTemplateCheck_allows_creates_while_the_template_cannot_be_read(t *t
 					creatify.WithLogger(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))))
 				start := time.Now()
 				for range 3 {
-					_, err := client.Jobs.CreatePreview(t.Context(), misspelt())
+					_, err := client.Jobs.CreatePreview(t.Context(), misspelled())
 					assert.NoError(t, err)
 				}
 				assert.LessOrEqual(t, time.Since(start), test.took)
@@ -471,7 +471,7 @@ func TestWithTemplateCheck_allows_creates_while_the_template_cannot_be_read(t *t
 					"template_id": creatifytest.TemplateID, "reason": test.reason}, line)
 				server.answer, server.variables = nil, demo
 				time.Sleep(time.Minute)
-				_, err := client.Jobs.CreatePreview(t.Context(), misspelt())
+				_, err := client.Jobs.CreatePreview(t.Context(), misspelled())
 				assert.ErrorIs(t, err, creatify.ErrInvalidParams, "it is tried again after a minute")
 			})
 		})
@@ -494,7 +494,7 @@ func TestWithTemplateCheck_shares_one_read_among_concurrent_creates(t *testing.T
 					assert.NoError(t, err)
 					return
 				}
-				_, err := client.Jobs.CreatePreview(t.Context(), misspelt())
+				_, err := client.Jobs.CreatePreview(t.Context(), misspelled())
 				assert.ErrorIs(t, err, creatify.ErrInvalidParams)
 			})
 		}
@@ -530,7 +530,7 @@ func TestWithTemplateCheck_reads_for_the_next_create_when_one_ends(t *testing.T)
 		defer cancel()
 		for _, ctx := range []context.Context{second, t.Context(), t.Context()} {
 			group.Go(func() {
-				_, err := client.Jobs.CreatePreview(ctx, misspelt())
+				_, err := client.Jobs.CreatePreview(ctx, misspelled())
 				if ctx == second {
 					assert.ErrorIs(t, err, context.DeadlineExceeded)
 				} else {

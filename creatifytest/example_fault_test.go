@@ -59,7 +59,7 @@ func ExampleAPI_ClearFaults() {
 	// fails: false faults: 0
 }
 
-// A misspelt call is an error at once, not a fault that never hits.
+// A misspelled call is an error at once, not a fault that never hits.
 func ExampleFault_Validate() {
 	api := creatifytest.New(creatifytest.Config{})
 	fmt.Println(api.Inject(creatifytest.Fault{Call: "create_preview", Status: 503}))

@@ -106,7 +106,7 @@ func TestControl_refuses(t *testing.T) {
 		{"an unknown path", "GET", "/_mock/x", "", nil, 404, "use /_mock, /_mock/charges, "},
 		{"no JSON", "POST", "/_mock/faults", `lose`, nil, 400, "the page at / has examples"},
 		{"no body", "POST", "/_mock/faults", "", header("Content-Type", "application/json"), 400, "EOF"},
-		{"a misspelt field", "POST", "/_mock/faults", `{"fault": "lose", "time": 1}`, nil, 400, `unknown field \"time\"`},
+		{"a misspelled field", "POST", "/_mock/faults", `{"fault": "lose", "time": 1}`, nil, 400, `unknown field \"time\"`},
 		{"two objects", "POST", "/_mock/faults", lose + lose, nil, 400, "something follows the object"},
 		{"null", "POST", "/_mock/faults", `null`, nil, 400, `unknown fault \"\"`},
 		{"an unknown call", "POST", "/_mock/faults", `{"fault": "lose", "call": "x"}`, nil, 400, `unknown call \"x\" (use credits, `},
