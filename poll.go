@@ -118,8 +118,7 @@ func (p *Poller) step(ctx context.Context) {
 	p.Poll(ctx)
 }
 
-// PendingJob is a job to wait for. Store one for each job that you create. Key and Trace have at most 500
-// bytes in JSON.
+// PendingJob is a job to wait for: store one for each job. Key and Trace have at most 500 bytes in JSON.
 type PendingJob struct {
 	ID           string       `json:"id"`
 	Kind         JobKind      `json:"kind"`                    // empty is KindPreview
@@ -277,13 +276,13 @@ func (p *Poller) Poll(ctx context.Context) (over bool) {
 		p.err = err
 		return false
 	}
-	p.poll(ctx, nil)
+	p.poll(ctx)
 	return p.isOver()
 }
 
-// poll makes one request, judges it and calls the caller's functions, which may use p. A Tracker adjusts the
-// observation by what its other jobs have shown.
-func (p *Poller) poll(ctx context.Context, tracker *Tracker) {
+// poll makes one request, judges it and calls the caller's functions, which may use p. An Observer adjusts
+// the observation by what other jobs have shown.
+func (p *Poller) poll(ctx context.Context) {
 	p.mu.Lock()
 	state, last, judged := p.state, p.last, p.judged
 	p.wake = false
@@ -315,8 +314,8 @@ func (p *Poller) poll(ctx context.Context, tracker *Tracker) {
 		}
 		o := p.observation(job, err)
 		o.Took = now.Sub(started)
-		if tracker != nil {
-			o = tracker.observe(p.job, o, err, now)
+		if observe, ok := ctx.Value(wait.ObserverKey{}).(wait.Observer); ok {
+			o = observe(p.job.ID, o, err)
 		}
 		decision = state.Observe(o, now, p.terms())
 		if judged = err; err == nil {

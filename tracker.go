@@ -105,7 +105,7 @@ func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
 		ends:    jobHeap{when: (*tracked).deadline, place: func(j *tracked) *int32 { return &j.end }},
 		news:    make(chan struct{}),
 	}
-	t.ctx, t.close = context.WithCancel(context.Background())
+	t.ctx, t.close = context.WithCancel(context.WithValue(context.Background(), wait.ObserverKey{}, wait.Observer(t.observe)))
 	t.timer = time.AfterFunc(time.Hour, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -125,9 +125,9 @@ func (s *JobsService) NewTracker(options TrackerOptions) *Tracker {
 	return t
 }
 
-// Add tracks jobs until they end. A job that is already tracked is left unchanged. The first poll of a young
-// job is made when it is due, that of any other job at once. Bad jobs are reported in one [*ValidationError];
-// the others are tracked.
+// Add tracks jobs until they end. A job that is already tracked is left unchanged. A young job is first
+// polled when that is due, any other at once. Bad jobs are reported in one [*ValidationError]; the others are
+// tracked.
 func (t *Tracker) Add(jobs ...PendingJob) error {
 	if err := validation(t.config.problemList); err != nil {
 		return err
@@ -339,7 +339,7 @@ func (t *Tracker) schedule() {
 		t.brake.Started(now, len(t.queue.jobs)+t.polling)
 		t.idle.Go(func() {
 			defer t.settle(j, 1)
-			j.poll(t.ctx, t)
+			j.poll(t.ctx)
 		})
 	}
 	if len(t.ends.jobs) > 0 && t.ending < t.slots && t.ends.jobs[0].deadline().Before(next) {
@@ -372,8 +372,8 @@ func (t *Tracker) settle(j *tracked, polls int) {
 }
 
 // observe reports a poll to the brake. A refusal of several jobs concerns the account, and ends none of them.
-func (t *Tracker) observe(job PendingJob, o wait.Observation, err error, now time.Time) wait.Observation {
-	logger := t.jobs.api.Logger
+func (t *Tracker) observe(id string, o wait.Observation, err error) wait.Observation {
+	logger, now := t.jobs.api.Logger, time.Now()
 	if err == nil {
 		if outage := t.brake.Good(now); outage > 0 {
 			logger.InfoContext(t.ctx, "creatify: polls succeed again", "call", "get_job", "outage", outage)
@@ -383,7 +383,7 @@ func (t *Tracker) observe(job PendingJob, o wait.Observation, err error, now tim
 	t.mu.Lock()
 	t.pollErr = err
 	t.mu.Unlock()
-	shared, outage := t.brake.Failed(maphash.String(t.seed, foldID(job.ID)), o, now.Add(-o.Took), now)
+	shared, outage := t.brake.Failed(maphash.String(t.seed, foldID(id)), o, now.Add(-o.Took), now)
 	if shared {
 		o.Class = wait.Bad
 	}

@@ -242,7 +242,7 @@ func newClient(url string, options ...creatify.Option) (*creatify.Client, error)
 func quick() *timing {
 	return &timing{call: 4 * time.Second, grace: time.Second, slack: 500 * time.Millisecond, transaction: 8 * time.Second,
 		block: 2 * time.Second, poll: 4 * time.Second, pollTurn: time.Second, pollTimeout: 6 * time.Second, rescue: 7 * time.Second, margin: time.Second, fetch: 50 * time.Millisecond,
-		sweep: time.Second, overdue: 3 * time.Second, probe: time.Second, softStop: 5 * time.Second, lostSwap: 100 * time.Millisecond, refused: time.Second,
+		sweep: time.Second, overdue: 3 * time.Second, probe: time.Second, softStop: 5 * time.Second, lostSwap: 100 * time.Millisecond,
 		afterFail: time.Second}
 }
 

@@ -19,7 +19,6 @@ type timing struct {
 	probe       time.Duration // between tries while paused
 	softStop    time.Duration
 	lostSwap    time.Duration // until a poll is repeated whose result lost against another write
-	refused     time.Duration // between polls while the account is refused
 	afterFail   time.Duration // until OnEnd is called again
 
 	at func(point string, r *row) // called between steps, for tests
@@ -32,7 +31,7 @@ func defaultTiming() *timing {
 		call: time.Minute, grace: 10 * time.Second, slack: time.Minute, transaction: 10 * time.Second,
 		block: 20 * time.Second, poll: 15 * time.Second, pollTurn: 10 * time.Second, pollTimeout: 30 * time.Second, rescue: 45 * time.Second, margin: 20 * time.Second,
 		fetch: 250 * time.Millisecond, sweep: 30 * time.Second, overdue: time.Minute, probe: time.Minute, softStop: 20 * time.Second,
-		lostSwap: time.Second, refused: time.Minute, afterFail: 10 * time.Second,
+		lostSwap: time.Second, afterFail: 10 * time.Second,
 	}
 }
 

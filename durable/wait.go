@@ -84,24 +84,14 @@ func (q *Queue) poll(ctx, run context.Context, r *row, poller *creatify.Poller) 
 	if q.turn(turn) != nil {
 		return jitter(time.Second), nil
 	}
-	started := time.Now()
-	over := poller.Poll(withSlot(ctx))
+	over := poller.Poll(context.WithValue(withSlot(ctx), wait.ObserverKey{}, wait.Observer(q.observe)))
 	q.timing.point("polled", r)
 	if ctx.Err() != nil {
 		return 0, nil
 	}
-	var job *creatify.Job
-	if over {
-		job, err = poller.Result()
-	}
-	if !cutOff(err, poller.Err()) {
-		q.observe(r, poller.Err(), started)
-	}
-	if over && accountRefused(err) { // the state before the poll is kept
-		return q.save(ctx, r, r.wait, time.Now().Add(jitter(q.timing.refused)))
-	}
 	if over {
 		q.timing.point("seen", r)
+		job, err := poller.Result()
 		if err := q.finish(ctx, r, job, err); err != nil {
 			return 0, err
 		}
@@ -146,41 +136,23 @@ func (q *Queue) turn(ctx context.Context) error {
 	}
 }
 
-// cutOff reports whether the wait's deadline ended its last poll before the response, which shows nothing
-// about the API.
-func cutOff(end, poll error) bool {
-	ended, ok := errors.AsType[*creatify.WaitError](end)
-	return ok && errors.Is(end, creatify.ErrWaitTimeout) && !errors.Is(ended.LastPollErr, poll)
-}
-
-// observe reports a poll to the brake.
-func (q *Queue) observe(r *row, err error, started time.Time) {
+// observe reports a poll to the brake. A refusal of the key ends no order: all orders share it, and it can be
+// replaced.
+func (q *Queue) observe(jobID string, o wait.Observation, err error) wait.Observation {
 	now := time.Now()
 	if err == nil {
 		if outage := q.brake.Good(now); outage > 0 {
 			q.log.Info("creatify: polls succeed again", "outage", outage)
 		}
-		return
+		return o
 	}
-	o := wait.Observation{Class: wait.Bad, RetryAfter: retryAfter(err)}
-	switch {
-	case errors.Is(err, creatify.ErrRateLimited):
-		o.Class = wait.Throttled
-	case errors.Is(err, creatify.ErrUnauthorized):
-		o.Class = wait.Unauthorized
-	case errors.Is(err, creatify.ErrNotFound):
-		o.Class = wait.NotFound
-	}
-	if _, outage := q.brake.Failed(maphash.String(q.seed, r.ID), o, started, now); outage {
+	if _, outage := q.brake.Failed(maphash.String(q.seed, jobID), o, now.Add(-o.Took), now); outage {
 		q.log.Warn("creatify: polls fail together and are slowed down", "reason", creatify.Reason(err))
 	}
-}
-
-// accountRefused reports whether a wait ended because the API refused the key. All orders share the key, and
-// it can be replaced.
-func accountRefused(err error) bool {
-	ended, ok := errors.AsType[*creatify.WaitError](err)
-	return ok && errors.Is(err, creatify.ErrPollsFailed) && errors.Is(ended.LastPollErr, creatify.ErrUnauthorized)
+	if o.Class == wait.Unauthorized {
+		o.Class = wait.Bad
+	}
+	return o
 }
 
 // finish records the end of a wait.

@@ -211,7 +211,6 @@ func TestQueue_poll_moves_what_is_due(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
 		fake := newAPI(t, done1s)
 		options := quickOptions(fake.client(t))
-		options.Wait = append(options.Wait, creatify.WithMaxPollErrors(1))
 		broken := true
 		options.OnEnd = func(context.Context, *sql.Tx, *Order) error {
 			if broken {
@@ -235,9 +234,6 @@ func TestQueue_poll_moves_what_is_due(t *testing.T) {
 			require.NoError(t, err)
 			return (&waiter{queue: q, run: ctx}).Work(ctx, &river.Job[waitArgs]{Args: waitArgs{"a", must(q.get(ctx, q.db, "a"))(t).epoch}})
 		}
-		inject(t, fake, creatifytest.Fault{Call: creatifytest.CallGetJob, Status: 401, Body: `{"detail": "Invalid API key."}`})
-		assert.ErrorContains(t, work(), "Snooze")
-		assert.WithinRange(t, due(), time.Now(), time.Now().Add(2*q.timing.refused), "while the account is refused")
 		time.Sleep(1100 * time.Millisecond) // the job is done
 		assert.ErrorContains(t, work(), "Snooze")
 		assert.WithinRange(t, due(), time.Now(), time.Now().Add(q.timing.afterFail), "after OnEnd has failed")

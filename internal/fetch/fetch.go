@@ -22,8 +22,7 @@ type Client struct {
 }
 
 // New makes a client. From a caller's [http.Transport] it takes the proxy, DialContext, the time limits and
-// the trusted roots, but nothing that identifies the caller to a foreign host. Redact makes an error's text
-// safe to log.
+// the trusted roots, but nothing that identifies the caller to a host. Redact makes an error safe to log.
 func New(caller *http.Client, userAgent string, redact func(text string, secrets ...string) string) *Client {
 	client := &Client{userAgent: userAgent, redact: redact, settings: &http.Transport{
 		TLSClientConfig:        new(tls.Config),

@@ -81,8 +81,7 @@ const (
 	// previewGrace and videoGrace are how long a job may be done without its URL. Right after Render a job
 	// may read as done for as long as the rendering takes, which is not documented.
 	previewGrace, videoGrace = time.Minute, 15 * time.Minute
-	// A wait ends after this many refusals in the API's own words over refusedFor; meanwhile it polls every
-	// refusalRetry.
+	// A wait ends after so many refusals in the API's words over refusedFor, with a poll every refusalRetry.
 	refusals, refusedFor, refusalRetry = 3, 10 * time.Second, 5 * time.Second
 
 	settling        = 5 * time.Second        // the longest interval for a job that is about to show its preview

@@ -11,9 +11,15 @@ const (
 	Ceiling = 5 * time.Minute
 )
 
+// Observer adjusts what a poll of a job showed by what the polls of other jobs have shown. A poll looks for
+// it in its context, under ObserverKey.
+type Observer func(id string, o Observation, err error) Observation
+
+// ObserverKey is the key of an Observer in a context.
+type ObserverKey struct{}
+
 // Jitter makes a delay of at most Ceiling up to a twentieth longer, by a draw from [0, 1), so that jobs that
-// were started together are not polled together. It never shortens a delay: a poll just before the likely end
-// would find nothing.
+// were started together are not polled together. A poll before the likely end would find nothing.
 func Jitter(delay time.Duration, draw float64) time.Duration {
 	return delay + time.Duration(float64(delay)*0.05*draw)
 }
