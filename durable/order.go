@@ -65,7 +65,7 @@ type Order struct {
 
 	State   State
 	JobID   string        // empty while no job is known
-	Reason  string        // a word of creatify.Reason, interrupted, quarantined, or the job's own reason
+	Reason  string        // a word of creatify.Reason, interrupted or quarantined; of an end, the API's own words
 	Job     *creatify.Job // the job at its end; nil before
 	Credits float64       // the estimate, then what the job has used
 	Created time.Time     // when it was submitted

@@ -389,7 +389,7 @@ func (q *Queue) refuse(ctx context.Context, r *row, reason string, cause error) 
 	broken := false
 	q.insist(ctx, r, reason, func(ctx context.Context) error {
 		err := q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error {
-			now, err := q.move(ctx, tx, refuse, r.ID, r.fence, r.token, reason)
+			now, err := q.move(ctx, tx, refuse, r.ID, r.fence, r.token, oneLine(cause))
 			if err != nil || now == nil {
 				return err
 			}

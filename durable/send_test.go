@@ -37,7 +37,7 @@ func TestQueue_Run_refusals(t *testing.T) {
 		state  State
 		reason string
 	}{
-		{name: "bad_request_is_refused", state: StateRefused, reason: "refused",
+		{name: "bad_request_is_refused", state: StateRefused, reason: "creatify: create preview: 400 Bad Request: Link must have at least one image",
 			fault: creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: 400, Body: `["Link must have at least one image"]`}},
 		{name: "too_many_requests_is_sent_again", state: StateDone,
 			fault: creatifytest.Fault{Call: creatifytest.CallCreatePreview, Status: 429, Header: http.Header{"Retry-After": {"1"}}}},
@@ -291,17 +291,19 @@ func TestQueue_SetClient_rotated_key(t *testing.T) {
 	})
 }
 
-// A wait is not ended by a key that is refused, which can be replaced.
+// A key that is refused, which can be replaced, ends no wait, nor does it tell the hooks of an end.
 func TestQueue_Run_refused_polls(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
 		fake := newAPI(t, done1s)
-		inject(t, fake, creatifytest.Fault{Call: creatifytest.CallGetJob, Times: 4, Status: 401, Body: `{"detail": "Invalid API key."}`})
-		options := quickOptions(fake.client(t))
-		options.timing.refused = 100 * time.Millisecond
-		q := at.queue(t, options)
-		run(t, q)
+		inject(t, fake, creatifytest.Fault{Call: creatifytest.CallGetJob, Times: 6, Status: 401, Body: `{"detail": "Invalid API key."}`})
+		var ends atomic.Int32
+		q := at.queue(t, quickOptions(fake.client(t, creatify.WithHooks(creatify.Hooks{
+			WaitEnd: func(context.Context, creatify.WaitEnd) { ends.Add(1) }}))))
+		stop := run(t, q)
 		mustSubmit(t, q, previewOrder("a"))
 		reaches(t, q, "a", StateDone)
+		stop()
+		assert.EqualValues(t, 1, ends.Load())
 	})
 }
 
@@ -323,12 +325,12 @@ func TestQueue_outcome(t *testing.T) {
 		{name: "too_many_requests_taken_for_dead", before: StateUnknown, status: 429, state: StateQueued, reason: "rate_limited", delay: 5 * time.Second},
 		{name: "too_many_requests_sent_again", before: StateSending, again: true, status: 429, state: StateSending},
 		{name: "no_credits_taken_for_dead", before: StateUnknown, status: 402, state: StateQueued, reason: "insufficient_credits"},
-		{name: "refused_taken_for_dead", before: StateUnknown, status: 400, state: StateRefused, reason: "refused"},
+		{name: "refused_taken_for_dead", before: StateUnknown, status: 400, state: StateRefused, reason: "creatify: create preview: 400 Bad Request"},
 		{name: "refused_sent_again", before: StateSending, again: true, status: 400, state: StateSending},
 		{name: "unknown_sent_again", before: StateSending, again: true, status: 500, state: StateSending},
 		{name: "refused_abandoned", before: StateCancelled, status: 400, state: StateCancelled},
 		{name: "too_many_requests_before_it_is_sent_again", before: StateQueued, status: 429, state: StateQueued, reason: "rate_limited", delay: 5 * time.Second},
-		{name: "refused_before_it_is_sent_again", before: StateQueued, status: 400, state: StateRefused, reason: "refused"},
+		{name: "refused_before_it_is_sent_again", before: StateQueued, status: 400, state: StateRefused, reason: "creatify: create preview: 400 Bad Request"},
 		{name: "late_claim", before: StateSending, state: StateQueued, reason: "not_sent", delay: time.Second},
 	}
 	onBoth(t, func(t *testing.T, at place) {

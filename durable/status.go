@@ -12,8 +12,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 //go:embed status.html
@@ -55,6 +57,12 @@ func (s *status) serve(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
+		// FormValue would read a form in the body, however long that takes.
+		r.Body = http.NoBody
+		if text := fmt.Sprint(r.URL.Query()); !utf8.ValidString(text) || strings.ContainsRune(text, 0) { // Postgres refuses it
+			http.Error(w, "400 Bad Request: the query is not text", http.StatusBadRequest)
+			return
+		}
 		s.show(ctx, w, r, nil)
 	case http.MethodPost:
 		s.change(ctx, w, r)
@@ -105,7 +113,9 @@ func (s *status) change(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	case "resolve":
 		err = q.Resolve(ctx, id, strings.TrimSpace(r.PostForm.Get("job")), who)
 	case "resend":
-		err = q.Resend(ctx, id, who)
+		if err = s.unchanged(ctx, id, r.PostForm.Get("sent")); err == nil {
+			err = q.Resend(ctx, id, who)
+		}
 	case "abandon":
 		err = q.Abandon(ctx, id, who)
 	case "cancel":
@@ -118,9 +128,20 @@ func (s *status) change(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		s.show(ctx, w, r, err)
 		return
 	}
-	page := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:] // relative, since a prefix may have been stripped
-	query := url.Values{"order": {id}}.Encode()
-	http.Redirect(w, r, page+"?"+query, http.StatusSeeOther) //nolint:gosec // to the page itself
+	// Relative to the browser's own URL, since a prefix may have been stripped from r's: http.Redirect would
+	// take r's path, and a path that ends in "https:host" for a URL.
+	header := w.Header()
+	header.Set("Location", "?"+url.Values{"order": {id}}.Encode())
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// unchanged returns an error if an order was sent again since the page was made that a person acts on.
+func (s *status) unchanged(ctx context.Context, id, sent string) error {
+	order, err := s.queue.get(ctx, s.queue.reads, id)
+	if err == nil && sent != "" && sent != strconv.FormatInt(order.Sent.UnixMicro(), 10) {
+		return fmt.Errorf("%w: it was sent again since this page was loaded", ErrState)
+	}
+	return err
 }
 
 // view has the data of the page and of the JSON.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -137,7 +138,7 @@ func TestQueue_StatusHandler(t *testing.T) {
 			time.Sleep(q.timing.under() + q.timing.slack)
 			code, _, header := do("POST", "", resend, anna)
 			assert.Equal(t, 303, code)
-			assert.Equal(t, "/admin/orders?order=lost+%3Cb%3E", header.Get("Location"))
+			assert.Equal(t, "?order=lost+%3Cb%3E", header.Get("Location"))
 			history, err := q.History(t.Context(), "lost <b>")
 			require.NoError(t, err)
 			assert.Equal(t, "anna", history[len(history)-1].Who)
@@ -148,5 +149,118 @@ func TestQueue_StatusHandler(t *testing.T) {
 			code, _, _ = do("PUT", "", nil, anna)
 			assert.Equal(t, 405, code)
 		})
+	})
+}
+
+// Two people look at the same order. The second, who has not seen that the first has sent it again, does not
+// pay a third time.
+func TestQueue_StatusHandler_stale_resend(t *testing.T) {
+	at := newPlace(t, SQLite)
+	fake := newAPI(t, done1s)
+	inject(t, fake, creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: 3, Drop: creatifytest.DropAfter})
+	options := quickOptions(fake.client(t))
+	options.Authorize = func(*http.Request) (string, bool) { return "anna", true }
+	q := at.queue(t, options)
+	defer run(t, q)()
+	mustSubmit(t, q, previewOrder("o"))
+	reaches(t, q, "o", StateUnknown)
+	front := httptest.NewServer(q.StatusHandler())
+	t.Cleanup(front.Close)
+	client := front.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+	w := httptest.NewRecorder()
+	q.StatusHandler().ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/?order=o", nil))
+	form := regexp.MustCompile(`(?s)<form method="post">.*?value="resend".*?</form>`).FindString(w.Body.String())
+	form = form[strings.LastIndex(form, "<form"):]
+	sent := url.Values{"action": {"resend"}}
+	for _, input := range regexp.MustCompile(`name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(form, -1) {
+		if input[1] != "action" {
+			sent.Set(input[1], input[2])
+		}
+	}
+	press := func() int {
+		time.Sleep(q.timing.under() + q.timing.slack)
+		response, err := client.PostForm(front.URL, sent)
+		require.NoError(t, err)
+		response.Body.Close()
+		return response.StatusCode
+	}
+	assert.Equal(t, 303, press(), "the first person")
+	require.Eventually(t, func() bool { return fake.Calls(creatifytest.CallCreatePreview) == 2 }, patience, 50*time.Millisecond)
+	reaches(t, q, "o", StateUnknown)
+	assert.Equal(t, 409, press(), "the second, from a page of before")
+	time.Sleep(time.Second)
+	assert.Equal(t, 2.0, fake.Charged())
+}
+
+// A read takes no body, so that nobody keeps the page from others.
+func TestQueue_StatusHandler_bodies_that_never_end(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		page := at.queue(t, quickOptions(newAPI(t, done1s).client(t))).StatusHandler()
+		for range 2 {
+			body, writer := io.Pipe()
+			t.Cleanup(func() { writer.Close() })
+			go writer.Write([]byte("--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n"))
+			r := httptest.NewRequest("GET", "http://localhost/", body)
+			r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+			go page.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		time.Sleep(500 * time.Millisecond)
+		w := httptest.NewRecorder()
+		page.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/", nil))
+		assert.Equal(t, 200, w.Code, w.Body.String())
+	})
+}
+
+// After a button the browser is back on the page, wherever the page is served.
+func TestQueue_StatusHandler_redirects(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		fake := newAPI(t, done1s)
+		options := quickOptions(fake.client(t))
+		options.Authorize = func(*http.Request) (string, bool) { return "anna", true }
+		q := at.queue(t, options)
+		mux := http.NewServeMux()
+		mux.Handle("/admin/", http.StripPrefix("/admin", q.StatusHandler()))
+		mux.Handle("/orders/", q.StatusHandler())
+		front := httptest.NewServer(mux)
+		t.Cleanup(front.Close)
+		client := front.Client()
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		for path, want := range map[string]string{
+			"/admin/":                    "/admin/?order=later",
+			"/admin/queue":               "/admin/queue?order=later",
+			"/orders/":                   "/orders/?order=later",
+			"/orders/https:evil.example": "/orders/https:evil.example?order=later",
+		} {
+			mustSubmit(t, q, previewOrder("later"))
+			_, err := q.db.Exec(q.dialect.Replace(`UPDATE {s}orders SET state = 'queued'`))
+			require.NoError(t, err)
+			form := url.Values{"action": {"cancel"}, "order": {"later"}}
+			r, err := http.NewRequest("POST", front.URL+path, strings.NewReader(form.Encode()))
+			require.NoError(t, err)
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Origin", front.URL)
+			response, err := client.Do(r)
+			require.NoError(t, err)
+			response.Body.Close()
+			assert.Equal(t, 303, response.StatusCode, path)
+			to, err := r.URL.Parse(response.Header.Get("Location"))
+			require.NoError(t, err)
+			assert.Equal(t, front.URL+want, to.String(), path)
+		}
+	})
+}
+
+// What a visitor types is no outage of the database.
+func TestQueue_StatusHandler_odd_queries(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		q := at.queue(t, quickOptions(newAPI(t, done1s).client(t)))
+		for _, query := range []string{"?search=%00", "?order=%00", "?order=%ff", "?search=%ff", "?state=%00", "?after=%00"} {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest("GET", "http://localhost/"+query, nil)
+			q.StatusHandler().ServeHTTP(w, r)
+			assert.NotEqual(t, 503, w.Code, "%s: %s", query, w.Body)
+		}
 	})
 }
