@@ -111,9 +111,13 @@ func (j *job) showRender(shown *shownJob, now time.Time) {
 	shown.UpdatedAt = timestamp(j.rendered.Add(step.At))
 	shown.Status = step.Status
 	shown.Progress = step.Progress
+	if isEnd(step.Status) { // the preview may stand in a job that had not ended
+		shown.CreditsUsed = j.charged
+	}
 	switch step.Status {
 	case done:
 		shown.VideoOutput = new(j.videoURL(now))
+		shown.Duration = new(j.life.videoSeconds())
 	case failed, rejected:
 		shown.FailedReason = orNull(j.life.Render.Reason)
 	}

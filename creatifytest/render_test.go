@@ -8,7 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestRender(t *testing.T) {
@@ -254,5 +257,22 @@ func TestStartRender(t *testing.T) {
 		wg.Wait()
 		equal(t, "the number of renders taken", taken.Load(), 1)
 		equal(t, "Charged", api.Charged(), 5)
+	})
+}
+
+// The end of the render names what the job has cost.
+func TestRender_of_a_preview_that_stands_in_a_pending_job(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := creatifytest.New(creatifytest.Config{Life: creatifytest.Life{Steps: []creatifytest.Step{{At: 5 * time.Second, Status: "pending", Preview: true}}}})
+		client, err := creatify.New(creatifytest.APIID, creatifytest.APIKey, creatify.WithHTTPClient(api.HTTPClient()))
+		require.NoError(t, err)
+		job, err := client.Jobs.CreatePreviewAndWait(t.Context(), creatify.JobParams{TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{"headline": creatify.Text("x")}})
+		require.NoError(t, err)
+		job, err = client.Jobs.RenderAndWait(t.Context(), job.ID)
+		require.NoError(t, err)
+		assert.Equal(t, creatify.StatusDone, job.Status)
+		assert.Equal(t, 5.0, api.Charged())
+		assert.Equal(t, 5.0, job.CreditsUsed)
+		assert.Equal(t, 15*time.Second, job.Duration)
 	})
 }

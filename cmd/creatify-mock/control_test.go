@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -130,4 +131,28 @@ func TestControl_refuses(t *testing.T) {
 	_, state := p.call(t, "GET", "/_mock", "")
 	assert.Equal(t, []any{}, state["faults"])
 	assert.Equal(t, 1000.0, state["credits"])
+}
+
+// Between two balances that suffice there is none that does not.
+func TestControl_set_refuses_nobody(t *testing.T) {
+	p := start(t, "-credits", "100000")
+	var all sync.WaitGroup
+	stop := make(chan struct{})
+	all.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				p.send(t, "POST", "/_mock/credits", `{"set": 100000}`)
+			}
+		}
+	})
+	for range 1000 {
+		if status, job := p.call(t, "POST", previewPath, jobBody); !assert.Equal(t, http.StatusCreated, status, job) {
+			break
+		}
+	}
+	close(stop)
+	all.Wait()
 }

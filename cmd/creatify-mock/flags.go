@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,8 +117,11 @@ func parseFlags(args []string) (options, error) {
 	}
 	o.url = strings.TrimRight(o.url, "/")
 	life.VideoSeconds = video.Seconds()
-	if statuses != "" {
-		o.config.Webhooks.Statuses = strings.Split(statuses, ",")
+	for status := range strings.FieldsFuncSeq(statuses, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if !slices.Contains(allStatuses, status) {
+			return options{}, fmt.Errorf("-webhook-statuses has %q, but no job has it (use %s)", status, strings.Join(allStatuses, ", "))
+		}
+		o.config.Webhooks.Statuses = append(o.config.Webhooks.Statuses, status)
 	}
 	if templates != "" {
 		var err error
@@ -127,6 +131,8 @@ func parseFlags(args []string) (options, error) {
 	}
 	return o, nil
 }
+
+var allStatuses = []string{"pending", "in_queue", "running", "done", "failed", "rejected"}
 
 func isBaseURL(s string) bool {
 	u, err := url.Parse(s)

@@ -281,3 +281,12 @@ func TestNewServer(t *testing.T) {
 		assert.Equal(t, "done", job["status"])
 	})
 }
+
+// An event that never comes is an error at once.
+func TestParseFlags_statuses(t *testing.T) {
+	o, err := parseFlags([]string{"-webhook-statuses", "done, failed"})
+	assert.NoError(t, err)
+	assert.Equal(t, []string{"done", "failed"}, o.config.Webhooks.Statuses)
+	_, err = parseFlags([]string{"-webhook-statuses", "done,finished"})
+	assert.ErrorContains(t, err, `"finished"`)
+}

@@ -27,6 +27,8 @@ func sandbox(api *creatifytest.API, options options, baseURL string, logger *slo
 			mock.ServeHTTP(w, r)
 		case r.URL.Path == "/preview":
 			preview.ServeHTTP(w, r)
+		case r.URL.Path == "/favicon.ico": // a browser asks for it by itself: no fault waits for that
+			http.NotFound(w, r)
 		default:
 			api.ServeHTTP(w, r) // with the raw path: a mux would clean it
 		}

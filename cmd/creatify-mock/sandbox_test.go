@@ -89,3 +89,12 @@ func TestSandbox(t *testing.T) {
 		assert.Equal(t, "http://mock.example:8080", p.url)
 	})
 }
+
+// A browser asks for an icon by itself.
+func TestSandbox_a_browser_hits_no_fault(t *testing.T) {
+	p := start(t, "-fault", "503")
+	resp, _ := p.send(t, "GET", "/favicon.ico", "")
+	assert.Equal(t, http.StatusNotFound, resp.StatusCode)
+	resp, _ = p.send(t, "GET", creditsPath, "")
+	assert.Equal(t, http.StatusServiceUnavailable, resp.StatusCode, "the fault still waits for a call")
+}
