@@ -61,6 +61,8 @@ func parse(args []string, stdout io.Writer) (b *batch, err error) {
 		return nil, err
 	case b.account && *in == "":
 		return nil, errors.New("-in is missing: with an account the rows must be yours")
+	case b.out == "" || output != nil && !output.Mode().IsRegular(): // found at the end, it would be after the payment
+		return nil, errors.New("-out must be a file")
 	case os.SameFile(input, output):
 		return nil, errors.New("-in and -out are the same file")
 	case !(b.budget > 0 && b.budget < math.MaxInt32):
@@ -134,7 +136,8 @@ func (b *batch) submit(ctx context.Context) error {
 	all, err := b.queue.List(ctx, durable.Filter{Limit: math.MaxInt32})
 	for _, o := range all {
 		switch {
-		case o.State == durable.StateQueued && !rows[o.ID]: // the row is gone
+		case o.State == durable.StateQueued && !rows[o.ID]:
+			fmt.Fprintf(b.progress, "Row %q has left the file and is not sent.\n", o.ID)
 			err = errors.Join(err, b.queue.Cancel(ctx, o.ID))
 		case o.State == durable.StateExpired:
 			_ = b.queue.Resolve(ctx, o.ID, "", "batch") // otherwise it stays expired
@@ -193,11 +196,15 @@ func (b *batch) report(ctx context.Context, stdout, stderr io.Writer) (exitCode 
 		}
 		b.orders[i] = *o
 		n[o.State]++
-		if o.State == durable.StateUnknown || o.State == durable.StateSending {
-			unknown += o.Credits
-		}
 	}
 	counts, err := b.queue.Counts(ctx)
+	for _, state := range []durable.State{durable.StateUnknown, durable.StateSending} { // also of rows that have left the file
+		all, listErr := b.queue.List(ctx, durable.Filter{State: state, Limit: math.MaxInt32})
+		err = errors.Join(err, listErr)
+		for i, o := range all {
+			n[state], unknown = i+1, unknown+o.Credits
+		}
+	}
 	if err = errors.Join(err, writeResults(b.out, b.orders)); err != nil {
 		return 0, err
 	}

@@ -162,7 +162,7 @@ func TestRun_reports_how_jobs_end(t *testing.T) {
 			for _, reason := range results(t, "results.csv", "reason") {
 				reasons = append(reasons, reason)
 			}
-			assert.ElementsMatch(t, []string{"", `'=HYPERLINK("https://evil.example","open")`, "against the rules", "refused"}, reasons)
+			assert.ElementsMatch(t, []string{"", `'=HYPERLINK("https://evil.example","open")`, "against the rules", "creatify: create preview: 400 Bad Request: No"}, reasons)
 		}
 		assertPaidOnce(t, f.fake, results(t, "results.csv", "state"))
 		assert.Equal(t, 3.0, f.fake.Charged(), "a failed row is not sent again")
@@ -218,6 +218,7 @@ func TestRun_does_not_send_rows_that_have_left_the_file(t *testing.T) {
 		f.write("in.csv", strings.Join(rest, ""))
 		got := f.batch(t.Context())
 		assert.Equal(t, 0, got.code, got.stderr)
+		assert.Contains(t, got.stderr, `Row "`+left+`" has left the file and is not sent.`)
 		assert.Contains(t, got.stdout, "3 rows\n  3 done\n")
 		assert.Equal(t, 3.0, f.fake.Charged())
 
@@ -246,12 +247,12 @@ func TestRun_refuses_to_run_twice_at_once(t *testing.T) {
 
 func TestRun_reports_results_that_cannot_be_written(t *testing.T) {
 	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
-		require.NoError(t, os.Mkdir("results.csv", 0o700))
+		require.NoError(t, os.Mkdir("results.csv.part", 0o700))
 		got := f.batch(t.Context())
 		assert.Equal(t, 3, got.code, got.stderr)
 		assert.Contains(t, got.stderr, "results.csv")
 		assert.True(t, strings.HasSuffix(got.stderr, "\n"+again), got.stderr)
-		require.NoError(t, os.Remove("results.csv"))
+		require.NoError(t, os.Remove("results.csv.part"))
 		assert.Equal(t, 0, f.batch(t.Context()).code)
 		assert.Equal(t, 4.0, f.fake.Charged())
 	})
@@ -295,7 +296,7 @@ func TestRun_bad_usage(t *testing.T) {
 	}{
 		{"all that is wrong with rows", "id,headline,photo\n,A,https://example.com/a\nb,,https://example.com/b\nc,C,nowhere\nb,B,https://example.com/b\n", nil, []string{
 			`row 2 "": a cell is empty`, `row 3 "b": a cell is empty`, `row 4 "c": creatify: invalid parameters: variables.photo: must be`, `row 5 "b": another row has this id`}},
-		{"a row that is too short", "id,headline,photo\nc,C\n", nil, []string{"in.csv:\nit is not CSV", "record on line 2: wrong number of fields"}},
+		{"a row that is too short", "id,headline,photo\nc,C\n", nil, []string{"in.csv:\nit is not CSV in UTF-8, with as many cells in each row as in the first", "record on line 2: wrong number of fields"}},
 		{"an ID with a control character", "id,headline,photo\na\x1bb,A,https://example.com/a\n", nil, []string{"ID: must be at most 200 characters without control characters"}},
 		{"missing columns", "id,title\na,A\n", nil, []string{`there must be one column "headline"; the columns are ["id" "title"]`}},
 		{"no rows", "id,headline,photo\n", nil, []string{"there are no rows"}},
@@ -348,4 +349,30 @@ func TestGenerate(t *testing.T) {
 		"CREATIFY_API_ID="+creatifytest.APIID, "CREATIFY_API_KEY="+creatifytest.APIKey)
 	said, err := command.CombinedOutput()
 	assert.NoError(t, err, "%s", said)
+}
+
+// With -out corrected, the orders are in another file, and all rows would be paid again.
+func TestRun_looks_at_the_results_file_before_it_pays(t *testing.T) {
+	for _, out := range []string{"-out=folder", "-out=folder/", "-out="} {
+		inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+			require.NoError(t, os.Mkdir("folder", 0o700))
+			got := f.batch(t.Context(), out)
+			assert.Equal(t, 2, got.code, "%s: %s", out, got.stderr)
+			assert.Equal(t, 0, f.batch(t.Context(), "-out=folder/results.csv").code)
+			assert.Equal(t, 4.0, f.fake.Charged(), "%s, corrected", out)
+		})
+	}
+}
+
+// What may be paid counts also for rows that have left the file.
+func TestRun_remembers_what_may_be_paid(t *testing.T) {
+	inFolder(t, creatifytest.Config{}, func(t *testing.T, f *folder) {
+		require.NoError(t, f.fake.Inject(creatifytest.Fault{Call: creatifytest.CallCreatePreview, Times: 4, Drop: creatifytest.DropAfter}))
+		assert.Contains(t, f.batch(t.Context()).stdout, "Credits: 0 spent, 4 unknown, 16 of 20 left\n")
+		f.write("in.csv", "id,headline,photo\nnew,New,https://example.com/new.jpg\n")
+		got := f.batch(t.Context())
+		assert.Contains(t, got.stdout, "Credits: 1 spent, 4 unknown, 15 of 20 left\n")
+		assert.Contains(t, got.stdout, "4 unknown, perhaps paid")
+		assert.Equal(t, 3, got.code)
+	})
 }

@@ -34,7 +34,7 @@ func readRows(text []byte) (orders []durable.Order, err error) {
 	}
 	table, err := reader.ReadAll()
 	if err != nil || len(table) == 0 || !utf8.Valid(text) {
-		return nil, errors.Join(errors.New(`it is not CSV in UTF-8 (save it as "CSV UTF-8")`), err)
+		return nil, errors.Join(errors.New(`it is not CSV in UTF-8, with as many cells in each row as in the first (save it as "CSV UTF-8")`), err)
 	}
 	named, seen := map[string]int{}, map[string]bool{}
 	for i, name := range table[0] {

@@ -52,7 +52,7 @@ func TestReadRows_refuses(t *testing.T) {
 		{"an unknown separator", "id|headline|photo\na|A|https://example.com/a\n", []string{`there must be one column "id"; the columns are ["id|headline|photo"]`}},
 		{"no header", "a,A,https://example.com/a\n", []string{`there must be one column "id"; the columns are ["a" "A" "https://example.com/a"]`}},
 		{"a header with control characters", "id\x1b]0;owned\a,headline,photo\n", []string{`"id\x1b]0"`}},
-		{"Windows-1252", "id,headline,photo\na,Gr\xf6\xdfe,https://example.com/a\n", []string{`it is not CSV in UTF-8 (save it as "CSV UTF-8")`}},
+		{"Windows-1252", "id,headline,photo\na,Gr\xf6\xdfe,https://example.com/a\n", []string{`it is not CSV in UTF-8, with as many cells in each row as in the first (save it as "CSV UTF-8")`}},
 		{"UTF-16", "\xff\xfei\x00d\x00,\x00", []string{"it is not CSV in UTF-8"}},
 		{"a quotation mark that is not closed", "id,headline,photo\na,\"A,https://example.com/a\nb,B,https://example.com/b\n", []string{"extraneous or missing"}},
 		{"a row that is too long", "id,headline,photo\na,A,https://example.com/a,more\n", []string{"record on line 2: wrong number of fields"}},

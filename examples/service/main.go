@@ -1,7 +1,6 @@
-// Service is a shop for videos: it takes orders on a web page, shows each preview with the price of its
-// video, renders what is approved, and plays the file. It may be killed at any time, and several on one
-// Postgres are one shop. Without an account it uses a fake of the API that is built in. For its flags and
-// exit codes: go run ./examples/service -h
+// Service is a shop for videos: it takes orders on a page, shows each preview with its price, renders what is
+// approved, and plays the file. It may be killed at any time, and several on one Postgres are one shop.
+// Without an account it uses a built-in fake of the API. Flags and exit codes: go run ./examples/service -h
 package main
 
 import (
@@ -19,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/creatify-community/creatify-go"
@@ -81,7 +81,11 @@ func (s *shop) parse(args []string, stdout io.Writer) (err error) {
 		return errors.New("-template, -db and -dir need an account: the orders of the fake end with this program")
 	case addrErr != nil:
 		return fmt.Errorf("-addr must be HOST:PORT: %w", addrErr)
-	case urlErr != nil || *public != "" && base.Hostname() == "":
+	case !(s.credits >= 0):
+		return errors.New("-credits must be a number of credits, or 0 for no bound")
+	case strings.Contains(s.db, "=") && !strings.Contains(s.db, "://"):
+		return errors.New("-db must be a file, or a URL such as postgres://user@host/database")
+	case urlErr != nil || *public != "" && (base.Hostname() == "" || strings.Trim(base.Path, "/") != ""):
 		return errors.New("-public must be a URL such as https://shop.example.com")
 	case *public == "" && s.secret != "":
 		return errors.New("SHOP_WEBHOOK_SECRET needs -public, where Creatify reaches the shop")
@@ -123,8 +127,7 @@ func (s *shop) run(ctx context.Context, stdout, stderr io.Writer, opts []creatif
 	return group.Wait()
 }
 
-// open reads the template, for the frame of its previews, and opens the orders: in Postgres, which several
-// services share, or in a SQLite file.
+// open reads the template, for the frame of its previews, and opens the orders, in Postgres or a SQLite file.
 func (s *shop) open(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -151,34 +154,34 @@ func (s *shop) open(ctx context.Context) error {
 	return s.queue.Migrate(ctx)
 }
 
-// fetchVideos downloads the videos of done orders that have no file yet. A download is free and may be
-// repeated.
+// fetchVideos downloads the videos of done orders that have no file yet. A download is free.
 func (s *shop) fetchVideos(ctx context.Context) error {
 	var options []creatify.DownloadOption
 	if strings.HasPrefix(s.api, "http://") { // a fake on this machine, where its videos are as well
 		options = append(options, creatify.WithPrivateAddresses())
 	}
-	tried := map[string]time.Time{}
+	var downloads errgroup.Group
+	downloads.SetLimit(8)
+	var tried sync.Map // IDs of orders whose download runs, or ran within a minute
 	for ; ctx.Err() == nil; time.Sleep(time.Second) {
-		renders, err := s.queue.List(ctx, durable.Filter{State: durable.StateDone, Search: ofVideo, Limit: 1000})
+		renders, err := s.queue.List(ctx, durable.Filter{State: durable.StateDone, Search: ofVideo, Limit: 1 << 30})
 		s.check(ctx, err)
-		var downloads errgroup.Group
-		downloads.SetLimit(4)
-		limited, cancel := context.WithTimeout(ctx, 5*time.Minute)
 		for _, o := range renders {
-			if !s.hasVideo(o.ID) && time.Since(tried[o.ID]) > time.Minute {
-				tried[o.ID] = time.Now()
-				downloads.Go(func() error {
-					_, err := s.client.Jobs.DownloadFile(limited, o.JobID, s.videoPath(o.ID), options...)
-					s.check(ctx, err)
-					return nil
-				})
+			if _, ok := tried.Load(o.ID); ok || s.hasVideo(o.ID) || !validID.MatchString(strings.TrimSuffix(o.ID, ofVideo)) {
+				continue
 			}
+			tried.Store(o.ID, true)
+			downloads.Go(func() error { // a slow host holds up no other video
+				limited, cancel := context.WithTimeout(ctx, time.Hour)
+				defer cancel()
+				_, err := s.client.Jobs.DownloadFile(limited, o.JobID, s.videoPath(o.ID), options...)
+				s.check(ctx, err)
+				time.AfterFunc(time.Minute, func() { tried.Delete(o.ID) })
+				return nil
+			})
 		}
-		_ = downloads.Wait()
-		cancel()
 	}
-	return nil
+	return downloads.Wait()
 }
 
 func (s *shop) videoPath(id string) string { return filepath.Join(s.dir, id+".mp4") }

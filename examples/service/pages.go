@@ -56,16 +56,14 @@ func (s *shop) handler() http.Handler {
 	})
 }
 
-// knowsHost reports whether a request names the shop: whoever owns another name can point it here, and then
-// pages under it are of the same site as the shop's.
+// knowsHost reports whether a request names the shop: a page of another name could act as one of the shop's.
 func (s *shop) knowsHost(r *http.Request) bool {
 	host := (&url.URL{Host: r.Host}).Hostname()
 	_, err := netip.ParseAddr(host)
 	return err == nil || strings.EqualFold(host, "localhost") || host != "" && strings.EqualFold(host, s.public.Hostname())
 }
 
-// authorize is the login: replace it with that of your service. The name goes into the history of what a
-// person does.
+// authorize is the login: replace it with yours. The name goes into the history of what a person does.
 func (s *shop) authorize(r *http.Request) (who string, ok bool) {
 	if s.password == "" {
 		return "somebody on this machine", true
@@ -154,7 +152,7 @@ func (s *shop) getOrders(r *http.Request) (any, error) {
 	orders, err := s.queue.List(r.Context(), durable.Filter{})
 	var views []view
 	for _, o := range orders {
-		if o.Kind == durable.Preview {
+		if o.Kind == durable.Preview && validID.MatchString(o.ID) { // the database may have others
 			v, viewErr := s.view(r.Context(), o.ID)
 			views, err = append(views, v), errors.Join(err, viewErr)
 		}

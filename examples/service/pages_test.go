@@ -2,16 +2,21 @@ package main
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/creatify-community/creatify-go"
 	"github.com/creatify-community/creatify-go/creatifytest"
+	"github.com/creatify-community/creatify-go/durable"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -62,7 +67,7 @@ func TestShop_states(t *testing.T) {
 		{name: "rejected", life: creatifytest.Life{End: "rejected", Reason: "against the rules"}, charged: 1,
 			says: "Not accepted Your preview was not accepted. Please choose another text or photo", details: "against the rules"},
 		{name: "refused", fault: creatifytest.Fault{Status: 400, Body: `["No."]`},
-			says: "It did not work Your preview could not be made. Nothing was charged for it.", details: "refused"},
+			says: "It did not work Your preview could not be made. Nothing was charged for it.", details: "creatify: create preview: 400 Bad Request: No"},
 		{name: "unknown", fault: creatifytest.Fault{Drop: creatifytest.DropAfter}, charged: 1,
 			says: "Taking too long We do not know yet whether your preview is being made, and are finding out. Please do not order it again.", details: "outcome_unknown"},
 		{name: "expired", life: creatifytest.Life{Edit: func(job map[string]any) { job["preview"] = nil }}, charged: 1,
@@ -284,5 +289,56 @@ func TestShop_webhooks(t *testing.T) {
 		assert.True(t, strings.HasPrefix(charge.WebhookURL, "https://shop.example.com/hooks/creatify?"), charge.WebhookURL)
 		assert.Contains(t, charge.WebhookURL, "s3cret")
 		assert.Equal(t, http.StatusForbidden, c.send(http.MethodPost, "/hooks/creatify", nil).Code, "without the secret")
+	})
+}
+
+// What another program has put into the same database does not close the shop.
+func TestShop_orders_of_other_programs(t *testing.T) {
+	visit(t, creatifytest.Config{}, &shop{}, func(c *customer) {
+		_, err := c.shop.queue.Submit(c.t.Context(), durable.Order{ID: "campaign-1", Kind: durable.Preview, Params: creatify.JobParams{
+			TemplateID: creatifytest.TemplateID, Variables: creatify.Variables{"headline": creatify.Text("x")}}})
+		require.NoError(c.t, err)
+		assert.Equal(c.t, http.StatusOK, c.send(http.MethodGet, "/", nil).Code)
+	})
+}
+
+// A video that does not come holds up nobody else's.
+func TestShop_one_video_that_trickles(t *testing.T) {
+	visit(t, creatifytest.Config{}, &shop{}, func(c *customer) {
+		first, second := c.order("first"), c.order("second")
+		c.sees(first, "Preview ready")
+		c.sees(second, "Preview ready")
+		// Two hosts that answer nothing for a while: each attempt ends after 30 s, for a minute.
+		require.NoError(c.t, c.fake.Inject(creatifytest.Fault{Call: creatifytest.CallVideo, Delay: time.Hour, Times: 3}))
+		c.send(http.MethodPost, first+"/approve", nil)
+		c.sees(first, "It is on its way to us.")
+		start := time.Now()
+		c.send(http.MethodPost, second+"/approve", nil)
+		c.sees(second, "Here it is.")
+		assert.Less(c.t, time.Since(start), time.Minute, "20 s to make, and 30 s for the one attempt that hangs")
+	})
+}
+
+// A service with an empty folder fetches all videos.
+func TestShop_old_videos_on_a_new_machine(t *testing.T) {
+	visit(t, creatifytest.Config{}, &shop{}, func(c *customer) {
+		path := c.order("first")
+		c.sees(path, "Preview ready")
+		c.send(http.MethodPost, path+"/approve", nil)
+		c.sees(path, "Here it is.")
+		id := strings.TrimPrefix(path, "/orders/") + ofVideo
+		db, err := sql.Open("sqlite3", "file:"+c.shop.db+"?_pragma=busy_timeout(10000)")
+		require.NoError(c.t, err)
+		defer db.Close()
+		for i := range 1000 { // newer orders, whose files are here
+			newer := fmt.Sprintf("%026d-video", i)
+			_, err := db.Exec(`INSERT INTO orders (id, kind, of_id, priority, max_wait, state, job_id, reference, digest, created, due)
+				SELECT ?, kind, of_id, priority, max_wait, state, job_id, ?, digest, created + 1, due FROM orders WHERE id = ?`, newer, newer, id)
+			require.NoError(c.t, err)
+			require.NoError(c.t, os.WriteFile(c.shop.videoPath(newer), nil, 0o600))
+		}
+		require.NoError(c.t, os.Remove(c.shop.videoPath(id)))
+		time.Sleep(2 * time.Minute)
+		assert.Contains(c.t, c.text(path), "Here it is.")
 	})
 }

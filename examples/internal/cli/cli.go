@@ -24,6 +24,7 @@ import (
 // Main runs a program in this process. Its context ends with the first Ctrl-C or SIGTERM; a second one kills
 // the process.
 func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer, opts ...creatify.Option) (exitCode int)) {
+	signal.Ignore(syscall.SIGPIPE) // so that a program can say that nobody reads its output
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
