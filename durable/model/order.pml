@@ -5,7 +5,7 @@
  *	spin -a order.pml && gcc -O2 -DSAFETY -o pan pan.c && ./pan
  *
  * With -DNAIVE the claim is written after the call, as a program would that stores the job's ID and nothing before. Spin finds
- * at once how it pays twice.
+ * at once how it loses a charge, and without that assertion how it pays twice.
  */
 mtype = { queued, sending, waiting, done, refused, unknown, expired, cancelled };
 
