@@ -349,6 +349,9 @@ func (q *Queue) recordLate(ctx context.Context, tx *sql.Tx, r *row, jobID string
 		return nil
 	}
 	detail := "charged for job " + jobID + " as well"
+	if r.Kind == Render {
+		detail += fmt.Sprintf(", by call %d", r.fence)
+	}
 	if got, err := q.exec(ctx, tx, sqlExtra, r.ID, detail); err != nil || got == 0 {
 		return err
 	}

@@ -429,6 +429,19 @@ func TestQueue_outcome_while_paused(t *testing.T) {
 	})
 }
 
+// Each call of a render that was paid for beside the order's own counts once.
+func TestQueue_recordLate_of_a_render(t *testing.T) {
+	onBoth(t, func(t *testing.T, at place) {
+		q := at.queue(t, quickOptions(newAPI(t, creatifytest.Config{}).client(t)))
+		mustSubmit(t, q, previewOrder("a"))
+		for _, fence := range []int64{1, 1, 2} {
+			late := &row{Order: Order{ID: "a", Kind: Render}, fence: fence, token: fmt.Sprint(fence)}
+			require.NoError(t, q.tx(t.Context(), func(ctx context.Context, tx *sql.Tx) error { return q.recordLate(ctx, tx, late, "job") }))
+		}
+		assert.Equal(t, 2, must(q.Counts(t.Context()))(t).Extra)
+	})
+}
+
 // The outcome of a call whose order somebody has deleted by hand ends up in the log.
 func TestQueue_outcome_of_a_deleted_order(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
