@@ -71,6 +71,7 @@ func creating(t *testing.T, limits, base string) *exec.Cmd {
 }
 
 func TestAPaidCallSurvivesTheEndOfItsProcess(t *testing.T) {
+	t.Parallel() // it waits
 	for _, tt := range []struct {
 		name   string
 		limits string // of the context, and the grace
