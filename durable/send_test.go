@@ -307,6 +307,13 @@ func TestQueue_Run_refused_polls(t *testing.T) {
 	})
 }
 
+// oneAttempt returns a queue that nobody runs, with the client and the fake whose responses become outcomes.
+func oneAttempt(t *testing.T, at place) (*api, *creatify.Client, *Queue) {
+	fake := newAPI(t, creatifytest.Config{})
+	client := fake.client(t, creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}))
+	return fake, client, at.queue(t, quickOptions(client))
+}
+
 // Another process's outcome, or an old one, changes an order only as far as its fence allows.
 func TestQueue_outcome(t *testing.T) {
 	retryAfter := func(seconds string) http.Header { return http.Header{"Retry-After": {seconds}} }
@@ -334,9 +341,7 @@ func TestQueue_outcome(t *testing.T) {
 		{name: "late_claim", before: StateSending, state: StateQueued, reason: "not_sent", delay: time.Second},
 	}
 	onBoth(t, func(t *testing.T, at place) {
-		fake := newAPI(t, creatifytest.Config{})
-		client := fake.client(t, creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}))
-		q := at.queue(t, quickOptions(client))
+		fake, client, q := oneAttempt(t, at)
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
 				ctx, id := t.Context(), test.name
@@ -373,9 +378,7 @@ func TestQueue_outcome(t *testing.T) {
 // After a failover that lost the commit of a claim, the next claim has the same fence.
 func TestQueue_outcome_after_a_failover(t *testing.T) {
 	onBoth(t, func(t *testing.T, at place) {
-		fake := newAPI(t, creatifytest.Config{})
-		client := fake.client(t, creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}))
-		q := at.queue(t, quickOptions(client))
+		fake, client, q := oneAttempt(t, at)
 		ctx := t.Context()
 		for _, status := range []int{429, 400, 500} {
 			id := fmt.Sprint(status)
@@ -409,9 +412,7 @@ func TestQueue_outcome_while_paused(t *testing.T) {
 		{"no_credits", 402, true},
 	}
 	onBoth(t, func(t *testing.T, at place) {
-		fake := newAPI(t, creatifytest.Config{})
-		client := fake.client(t, creatify.WithRetry(creatify.RetryPolicy{MaxAttempts: 1}))
-		q := at.queue(t, quickOptions(client))
+		fake, client, q := oneAttempt(t, at)
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
 				ctx := t.Context()

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -50,9 +51,9 @@ func (q *Queue) apply(ctx context.Context, id string, job *creatify.Job) error {
 	if err != nil {
 		return err
 	}
-	other := r.JobID != job.ID && (r.JobID != "" || r.State == StateCancelled || r.State == StateRefused)
-	switch {
-	case r.State == StateSending, r.State == StateUnknown, r.State == StateExpired, r.State == StateQueued, other:
+	// An order that has another job, or has ended without one, was charged for this job as well.
+	extra := r.JobID != job.ID && (r.JobID != "" || r.State == StateCancelled || r.State == StateRefused)
+	if extra || slices.Contains(event.from, r.State) {
 		if r.Kind == Render && (!rendering(job) || r.State == StateQueued) || r.State == StateExpired && !job.Status.Terminal() {
 			return nil
 		}
@@ -61,7 +62,7 @@ func (q *Queue) apply(ctx context.Context, id string, job *creatify.Job) error {
 		} else if err != nil {
 			return err
 		}
-		if other {
+		if extra {
 			return q.tx(ctx, func(ctx context.Context, tx *sql.Tx) error { return q.recordLate(ctx, tx, r, job.ID) })
 		}
 		if err := q.adopt(ctx, event, r, job, ""); err != nil {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,30 +17,34 @@ var words = regexp.MustCompile(`(?i)\b(repl(y|ies)|says? (whether|nothing (itsel
 	`hurr(y|ies)|has to do with it|what there is to)\b`)
 
 func TestWords(t *testing.T) {
+	eachSource(t, func(path string, lines []string) {
+		for i, line := range lines {
+			if word := words.FindString(line); word != "" && filepath.Base(path) != "words_test.go" {
+				t.Errorf("%s:%d: %q: use another word: %s", path, i+1, word, strings.TrimSpace(line))
+			}
+		}
+	}, ".go", ".md")
+}
+
+// eachSource calls f for each file of the repository with one of these endings.
+func eachSource(t *testing.T, f func(path string, lines []string), endings ...string) {
+	t.Helper()
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		name := entry.Name()
-		if entry.IsDir() {
-			if name == ".git" || name == "node_modules" || name == "testdata" {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if ext := filepath.Ext(name); ext != ".go" && ext != ".md" || name == "words_test.go" {
+		switch {
+		case entry.IsDir() && (name == ".git" || name == "node_modules" || name == "testdata"):
+			return filepath.SkipDir
+		case entry.IsDir() || !slices.Contains(endings, filepath.Ext(name)):
 			return nil
 		}
 		source, err := os.ReadFile(path)
-		if err != nil {
-			return err
+		if err == nil {
+			f(filepath.ToSlash(path), strings.Split(string(source), "\n"))
 		}
-		for i, line := range strings.Split(string(source), "\n") {
-			if word := words.FindString(line); word != "" {
-				t.Errorf("%s:%d: %q: use another word: %s", filepath.ToSlash(path), i+1, word, strings.TrimSpace(line))
-			}
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
